@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* Identity: randomness comes in blocks a thread, since one session needs only 12 bytes. */
+#include "base/id.h"
+
+#include <openssl/rand.h>
+#include <stdlib.h>
+
+static const char url64[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+static const char std64[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static void
+random_bytes(void *out, size_t n)
+{
+    /* A block a thread; bytes are wiped as they are handed out. */
+    static _Thread_local unsigned char pool[512];
+    static _Thread_local size_t left;
+
+    if (left < n) {
+        if (RAND_bytes(pool, sizeof(pool)) != 1)
+            abort(); /* no entropy: going on would make ids that can be guessed */
+        left = sizeof(pool);
+    }
+    left -= n;
+    memcpy(out, pool + left, n);
+    memset(pool + left, 0, n);
+}
+
+uint64_t
+peal_random_u64(void)
+{
+    uint64_t n;
+
+    random_bytes(&n, sizeof(n));
+    return n;
+}
+
+static void
+encode(const unsigned char *p, size_t n, const char *alphabet, char *out)
+{
+    for (; n >= 3; p += 3, n -= 3) {
+        *out++ = alphabet[p[0] >> 2];
+        *out++ = alphabet[(p[0] & 3) << 4 | p[1] >> 4];
+        *out++ = alphabet[(p[1] & 15) << 2 | p[2] >> 6];
+        *out++ = alphabet[p[2] & 63];
+    }
+    if (n == 0)
+        return;
+    *out++ = alphabet[p[0] >> 2];
+    *out++ = alphabet[(p[0] & 3) << 4 | (n == 2 ? p[1] >> 4 : 0)];
+    *out++ = n == 2 ? alphabet[(p[1] & 15) << 2] : '=';
+    *out++ = '=';
+}
+
+void
+peal_id_new(uint16_t node, uint8_t worker, char out[PEAL_ID_LEN])
+{
+    unsigned char raw[15] = { (unsigned char)(node >> 8), (unsigned char)node, worker };
+
+    random_bytes(raw + 3, sizeof(raw) - 3);
+    encode(raw, sizeof(raw), url64, out);
+}
+
+static int
+value_of(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+bool
+peal_id_owner(struct peal_slice id, uint16_t *node_out, uint8_t *worker_out)
+{
+    uint32_t head = 0;
+
+    if (id.len != PEAL_ID_LEN)
+        return false;
+    for (size_t i = 0; i < id.len; i++) {
+        int v = value_of(id.data[i]);
+
+        if (v < 0)
+            return false;
+        if (i < 4)
+            head = head << 6 | (uint32_t)v;
+    }
+    *node_out = (uint16_t)(head >> 8);
+    *worker_out = (uint8_t)head;
+    return true;
+}
+
+void
+peal_base64_encode(const void *data, size_t n, char *out)
+{
+    encode(data, n, std64, out);
+}
+
+peal_err
+peal_base64_decode(struct peal_slice s, unsigned char *out, size_t *len_out)
+{
+    uint32_t acc = 0;
+    size_t n = 0, bits = 0;
+
+    if (s.len > 0 && s.len % 4 == 0 && s.data[s.len - 1] == '=')
+        s.len -= s.data[s.len - 2] == '=' ? 2 : 1;
+    if (s.len % 4 == 1)
+        return PEAL_EPROTO;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.data[i];
+        int v = c == '+' ? 62 : c == '/' ? 63 : c == '-' || c == '_' ? -1 : value_of(c);
+
+        if (v < 0)
+            return PEAL_EPROTO;
+        acc = acc << 6 | (uint32_t)v;
+        if ((bits += 6) >= 8) {
+            bits -= 8;
+            out[n++] = (unsigned char)(acc >> bits);
+        }
+    }
+    *len_out = n;
+    return PEAL_OK;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Identity: random numbers, and session ids.
+ *
+ * A session id is 20 characters of [A-Za-z0-9_-], base64url of 15 bytes: 2 for the node,
+ * 1 for the worker, 12 random. So any worker of any node can tell who owns a session
+ * without asking, and nobody can guess one (96 bits).
+ */
+#ifndef PEAL_BASE_ID_H
+#define PEAL_BASE_ID_H
+
+#include "base/slice.h"
+
+#define PEAL_ID_LEN 20
+
+/* A random number from OpenSSL's generator. Any thread. */
+uint64_t peal_random_u64(void);
+
+/* peal_id_new writes PEAL_ID_LEN characters, no zero, to out. Any thread. */
+void peal_id_new(uint16_t node, uint8_t worker, char out[PEAL_ID_LEN]);
+
+/* peal_id_owner reads who made an id. false: id does not have the form of one. */
+bool peal_id_owner(struct peal_slice id, uint16_t *node_out, uint8_t *worker_out);
+
+/* Base64 as RFC 4648 section 4, with padding. out holds peal_base64_len(n) bytes. */
+static inline size_t
+peal_base64_len(size_t n)
+{
+    return (n + 2) / 3 * 4;
+}
+void peal_base64_encode(const void *data, size_t n, char *out);
+
+/* peal_base64_decode takes padded or unpadded text; out holds s.len / 4 * 3 + 3 bytes.
+ * Errors: PEAL_EPROTO: other characters, or a length that no encoder makes. */
+PEAL_MUST_USE peal_err peal_base64_decode(
+    struct peal_slice s, unsigned char *out, size_t *len_out);
+
+#endif

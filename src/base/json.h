@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * JSON as raw slices: check it, cut it into values, never rebuild it. On the hot path a
+ * payload passes through byte for byte; documents (API, configuration) use jansson.
+ *
+ * Grammar: RFC 8259, UTF-8, nothing after the value but white space. Depth is bounded by
+ * PEAL_JSON_DEPTH_MAX. All functions are pure; any thread.
+ */
+#ifndef PEAL_BASE_JSON_H
+#define PEAL_BASE_JSON_H
+
+#include "base/buf.h"
+
+#define PEAL_JSON_DEPTH_MAX 128
+
+/*
+ * peal_json_skip reads one value at the start of s (leading white space allowed).
+ *   out  the value without white space around it
+ *   used_out  bytes up to its end
+ * Errors: PEAL_EPROTO: not JSON (also: not UTF-8). PEAL_ELIMIT: too deep.
+ */
+PEAL_MUST_USE peal_err peal_json_skip(
+    struct peal_slice s, struct peal_slice *out, size_t *used_out);
+
+/* peal_json_check is PEAL_OK if s is one value and nothing else but white space. */
+PEAL_MUST_USE peal_err peal_json_check(struct peal_slice s);
+
+/*
+ * peal_json_next walks an array. Start with *rest = the text between its brackets, already
+ * checked; each call takes one value off. false: no more values.
+ */
+bool peal_json_next(struct peal_slice *rest, struct peal_slice *value_out);
+
+/*
+ * peal_json_field walks an object in the same way: *rest starts as the text between its
+ * braces, already checked; key_out is the raw token with its quotes.
+ */
+bool peal_json_field(
+    struct peal_slice *rest, struct peal_slice *key_out, struct peal_slice *value_out);
+
+/* peal_json_count is the number of values in the checked text between brackets. */
+unsigned peal_json_count(struct peal_slice inner);
+
+/* peal_json_quote appends s, UTF-8 text, as a string token with quotes: as JSON.stringify
+ * does, non-ASCII stays raw. Errors: PEAL_ENOMEM. */
+PEAL_MUST_USE peal_err peal_json_quote(struct peal_buf *b, struct peal_slice s);
+
+/*
+ * peal_json_unquote appends the text of a checked string token (with quotes). A lone
+ * surrogate escape becomes U+FFFD. Errors: PEAL_ENOMEM.
+ */
+PEAL_MUST_USE peal_err peal_json_unquote(struct peal_buf *b, struct peal_slice token);
+
+#endif

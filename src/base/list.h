@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lists: intrusive, doubly linked, circular. An object's state is the list it is on.
+ * A zeroed link is on no list; unlinking it does nothing.
+ */
+#ifndef PEAL_BASE_LIST_H
+#define PEAL_BASE_LIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct peal_link {
+    struct peal_link *next, *prev;
+};
+
+#define PEAL_CONTAINER(ptr, type, member) \
+    ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+
+static inline void
+peal_list_init(struct peal_link *head)
+{
+    head->next = head->prev = head;
+}
+
+static inline bool
+peal_list_empty(const struct peal_link *head)
+{
+    return head->next == head;
+}
+
+static inline bool
+peal_list_linked(const struct peal_link *l)
+{
+    return l->next != NULL;
+}
+
+static inline void
+peal_list_append(struct peal_link *head, struct peal_link *l)
+{
+    l->prev = head->prev;
+    l->next = head;
+    head->prev->next = l;
+    head->prev = l;
+}
+
+static inline void
+peal_list_unlink(struct peal_link *l)
+{
+    if (l->next == NULL)
+        return;
+    l->prev->next = l->next;
+    l->next->prev = l->prev;
+    l->next = l->prev = NULL;
+}
+
+/* peal_list_take unlinks and returns the first link, or NULL. */
+static inline struct peal_link *
+peal_list_take(struct peal_link *head)
+{
+    struct peal_link *l = head->next;
+
+    if (l == head)
+        return NULL;
+    peal_list_unlink(l);
+    return l;
+}
+
+/* peal_list_move empties from into to, which must be empty or not yet initialised. */
+static inline void
+peal_list_move(struct peal_link *to, struct peal_link *from)
+{
+    peal_list_init(to);
+    if (peal_list_empty(from))
+        return;
+    *to = *from;
+    to->next->prev = to;
+    to->prev->next = to;
+    peal_list_init(from);
+}
+
+#endif

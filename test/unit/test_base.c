@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* base/: slices, ids, maps, timers, messages. */
+#include "check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/id.h"
+#include "base/map.h"
+#include "base/msg.h"
+#include "base/wheel.h"
+
+static void
+numbers_are_read_up_to_their_maximum(void **state)
+{
+    uint64_t n = 0;
+
+    CHECK_OK(peal_slice_u64(PEAL_S("0"), 10, &n));
+    CHECK_OK(peal_slice_u64(PEAL_S("255"), 255, &n));
+    CHECK_INT(n, 255);
+    CHECK_OK(peal_slice_u64(PEAL_S("18446744073709551615"), UINT64_MAX, &n));
+    CHECK(n == UINT64_MAX);
+    CHECK_ERR(peal_slice_u64(PEAL_S("256"), 255, &n), PEAL_EINVAL);
+    CHECK_ERR(peal_slice_u64(PEAL_S("18446744073709551616"), UINT64_MAX, &n), PEAL_EINVAL);
+    CHECK_ERR(peal_slice_u64(PEAL_S(""), 255, &n), PEAL_EINVAL);
+    CHECK_ERR(peal_slice_u64(PEAL_S("-1"), 255, &n), PEAL_EINVAL);
+    CHECK_ERR(peal_slice_u64(PEAL_S("1 "), 255, &n), PEAL_EINVAL);
+}
+
+static void
+a_glob_star_stands_for_any_run(void **state)
+{
+    CHECK(peal_slice_glob(PEAL_S("*"), PEAL_S("")));
+    CHECK(peal_slice_glob(PEAL_S("news.*"), PEAL_S("news.eu")));
+    CHECK(peal_slice_glob(PEAL_S("a*b*c"), PEAL_S("aXbXbc")));
+    CHECK(!peal_slice_glob(PEAL_S("news.*"), PEAL_S("news")));
+    CHECK(!peal_slice_glob(PEAL_S("a*b"), PEAL_S("abc")));
+    CHECK(!peal_slice_glob(PEAL_S(""), PEAL_S("x")));
+}
+
+static void
+utf8_is_checked_at_its_borders(void **state)
+{
+    CHECK(peal_utf8_valid(PEAL_S("plain ascii, more than eight bytes")));
+    CHECK(peal_utf8_valid(PEAL_S("\xc2\x80 \xe0\xa0\x80 \xed\x9f\xbf \xee\x80\x80")));
+    CHECK(peal_utf8_valid(PEAL_S("\xf0\x90\x80\x80\xf4\x8f\xbf\xbf")));
+    CHECK(!peal_utf8_valid(PEAL_S("\xc1\xbf")));
+    CHECK(!peal_utf8_valid(PEAL_S("\xed\xa0\x80")));
+    CHECK(!peal_utf8_valid(PEAL_S("\xf4\x90\x80\x80")));
+    CHECK(!peal_utf8_valid(PEAL_S("12345678\xe2\x82")));
+    CHECK(!peal_utf8_valid(PEAL_S("\x80")));
+}
+
+static void
+an_id_tells_its_owner(void **state)
+{
+    char a[PEAL_ID_LEN], b[PEAL_ID_LEN];
+    uint16_t node;
+    uint8_t worker;
+
+    for (unsigned i = 0; i < 256; i++) {
+        peal_id_new((uint16_t)(i * 257), (uint8_t)i, a);
+        peal_id_new((uint16_t)(i * 257), (uint8_t)i, b);
+        CHECK(memcmp(a, b, PEAL_ID_LEN) != 0);
+        CHECK(peal_id_owner(peal_slice_of(a, PEAL_ID_LEN), &node, &worker));
+        CHECK_INT(node, i * 257);
+        CHECK_INT(worker, i);
+    }
+    CHECK(!peal_id_owner(PEAL_S("short"), &node, &worker));
+    CHECK(!peal_id_owner(PEAL_S("twenty characters ok"), &node, &worker));
+}
+
+static void
+base64_goes_there_and_back(void **state)
+{
+    unsigned char in[64], out[70];
+    char text[96];
+    size_t len;
+
+    for (size_t n = 0; n < sizeof(in); n++) {
+        in[n] = (unsigned char)(n * 37 + 250);
+        peal_base64_encode(in, n, text);
+        CHECK_OK(peal_base64_decode(peal_slice_of(text, peal_base64_len(n)), out, &len));
+        CHECK_MEM(out, len, in, n);
+    }
+    CHECK_OK(peal_base64_decode(PEAL_S("AQI"), out, &len)); /* without padding */
+    CHECK_MEM(out, len, "\x01\x02", 2);
+    CHECK_ERR(peal_base64_decode(PEAL_S("A"), out, &len), PEAL_EPROTO);
+    CHECK_ERR(peal_base64_decode(PEAL_S("AQ_="), out, &len), PEAL_EPROTO);
+    CHECK_ERR(peal_base64_decode(PEAL_S("===="), out, &len), PEAL_EPROTO);
+}
+
+static void
+a_map_holds_what_was_put_and_not_deleted(void **state)
+{
+    enum { N = 5000 };
+    static char keys[N][8];
+    struct peal_map m;
+    size_t pos = 0, seen = 0;
+
+    peal_map_init(&m);
+    CHECK(peal_map_get(&m, PEAL_S("x")) == NULL);
+    CHECK(peal_map_del(&m, PEAL_S("x")) == NULL);
+    for (int i = 0; i < N; i++) {
+        snprintf(keys[i], sizeof(keys[i]), "k%d", i);
+        CHECK_OK(peal_map_put(&m, peal_slice_str(keys[i]), keys[i]));
+    }
+    for (int i = 0; i < N; i++)
+        if (i % 7 != 0)
+            CHECK(peal_map_del(&m, peal_slice_str(keys[i])) == keys[i]);
+    for (int i = 0; i < N; i++)
+        CHECK(peal_map_get(&m, peal_slice_str(keys[i])) == (i % 7 ? NULL : keys[i]));
+    while (peal_map_next(&m, &pos) != NULL)
+        seen++;
+    CHECK_INT(seen, m.n);
+    CHECK_INT(seen, (N + 6) / 7);
+    CHECK(m.size <= 4096);
+    peal_map_fini(&m);
+}
+
+struct alarm {
+    struct peal_timer timer;
+    struct peal_wheel *wheel;
+    uint64_t due_ms, fired_ms;
+    unsigned fired;
+};
+
+static void
+ring(struct peal_timer *t)
+{
+    struct alarm *a = PEAL_CONTAINER(t, struct alarm, timer);
+
+    a->fired++;
+    a->fired_ms = a->wheel->now * PEAL_WHEEL_TICK_MS;
+}
+
+static void
+timers_fire_once_never_early_and_hardly_late(void **state)
+{
+    enum { N = 3000 };
+    static struct alarm alarms[N];
+    struct peal_wheel w;
+    uint64_t now = 123456789;
+
+    srand(7);
+    peal_wheel_init(&w, now);
+    for (int i = 0; i < N; i++) {
+        uint64_t delay = (uint64_t)rand() % (i % 3 == 0 ? 600 : i % 3 == 1 ? 60000 : 9000000);
+
+        alarms[i] = (struct alarm){ .timer.fn = ring, .wheel = &w, .due_ms = now + delay };
+        peal_timer_start(&w, &alarms[i].timer, delay);
+    }
+    for (int i = 0; i < N; i += 10)
+        peal_timer_stop(&alarms[i].timer);
+    while (peal_wheel_next_ms(&w) >= 0) {
+        now += (uint64_t)peal_wheel_next_ms(&w);
+        if (peal_wheel_next_ms(&w) == 0)
+            now++;
+        peal_wheel_advance(&w, now);
+    }
+    for (int i = 0; i < N; i++) {
+        CHECK_INT(alarms[i].fired, i % 10 != 0);
+        if (i % 10 == 0)
+            continue;
+        CHECK(alarms[i].fired_ms >= alarms[i].due_ms);
+        CHECK(alarms[i].fired_ms <= alarms[i].due_ms + 2 * PEAL_WHEEL_TICK_MS);
+    }
+}
+
+static void
+a_clock_that_jumps_fires_everything_once(void **state)
+{
+    struct peal_wheel w;
+    struct alarm a = { .timer.fn = ring, .wheel = &w }, b = a;
+
+    peal_wheel_init(&w, 1000);
+    peal_timer_start(&w, &a.timer, 50);
+    peal_timer_start(&w, &b.timer, 5000000000ull);
+    peal_wheel_advance(&w, 10); /* back: nothing */
+    CHECK_INT(a.fired, 0);
+    peal_wheel_advance(&w, 10000000000ull);
+    CHECK_INT(a.fired, 1);
+    CHECK_INT(b.fired, 1);
+    CHECK_INT(peal_wheel_next_ms(&w), -1);
+}
+
+static int n_encoded;
+
+static struct peal_blob *
+encode(const struct peal_msg *m)
+{
+    n_encoded++;
+    return peal_blob_copy(m->args);
+}
+
+static void
+a_message_is_encoded_once_a_format(void **state)
+{
+    struct peal_slice channels[] = { PEAL_S("news"), PEAL_S("sport") };
+    struct peal_slice except[] = { PEAL_S("muted") };
+    struct peal_msg_spec spec = { .channels = channels, .n_channels = 2, .except = except,
+        .n_except = 1, .kind = PEAL_DATA_JSON, .n_args = 2, .event = PEAL_S("\"say\""),
+        .args = PEAL_S("1,{\"a\":2}") };
+    struct peal_msg *m;
+
+    CHECK_OK(peal_msg_new(&spec, &m));
+    CHECK_SLICE(m->channels[1].name, "sport");
+    CHECK_SLICE(m->except[0], "muted");
+    CHECK_SLICE(m->nsp, "/");
+    CHECK_SLICE(m->event, "\"say\"");
+    CHECK_SLICE(peal_blob_slice(peal_msg_bytes(m, PEAL_FMT_WS, encode)), "1,{\"a\":2}");
+    CHECK(peal_msg_bytes(m, PEAL_FMT_WS, encode) == peal_msg_bytes(m, PEAL_FMT_WS, encode));
+    CHECK_INT(n_encoded, 1);
+    peal_msg_drop(m);
+    spec.n_channels = PEAL_CHANNELS_MAX + 1;
+    CHECK_ERR(peal_msg_new(&spec, &m), PEAL_ELIMIT);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_are_read_up_to_their_maximum),
+        cmocka_unit_test(a_glob_star_stands_for_any_run),
+        cmocka_unit_test(utf8_is_checked_at_its_borders),
+        cmocka_unit_test(an_id_tells_its_owner),
+        cmocka_unit_test(base64_goes_there_and_back),
+        cmocka_unit_test(a_map_holds_what_was_put_and_not_deleted),
+        cmocka_unit_test(timers_fire_once_never_early_and_hardly_late),
+        cmocka_unit_test(a_clock_that_jumps_fires_everything_once),
+        cmocka_unit_test(a_message_is_encoded_once_a_format),
+    };
+
+    return cmocka_run_group_tests_name("base", tests, NULL, NULL);
+}
