@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Errors: what the world can do to a call. A bug asserts; a peer's mistake becomes a close
- * reason and a counter; everything else returns one of these.
+ * Errors: what the world can do to a call. A bug asserts; a peer's mistake becomes a
+ * close reason and a counter; everything else returns one of these.
  */
 #ifndef PEAL_ERR_H
 #define PEAL_ERR_H
@@ -20,9 +20,9 @@ typedef enum peal_err {
     PEAL_ETIMEOUT, /* a deadline passed */
     PEAL_ENOTFOUND,
     PEAL_EEXIST,
-    PEAL_EPERM,  /* not allowed */
+    PEAL_EPERM,   /* not allowed */
     PEAL_EUNSUPP, /* this build, kernel or peer cannot do it */
-    PEAL_EIO     /* the system said no; errno was logged where it happened */
+    PEAL_EIO      /* the system said no; errno was logged where it happened */
 } peal_err;
 
 /* peal_err_text returns a short static English text, never NULL. Any thread. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Identity: randomness comes in blocks a thread, since one session needs only 12 bytes. */
+/* Identity: randomness comes in blocks a thread, since one session needs only 12 bytes.
+ */
 #include "base/id.h"
 
 #include <openssl/rand.h>

@@ -26,8 +26,8 @@ PEAL_MUST_USE peal_err peal_json_skip(
 PEAL_MUST_USE peal_err peal_json_check(struct peal_slice s);
 
 /*
- * peal_json_next walks an array. Start with *rest = the text between its brackets, already
- * checked; each call takes one value off. false: no more values.
+ * peal_json_next walks an array. Start with *rest = the text between its brackets,
+ * already checked; each call takes one value off. false: no more values.
  */
 bool peal_json_next(struct peal_slice *rest, struct peal_slice *value_out);
 

@@ -13,7 +13,7 @@ struct peal_link {
     struct peal_link *next, *prev;
 };
 
-#define PEAL_CONTAINER(ptr, type, member) \
+#define PEAL_CONTAINER(ptr, type, member)                                                \
     ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static inline void

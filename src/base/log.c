@@ -50,7 +50,8 @@ peal_log(struct peal_log *log, enum peal_log_level level, const char *msg,
         more = vsnprintf(line + n, sizeof(line) - n - 1, fields, ap);
         va_end(ap);
         if (more > 0)
-            n += (size_t)more < sizeof(line) - n - 1 ? (size_t)more : sizeof(line) - n - 2;
+            n +=
+                (size_t)more < sizeof(line) - n - 1 ? (size_t)more : sizeof(line) - n - 2;
     }
     for (size_t i = 0; i < n; i++)
         if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)

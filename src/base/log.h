@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Logs: one event a line on stderr, as logfmt: ts, level, msg, then what belongs to it.
- * The friendly form (--dev) leaves the time out of the way. Any thread; a line is one write.
+ * The friendly form (--dev) leaves the time out of the way. Any thread; a line is one
+ * write.
  */
 #ifndef PEAL_BASE_LOG_H
 #define PEAL_BASE_LOG_H
@@ -10,7 +11,12 @@
 
 #include "peal/err.h"
 
-enum peal_log_level { PEAL_LOG_ERROR, PEAL_LOG_WARN, PEAL_LOG_INFO, PEAL_LOG_DEBUG };
+enum peal_log_level {
+    PEAL_LOG_ERROR,
+    PEAL_LOG_WARN,
+    PEAL_LOG_INFO,
+    PEAL_LOG_DEBUG
+};
 
 struct peal_log {
     int fd;

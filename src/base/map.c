@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Maps: linear probing, grown at three quarters full, shrunk at one eighth, and deletion by
- * shifting back, so that there are no tombstones to clean up after.
+ * Maps: linear probing, grown at three quarters full, shrunk at one eighth, and deletion
+ * by shifting back, so that there are no tombstones to clean up after.
  */
 #include "base/map.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Maps: from a string of bytes to a pointer. Open addressing with linear probing; the hash
- * is keyed at random for each map, so nobody outside can aim for collisions.
+ * Maps: from a string of bytes to a pointer. Open addressing with linear probing; the
+ * hash is keyed at random for each map, so nobody outside can aim for collisions.
  *
- * The map keeps no copy of a key: it borrows the bytes, which live in the value, for as long
- * as the entry is there. One thread at a time.
+ * The map keeps no copy of a key: it borrows the bytes, which live in the value, for as
+ * long as the entry is there. One thread at a time.
  */
 #ifndef PEAL_BASE_MAP_H
 #define PEAL_BASE_MAP_H
@@ -12,9 +12,9 @@
 #include "base/slice.h"
 
 struct peal_map_entry {
-    void *value;       /* NULL: free */
-    const char *key;   /* kept */
-    uint32_t key_len;  /* bytes */
+    void *value;      /* NULL: free */
+    const char *key;  /* kept */
+    uint32_t key_len; /* bytes */
     uint32_t hash;
 };
 
@@ -41,14 +41,15 @@ void *peal_map_get(const struct peal_map *m, struct peal_slice key);
  * peal_map_put adds key -> value (not NULL); key must not be there yet and is kept.
  * Errors: PEAL_ENOMEM (the map is as before).
  */
-PEAL_MUST_USE peal_err peal_map_put(struct peal_map *m, struct peal_slice key, void *value);
+PEAL_MUST_USE peal_err peal_map_put(
+    struct peal_map *m, struct peal_slice key, void *value);
 
 /* peal_map_del removes key and returns its value, or NULL if it was not there. */
 void *peal_map_del(struct peal_map *m, struct peal_slice key);
 
 /*
- * peal_map_next walks the values in no order: start with *pos = 0; NULL at the end. The map
- * must not change during the walk.
+ * peal_map_next walks the values in no order: start with *pos = 0; NULL at the end. The
+ * map must not change during the walk.
  */
 void *peal_map_next(const struct peal_map *m, size_t *pos);
 

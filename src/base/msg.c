@@ -48,7 +48,8 @@ peal_msg_new(const struct peal_msg_spec *spec, struct peal_msg **out)
         spec->n_atts > PEAL_ATTACHMENTS_MAX)
         return PEAL_ELIMIT;
     size = sizeof(*m) + spec->n_channels * sizeof(*m->channels) +
-           spec->n_except * sizeof(*m->except) + spec->n_atts * sizeof(struct peal_blob *) +
+           spec->n_except * sizeof(*m->except) +
+           spec->n_atts * sizeof(struct peal_blob *) +
            sum(spec->channels, spec->n_channels) + sum(spec->except, spec->n_except) +
            nsp.len + spec->event.len + spec->args.len;
     if ((m = calloc(1, size)) == NULL)
@@ -92,18 +93,19 @@ peal_msg_drop(struct peal_msg *m)
 }
 
 struct peal_blob *
-peal_msg_bytes(struct peal_msg *m, enum peal_format fmt, peal_msg_encode_fn *encode)
+peal_msg_bytes(
+    struct peal_msg *m, enum peal_format fmt, peal_msg_encode_fn *encode, void *ctx)
 {
     struct peal_blob *have = atomic_load_explicit(&m->encoded[fmt], memory_order_acquire);
     struct peal_blob *mine;
 
     if (have != NULL)
         return have;
-    if ((mine = encode(m)) == NULL)
+    if ((mine = encode(m, ctx)) == NULL)
         return NULL;
     /* Two workers may build at once; the first to arrive wins, the other throws away. */
-    if (atomic_compare_exchange_strong_explicit(&m->encoded[fmt], &have, mine,
-            memory_order_acq_rel, memory_order_acquire))
+    if (atomic_compare_exchange_strong_explicit(
+            &m->encoded[fmt], &have, mine, memory_order_acq_rel, memory_order_acquire))
         return mine;
     peal_blob_drop(mine);
     return have;

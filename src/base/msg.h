@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages: what travels from a publisher to every subscriber. Immutable once made, counted,
- * shared by all workers. One allocation holds everything.
+ * Messages: what travels from a publisher to every subscriber. Immutable once made,
+ * counted, shared by all workers. One allocation holds everything.
  *
  * A message caches its bytes once per wire format: the first worker that needs a format
- * builds it, everyone else borrows. So an encoding is made once a node, not once a client.
- * Any thread.
+ * builds it, everyone else borrows. So an encoding is made once a node, not once a
+ * client. Any thread.
  */
 #ifndef PEAL_BASE_MSG_H
 #define PEAL_BASE_MSG_H
@@ -16,28 +16,28 @@
 #define PEAL_ATTACHMENTS_MAX 10
 
 enum peal_data_kind {
-    PEAL_DATA_JSON,  /* args: raw JSON values joined by commas, n_args of them */
-    PEAL_DATA_TEXT,  /* args: UTF-8 text, not JSON; counts as one argument */
-    PEAL_DATA_BYTES  /* args: binary; counts as one argument */
+    PEAL_DATA_JSON, /* args: raw JSON values joined by commas, n_args of them */
+    PEAL_DATA_TEXT, /* args: UTF-8 text, not JSON; counts as one argument */
+    PEAL_DATA_BYTES /* args: binary; counts as one argument */
 };
 
 enum peal_msg_flags {
-    PEAL_MSG_VOLATILE = 1,    /* drop for a receiver whose connection is not writable */
-    PEAL_MSG_NO_COMPRESS = 2  /* do not deflate */
+    PEAL_MSG_VOLATILE = 1,   /* drop for a receiver whose connection is not writable */
+    PEAL_MSG_NO_COMPRESS = 2 /* do not deflate */
 };
 
 /* Wire formats whose bytes a message caches. */
 enum peal_format {
-    PEAL_FMT_WS,               /* /ws, one channel: one whole frame */
-    PEAL_FMT_WS_DEFLATE,       /* the same, permessage-deflate, 15 bits, no context */
-    PEAL_FMT_ENVELOPE,         /* /ws, several channels: frame with the envelope */
+    PEAL_FMT_WS,         /* /ws, one channel: one whole frame */
+    PEAL_FMT_WS_DEFLATE, /* the same, permessage-deflate, 15 bits, no context */
+    PEAL_FMT_ENVELOPE,   /* /ws, several channels: frame with the envelope */
     PEAL_FMT_ENVELOPE_DEFLATE,
-    PEAL_FMT_SSE,              /* one event */
-    PEAL_FMT_SIO,              /* Socket.IO over WebSocket: header frame, attachment frames */
+    PEAL_FMT_SSE, /* one event */
+    PEAL_FMT_SIO, /* Socket.IO over WebSocket: header frame, attachment frames */
     PEAL_FMT_SIO_DEFLATE,
-    PEAL_FMT_SIO_POLL,         /* Engine.IO polling payload piece, attachments in base64 */
-    PEAL_FMT_SIO_B64,          /* over WebSocket for a client that cannot take binary */
-    PEAL_FMT_SIO_MSGPACK,      /* the msgpack parser over WebSocket: one binary frame */
+    PEAL_FMT_SIO_POLL,    /* Engine.IO polling payload piece, attachments in base64 */
+    PEAL_FMT_SIO_B64,     /* over WebSocket for a client that cannot take binary */
+    PEAL_FMT_SIO_MSGPACK, /* the msgpack parser over WebSocket: one binary frame */
     PEAL_FMT_SIO_MSGPACK_POLL,
     PEAL_FMT_N
 };
@@ -50,13 +50,13 @@ struct peal_channel_name {
 struct peal_msg {
     atomic_uint refs;
     enum peal_data_kind kind;
-    unsigned flags;              /* PEAL_MSG_... */
+    unsigned flags; /* PEAL_MSG_... */
     unsigned n_channels, n_except, n_atts, n_args;
     struct peal_channel_name *channels; /* delivered to the union, once each */
-    struct peal_slice *except;   /* channels or session ids that must not get it */
-    struct peal_blob **atts;     /* attachments of a JSON message, in placeholder order */
-    struct peal_slice nsp;       /* Socket.IO namespace, "/" for plain channels */
-    struct peal_slice event;     /* raw JSON token, normally a string with quotes, or empty */
+    struct peal_slice *except;          /* channels or session ids that must not get it */
+    struct peal_blob **atts; /* attachments of a JSON message, in placeholder order */
+    struct peal_slice nsp;   /* Socket.IO namespace, "/" for plain channels */
+    struct peal_slice event; /* raw JSON token, normally a string with quotes, or empty */
     struct peal_slice args;
     _Atomic(struct peal_blob *) encoded[PEAL_FMT_N];
 };
@@ -71,8 +71,8 @@ struct peal_msg_spec {
     unsigned n_atts;
     enum peal_data_kind kind;
     unsigned flags;
-    unsigned n_args;          /* JSON only */
-    struct peal_slice nsp;    /* empty means "/" */
+    unsigned n_args;       /* JSON only */
+    struct peal_slice nsp; /* empty means "/" */
     struct peal_slice event;
     struct peal_slice args;
 };
@@ -92,15 +92,16 @@ peal_msg_hold(struct peal_msg *m)
 /* peal_msg_drop gives one reference back. NULL is fine. */
 void peal_msg_drop(struct peal_msg *m);
 
-/* Builds the bytes of m in one format; the blob is the caller's. NULL: out of memory. */
-typedef struct peal_blob *peal_msg_encode_fn(const struct peal_msg *m);
+/* Builds the bytes of m in one format; the blob is the caller's. NULL: out of memory.
+ * ctx is the calling worker's codec scratch (struct peal_deflate), borrowed. */
+typedef struct peal_blob *peal_msg_encode_fn(const struct peal_msg *m, void *ctx);
 
 /*
  * peal_msg_bytes returns m in a format, borrowed: it lives as long as m. encode is called
  * only the first time. NULL: out of memory.
  */
 struct peal_blob *peal_msg_bytes(
-    struct peal_msg *m, enum peal_format fmt, peal_msg_encode_fn *encode);
+    struct peal_msg *m, enum peal_format fmt, peal_msg_encode_fn *encode, void *ctx);
 
 /* peal_channel_hash is the same on every worker of this process (interest tables). */
 uint32_t peal_channel_hash(struct peal_slice name);

@@ -88,7 +88,8 @@ peal_slice_glob(struct peal_slice p, struct peal_slice s)
 {
     size_t pi = 0, si = 0, star = SIZE_MAX, mark = 0;
 
-    /* The classic two-pointer match: on a mismatch let the last star eat one byte more. */
+    /* The classic two-pointer match: on a mismatch let the last star eat one byte more.
+     */
     while (si < s.len) {
         if (pi < p.len && p.data[pi] == '*') {
             star = pi++;

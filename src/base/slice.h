@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Slices: a borrowed run of bytes, not terminated by a zero. Whoever keeps one longer than
- * the call copies the bytes. Any thread.
+ * Slices: a borrowed run of bytes, not terminated by a zero. Whoever keeps one longer
+ * than the call copies the bytes. Any thread.
  */
 #ifndef PEAL_BASE_SLICE_H
 #define PEAL_BASE_SLICE_H
@@ -63,8 +63,9 @@ bool peal_slice_same(struct peal_slice a, struct peal_slice b);
 struct peal_slice peal_slice_trim(struct peal_slice s);
 
 /*
- * peal_slice_cut takes the part before the first c off *rest and returns it; *rest becomes
- * what follows c. Without a c it returns all of *rest and leaves *rest with data NULL.
+ * peal_slice_cut takes the part before the first c off *rest and returns it; *rest
+ * becomes what follows c. Without a c it returns all of *rest and leaves *rest with data
+ * NULL.
  */
 struct peal_slice peal_slice_cut(struct peal_slice *rest, char c);
 
@@ -72,7 +73,8 @@ struct peal_slice peal_slice_cut(struct peal_slice *rest, char c);
  * beyond max. */
 PEAL_MUST_USE peal_err peal_slice_u64(struct peal_slice s, uint64_t max, uint64_t *out);
 
-/* peal_slice_glob matches s against a pattern in which '*' stands for any run of bytes. */
+/* peal_slice_glob matches s against a pattern in which '*' stands for any run of bytes.
+ */
 bool peal_slice_glob(struct peal_slice pattern, struct peal_slice s);
 
 /* peal_utf8_valid says whether s is UTF-8 as RFC 3629 has it: no surrogates, nothing

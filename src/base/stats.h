@@ -3,8 +3,8 @@
  * Counters: one table of names, one block of numbers a worker. A worker writes its own
  * block, anyone may read it; /metrics adds the blocks up.
  *
- * Add a counter by adding a row. Rows of one family stand together; base units; counters end
- * in _total; labels have few values, never a channel or a user.
+ * Add a counter by adding a row. Rows of one family stand together; base units; counters
+ * end in _total; labels have few values, never a channel or a user.
  */
 #ifndef PEAL_BASE_STATS_H
 #define PEAL_BASE_STATS_H
@@ -13,75 +13,79 @@
 #include <stdint.h>
 
 /* id, type (C counter, G gauge), family, labels, help (for the first row of a family) */
-#define PEAL_STATS(X) \
-    X(CONNECTIONS, G, "peal_connections", "", "TCP and TLS connections open now") \
-    X(ACCEPTED, C, "peal_accepted_total", "", "Connections accepted") \
-    X(ACCEPT_ERRORS, C, "peal_accept_errors_total", "", \
-        "Accepts that failed, for want of file descriptors or memory") \
-    X(REFUSED_MAX, C, "peal_refused_total", "reason=\"max_connections\"", \
-        "Connections refused at once") \
-    X(CLOSED_PEER, C, "peal_closed_total", "reason=\"peer\"", \
-        "Connections closed, by who or what did it") \
-    X(CLOSED_LOCAL, C, "peal_closed_total", "reason=\"local\"", "") \
-    X(CLOSED_ERROR, C, "peal_closed_total", "reason=\"error\"", "") \
-    X(CLOSED_TIMEOUT, C, "peal_closed_total", "reason=\"timeout\"", "") \
-    X(CLOSED_SLOW, C, "peal_closed_total", "reason=\"slow_reader\"", "") \
-    X(CLOSED_PROTO, C, "peal_closed_total", "reason=\"protocol\"", "") \
-    X(BYTES_IN, C, "peal_received_bytes_total", "", "Bytes read from clients") \
-    X(BYTES_OUT, C, "peal_sent_bytes_total", "", "Bytes written to clients") \
-    X(WRITES, C, "peal_writes_total", "", "Writes to client connections") \
-    X(WRITES_SHORT, C, "peal_short_writes_total", "", \
-        "Writes that the kernel took only in part, or not at all") \
-    X(QUEUE_BYTES, G, "peal_queued_bytes", "", "Bytes waiting in output queues") \
-    X(SLOW_DROPPED, C, "peal_slow_reader_dropped_total", "", \
-        "Messages dropped from full output queues") \
-    X(TLS_HANDSHAKES, C, "peal_tls_handshakes_total", "result=\"ok\"", \
-        "TLS handshakes") \
-    X(TLS_FAILED, C, "peal_tls_handshakes_total", "result=\"failed\"", "") \
-    X(HANDED_OVER, C, "peal_handed_over_total", "", \
-        "Connections handed to the worker that owns their session") \
-    X(PROXY_BAD, C, "peal_proxy_protocol_errors_total", "", \
-        "Connections with a malformed or missing PROXY protocol header") \
-    X(HTTP_REQUESTS, C, "peal_http_requests_total", "", "HTTP requests answered or upgraded") \
-    X(HTTP_BAD, C, "peal_http_bad_requests_total", "", \
-        "Requests refused because their head or body breaks HTTP or a limit") \
-    X(HTTP_TIMEOUT, C, "peal_http_timeouts_total", "", \
-        "Connections closed because a request did not arrive in time") \
-    X(WS_SESSIONS, G, "peal_sessions", "protocol=\"ws\"", "Sessions open now") \
-    X(SSE_SESSIONS, G, "peal_sessions", "protocol=\"sse\"", "") \
-    X(EIO_SESSIONS, G, "peal_sessions", "protocol=\"engineio\"", "") \
-    X(SIO_SESSIONS, G, "peal_sessions", "protocol=\"socketio\"", "") \
-    X(WS_FRAMES_BAD, C, "peal_bad_input_total", "protocol=\"websocket\"", \
-        "Peers whose bytes broke their protocol") \
-    X(EIO_BAD, C, "peal_bad_input_total", "protocol=\"engineio\"", "") \
-    X(SIO_BAD, C, "peal_bad_input_total", "protocol=\"socketio\"", "") \
-    X(PING_TIMEOUTS, C, "peal_ping_timeouts_total", "", \
-        "Sessions closed because no pong came in time") \
-    X(CONNECT_TIMEOUTS, C, "peal_connect_timeouts_total", "", \
-        "Socket.IO clients that joined no namespace in time") \
-    X(DENIED, C, "peal_denied_total", "", \
-        "Connects, subscriptions, publishes and events that the rules do not allow") \
-    X(RECEIVED, C, "peal_messages_received_total", "", "Messages and events from clients") \
-    X(PUBLISHED, C, "peal_messages_published_total", "", "Messages published on channels") \
-    X(DELIVERED, C, "peal_messages_delivered_total", "", \
-        "Messages appended to a client's output queue") \
-    X(VOLATILE_DROPPED, C, "peal_volatile_dropped_total", "", \
-        "Volatile messages dropped for clients that could not take them at once") \
-    X(CHANNELS, G, "peal_channels", "", "Channels with a subscriber, summed over workers") \
-    X(SUBSCRIPTIONS, G, "peal_subscriptions", "", "Subscriptions") \
-    X(FANOUT_SLICED, C, "peal_fanout_sliced_total", "", \
-        "Deliveries of one message to one channel that took more than one loop turn") \
-    X(API_REQUESTS, C, "peal_api_requests_total", "result=\"ok\"", "Calls of the HTTP API") \
-    X(API_ERRORS, C, "peal_api_requests_total", "result=\"error\"", "") \
-    X(API_UNAUTHORIZED, C, "peal_api_requests_total", "result=\"unauthorized\"", "") \
-    X(LOOP_LAG, C, "peal_loop_busy_seconds_total", "", \
+#define PEAL_STATS(X)                                                                    \
+    X(CONNECTIONS, G, "peal_connections", "", "TCP and TLS connections open now")        \
+    X(ACCEPTED, C, "peal_accepted_total", "", "Connections accepted")                    \
+    X(ACCEPT_ERRORS, C, "peal_accept_errors_total", "",                                  \
+        "Accepts that failed, for want of file descriptors or memory")                   \
+    X(REFUSED_MAX, C, "peal_refused_total", "reason=\"max_connections\"",                \
+        "Connections refused at once")                                                   \
+    X(CLOSED_PEER, C, "peal_closed_total", "reason=\"peer\"",                            \
+        "Connections closed, by who or what did it")                                     \
+    X(CLOSED_LOCAL, C, "peal_closed_total", "reason=\"local\"", "")                      \
+    X(CLOSED_ERROR, C, "peal_closed_total", "reason=\"error\"", "")                      \
+    X(CLOSED_TIMEOUT, C, "peal_closed_total", "reason=\"timeout\"", "")                  \
+    X(CLOSED_SLOW, C, "peal_closed_total", "reason=\"slow_reader\"", "")                 \
+    X(CLOSED_PROTO, C, "peal_closed_total", "reason=\"protocol\"", "")                   \
+    X(BYTES_IN, C, "peal_received_bytes_total", "", "Bytes read from clients")           \
+    X(BYTES_OUT, C, "peal_sent_bytes_total", "", "Bytes written to clients")             \
+    X(WRITES, C, "peal_writes_total", "", "Writes to client connections")                \
+    X(WRITES_SHORT, C, "peal_short_writes_total", "",                                    \
+        "Writes that the kernel took only in part, or not at all")                       \
+    X(QUEUE_BYTES, G, "peal_queued_bytes", "", "Bytes waiting in output queues")         \
+    X(SLOW_DROPPED, C, "peal_slow_reader_dropped_total", "",                             \
+        "Messages dropped from full output queues")                                      \
+    X(TLS_HANDSHAKES, C, "peal_tls_handshakes_total", "result=\"ok\"", "TLS handshakes") \
+    X(TLS_FAILED, C, "peal_tls_handshakes_total", "result=\"failed\"", "")               \
+    X(HANDED_OVER, C, "peal_handed_over_total", "",                                      \
+        "Connections handed to the worker that owns their session")                      \
+    X(PROXY_BAD, C, "peal_proxy_protocol_errors_total", "",                              \
+        "Connections with a malformed or missing PROXY protocol header")                 \
+    X(HTTP_REQUESTS, C, "peal_http_requests_total", "",                                  \
+        "HTTP requests answered or upgraded")                                            \
+    X(HTTP_BAD, C, "peal_http_bad_requests_total", "",                                   \
+        "Requests refused because their head or body breaks HTTP or a limit")            \
+    X(HTTP_TIMEOUT, C, "peal_http_timeouts_total", "",                                   \
+        "Connections closed because a request did not arrive in time")                   \
+    X(WS_SESSIONS, G, "peal_sessions", "protocol=\"ws\"", "Sessions open now")           \
+    X(SSE_SESSIONS, G, "peal_sessions", "protocol=\"sse\"", "")                          \
+    X(EIO_SESSIONS, G, "peal_sessions", "protocol=\"engineio\"", "")                     \
+    X(SIO_SESSIONS, G, "peal_sessions", "protocol=\"socketio\"", "")                     \
+    X(WS_FRAMES_BAD, C, "peal_bad_input_total", "protocol=\"websocket\"",                \
+        "Peers whose bytes broke their protocol")                                        \
+    X(EIO_BAD, C, "peal_bad_input_total", "protocol=\"engineio\"", "")                   \
+    X(SIO_BAD, C, "peal_bad_input_total", "protocol=\"socketio\"", "")                   \
+    X(PING_TIMEOUTS, C, "peal_ping_timeouts_total", "",                                  \
+        "Sessions closed because no pong came in time")                                  \
+    X(CONNECT_TIMEOUTS, C, "peal_connect_timeouts_total", "",                            \
+        "Socket.IO clients that joined no namespace in time")                            \
+    X(DENIED, C, "peal_denied_total", "",                                                \
+        "Connects, subscriptions, publishes and events that the rules do not allow")     \
+    X(RECEIVED, C, "peal_messages_received_total", "",                                   \
+        "Messages and events from clients")                                              \
+    X(PUBLISHED, C, "peal_messages_published_total", "",                                 \
+        "Messages published on channels")                                                \
+    X(DELIVERED, C, "peal_messages_delivered_total", "",                                 \
+        "Messages appended to a client's output queue")                                  \
+    X(VOLATILE_DROPPED, C, "peal_volatile_dropped_total", "",                            \
+        "Volatile messages dropped for clients that could not take them at once")        \
+    X(CHANNELS, G, "peal_channels", "",                                                  \
+        "Channels with a subscriber, summed over workers")                               \
+    X(SUBSCRIPTIONS, G, "peal_subscriptions", "", "Subscriptions")                       \
+    X(FANOUT_SLICED, C, "peal_fanout_sliced_total", "",                                  \
+        "Deliveries of one message to one channel that took more than one loop turn")    \
+    X(API_REQUESTS, C, "peal_api_requests_total", "result=\"ok\"",                       \
+        "Calls of the HTTP API")                                                         \
+    X(API_ERRORS, C, "peal_api_requests_total", "result=\"error\"", "")                  \
+    X(API_UNAUTHORIZED, C, "peal_api_requests_total", "result=\"unauthorized\"", "")     \
+    X(LOOP_LAG, C, "peal_loop_busy_seconds_total", "",                                   \
         "Time the event loops spent working, in seconds (stored in nanoseconds)")
 
 enum peal_stat {
 #define PEAL_STAT_ID(id, type, family, labels, help) PEAL_STAT_##id,
     PEAL_STATS(PEAL_STAT_ID)
 #undef PEAL_STAT_ID
-        PEAL_STAT_N
+    PEAL_STAT_N
 };
 
 struct peal_stat_info {

@@ -100,7 +100,8 @@ next_ticks(const struct peal_wheel *w)
 
         if (used == 0)
             continue;
-        /* Rotate so that bit 0 is the next slot; the current one comes last, a lap away. */
+        /* Rotate so that bit 0 is the next slot; the current one comes last, a lap away.
+         */
         after = at == MASK ? used : used >> (at + 1) | used << (MASK - at);
         ticks = (uint64_t)__builtin_ctzll(after) + 1;
         ticks = (((w->now >> shift) + ticks) << shift) - w->now;

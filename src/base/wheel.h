@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Timers: a hierarchical timing wheel, four levels of 64 slots, 8 ms a tick. Starting and
- * stopping a timer is O(1) and allocates nothing: the timer lives in the object that waits.
- * The resolution is one tick; a timer never fires early. Thread: the owning loop's.
+ * stopping a timer is O(1) and allocates nothing: the timer lives in the object that
+ * waits. The resolution is one tick; a timer never fires early. Thread: the owning
+ * loop's.
  */
 #ifndef PEAL_BASE_WHEEL_H
 #define PEAL_BASE_WHEEL_H
@@ -26,9 +27,9 @@ struct peal_timer {
 };
 
 struct peal_wheel {
-    uint64_t now;          /* tick up to which timers have fired */
-    uint64_t now_ms;       /* the clock at the last peal_wheel_advance */
-    uint64_t used[4];      /* a bit for each slot that may hold timers */
+    uint64_t now;     /* tick up to which timers have fired */
+    uint64_t now_ms;  /* the clock at the last peal_wheel_advance */
+    uint64_t used[4]; /* a bit for each slot that may hold timers */
     struct peal_link slots[4][64];
 };
 

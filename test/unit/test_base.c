@@ -21,7 +21,8 @@ numbers_are_read_up_to_their_maximum(void **state)
     CHECK_OK(peal_slice_u64(PEAL_S("18446744073709551615"), UINT64_MAX, &n));
     CHECK(n == UINT64_MAX);
     CHECK_ERR(peal_slice_u64(PEAL_S("256"), 255, &n), PEAL_EINVAL);
-    CHECK_ERR(peal_slice_u64(PEAL_S("18446744073709551616"), UINT64_MAX, &n), PEAL_EINVAL);
+    CHECK_ERR(
+        peal_slice_u64(PEAL_S("18446744073709551616"), UINT64_MAX, &n), PEAL_EINVAL);
     CHECK_ERR(peal_slice_u64(PEAL_S(""), 255, &n), PEAL_EINVAL);
     CHECK_ERR(peal_slice_u64(PEAL_S("-1"), 255, &n), PEAL_EINVAL);
     CHECK_ERR(peal_slice_u64(PEAL_S("1 "), 255, &n), PEAL_EINVAL);
@@ -93,7 +94,9 @@ base64_goes_there_and_back(void **state)
 static void
 a_map_holds_what_was_put_and_not_deleted(void **state)
 {
-    enum { N = 5000 };
+    enum {
+        N = 5000
+    };
     static char keys[N][8];
     struct peal_map m;
     size_t pos = 0, seen = 0;
@@ -137,7 +140,9 @@ ring(struct peal_timer *t)
 static void
 timers_fire_once_never_early_and_hardly_late(void **state)
 {
-    enum { N = 3000 };
+    enum {
+        N = 3000
+    };
     static struct alarm alarms[N];
     struct peal_wheel w;
     uint64_t now = 123456789;
@@ -145,9 +150,12 @@ timers_fire_once_never_early_and_hardly_late(void **state)
     srand(7);
     peal_wheel_init(&w, now);
     for (int i = 0; i < N; i++) {
-        uint64_t delay = (uint64_t)rand() % (i % 3 == 0 ? 600 : i % 3 == 1 ? 60000 : 9000000);
+        uint64_t delay = (uint64_t)rand() % (i % 3 == 0      ? 600
+                                                : i % 3 == 1 ? 60000
+                                                             : 9000000);
 
-        alarms[i] = (struct alarm){ .timer.fn = ring, .wheel = &w, .due_ms = now + delay };
+        alarms[i] =
+            (struct alarm){ .timer.fn = ring, .wheel = &w, .due_ms = now + delay };
         peal_timer_start(&w, &alarms[i].timer, delay);
     }
     for (int i = 0; i < N; i += 10)
@@ -187,7 +195,7 @@ a_clock_that_jumps_fires_everything_once(void **state)
 static int n_encoded;
 
 static struct peal_blob *
-encode(const struct peal_msg *m)
+encode(const struct peal_msg *m, void *ctx)
 {
     n_encoded++;
     return peal_blob_copy(m->args);
@@ -198,8 +206,13 @@ a_message_is_encoded_once_a_format(void **state)
 {
     struct peal_slice channels[] = { PEAL_S("news"), PEAL_S("sport") };
     struct peal_slice except[] = { PEAL_S("muted") };
-    struct peal_msg_spec spec = { .channels = channels, .n_channels = 2, .except = except,
-        .n_except = 1, .kind = PEAL_DATA_JSON, .n_args = 2, .event = PEAL_S("\"say\""),
+    struct peal_msg_spec spec = { .channels = channels,
+        .n_channels = 2,
+        .except = except,
+        .n_except = 1,
+        .kind = PEAL_DATA_JSON,
+        .n_args = 2,
+        .event = PEAL_S("\"say\""),
         .args = PEAL_S("1,{\"a\":2}") };
     struct peal_msg *m;
 
@@ -208,8 +221,10 @@ a_message_is_encoded_once_a_format(void **state)
     CHECK_SLICE(m->except[0], "muted");
     CHECK_SLICE(m->nsp, "/");
     CHECK_SLICE(m->event, "\"say\"");
-    CHECK_SLICE(peal_blob_slice(peal_msg_bytes(m, PEAL_FMT_WS, encode)), "1,{\"a\":2}");
-    CHECK(peal_msg_bytes(m, PEAL_FMT_WS, encode) == peal_msg_bytes(m, PEAL_FMT_WS, encode));
+    CHECK_SLICE(
+        peal_blob_slice(peal_msg_bytes(m, PEAL_FMT_WS, encode, NULL)), "1,{\"a\":2}");
+    CHECK(peal_msg_bytes(m, PEAL_FMT_WS, encode, NULL) ==
+          peal_msg_bytes(m, PEAL_FMT_WS, encode, NULL));
     CHECK_INT(n_encoded, 1);
     peal_msg_drop(m);
     spec.n_channels = PEAL_CHANNELS_MAX + 1;
