@@ -1,0 +1,2 @@
+/* SPDX-License-Identifier: MIT */
+typedef int peal_ws_handshake_placeholder;
