@@ -51,4 +51,8 @@ PEAL_MUST_USE peal_err peal_json_quote(struct peal_buf *b, struct peal_slice s);
  */
 PEAL_MUST_USE peal_err peal_json_unquote(struct peal_buf *b, struct peal_slice token);
 
+/* peal_json_string_is compares the text of a checked string token with s, without a copy:
+ * "\u0061" is a. Not a string: false. */
+bool peal_json_string_is(struct peal_slice token, struct peal_slice s);
+
 #endif
