@@ -1,0 +1,585 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connections: reading, queueing, closing. A connection is on one of these roads: open;
+ * finishing (no owner, flushes what is queued, shuts down, closes); closed (fd is -1,
+ * memory goes once libuv has let go of the handle).
+ */
+#include "io/conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "io/outq.h"
+#include "io/tls_ssl.h"
+
+#define UNREAD_MAX (256 * 1024) /* kept bytes beyond which reading stops */
+#define FLUSH_EARLY                                                                      \
+    (256 * 1024)       /* queued bytes beyond which we do not wait for the turn */
+#define LINGER_MS 2000 /* for the peer to close after we have shut down */
+#define READS_MAX 4    /* full reads of one connection in a row */
+
+static const enum peal_stat closed_stat[] = {
+    [PEAL_CLOSE_PEER] = PEAL_STAT_CLOSED_PEER,
+    [PEAL_CLOSE_LOCAL] = PEAL_STAT_CLOSED_LOCAL,
+    [PEAL_CLOSE_ERROR] = PEAL_STAT_CLOSED_ERROR,
+    [PEAL_CLOSE_TIMEOUT] = PEAL_STAT_CLOSED_TIMEOUT,
+    [PEAL_CLOSE_SLOW] = PEAL_STAT_CLOSED_SLOW,
+    [PEAL_CLOSE_PROTO] = PEAL_STAT_CLOSED_PROTO,
+};
+
+static void on_poll(uv_poll_t *p, int status, int events);
+
+static void
+watch(struct peal_conn *c)
+{
+    int events = 0;
+
+    if (c->fd < 0)
+        return;
+    if (!c->paused || c->finishing)
+        events |= UV_READABLE;
+    if (c->stalled || c->tls_want_write)
+        events |= UV_WRITABLE;
+    if (events == (int)c->events)
+        return;
+    c->events = (unsigned)events & 7;
+    if (events == 0)
+        uv_poll_stop(&c->poll);
+    else
+        uv_poll_start(&c->poll, events, on_poll);
+}
+
+static void
+on_released(uv_handle_t *h)
+{
+    struct peal_conn *c = PEAL_CONTAINER(h, struct peal_conn, poll);
+
+    peal_buf_fini(&c->in);
+    free(c);
+}
+
+/* Leave every list and let libuv go; the socket itself stays as it is. */
+static void
+release(struct peal_conn *c)
+{
+    if (c->stalled)
+        peal_stat_add(
+            &c->loop->stats, PEAL_STAT_QUEUE_BYTES, -(int64_t)peal_conn_queued(c));
+    peal_outq_put(c);
+    peal_list_unlink(&c->all);
+    peal_list_unlink(&c->dirty);
+    peal_list_unlink(&c->unread);
+    uv_poll_stop(&c->poll);
+    c->fd = -1;
+    c->stalled = 0;
+    peal_stat_add(&c->loop->stats, PEAL_STAT_CONNECTIONS, -1);
+    uv_close((uv_handle_t *)&c->poll, on_released);
+}
+
+void
+peal_conn_close(struct peal_conn *c, enum peal_close why)
+{
+    int fd = c->fd;
+
+    if (fd < 0)
+        return;
+    peal_stat_add(&c->loop->stats, closed_stat[why], 1);
+    if (c->loop->config.open != NULL)
+        atomic_fetch_sub_explicit(c->loop->config.open, 1, memory_order_relaxed);
+    peal_ssl_free(c->ssl);
+    c->ssl = NULL;
+    release(c);
+    close(fd);
+}
+
+/* c died by itself: close it and tell the owner, unless it has none any more. */
+static void
+die(struct peal_conn *c, enum peal_close why)
+{
+    const struct peal_conn_ops *ops = c->ops;
+    bool tell = !c->finishing;
+
+    if (c->fd < 0)
+        return;
+    peal_conn_close(c, tell ? why : (enum peal_close)c->finish_why);
+    if (tell)
+        ops->closed(c, why);
+}
+
+peal_err
+peal_conn_new(struct peal_loop *loop, int fd, const struct peal_conn_ops *ops,
+    void *owner, struct peal_conn **out)
+{
+    struct peal_conn *c = calloc(1, sizeof(*c));
+
+    if (c == NULL)
+        return PEAL_ENOMEM;
+    if (uv_poll_init(&loop->uv, &c->poll, fd) < 0) {
+        free(c);
+        return PEAL_EIO;
+    }
+    c->loop = loop;
+    c->fd = fd;
+    c->ops = ops;
+    c->owner = owner;
+    peal_list_append(&loop->conns, &c->all);
+    peal_stat_add(&loop->stats, PEAL_STAT_CONNECTIONS, 1);
+    if (loop->config.open != NULL)
+        atomic_fetch_add_explicit(loop->config.open, 1, memory_order_relaxed);
+    watch(c);
+    *out = c;
+    return PEAL_OK;
+}
+
+void
+peal_conn_keep(struct peal_conn *c, struct peal_buf *in, size_t used)
+{
+    peal_buf_consume(in, used);
+    if (in->len == 0 || c->fd < 0) {
+        peal_buf_fini(in);
+        return;
+    }
+    assert(c->in.len == 0);
+    peal_buf_fini(&c->in);
+    c->in = *in;
+    if (c->in.len > UNREAD_MAX)
+        peal_conn_pause(c);
+    if (c->again)
+        peal_conn_read_again(c);
+}
+
+size_t
+peal_conn_offer(struct peal_conn *c, uint8_t *data, size_t len)
+{
+    size_t used;
+
+    c->in_data = 1;
+    c->again = 0;
+    used = c->ops->data(c, data, len);
+    c->in_data = 0;
+    assert(used <= len);
+    return used;
+}
+
+/* Offer bytes in the loop's read buffer, or keep them behind older ones. */
+static void
+offer(struct peal_conn *c, uint8_t *data, size_t len)
+{
+    struct peal_buf in = { 0 };
+    size_t used;
+
+    if (c->finishing)
+        return;
+    if (c->in.len > 0) {
+        if (peal_buf_add(&c->in, data, len) != PEAL_OK) {
+            die(c, PEAL_CLOSE_ERROR);
+            return;
+        }
+        in = c->in;
+        c->in = (struct peal_buf){ 0 };
+        used = peal_conn_offer(c, (uint8_t *)in.data, in.len);
+        peal_conn_keep(c, &in, used);
+        return;
+    }
+    used = peal_conn_offer(c, data, len);
+    if (used == len || c->fd < 0)
+        return;
+    if (peal_buf_add(&in, data + used, len - used) != PEAL_OK) {
+        die(c, PEAL_CLOSE_ERROR);
+        return;
+    }
+    peal_conn_keep(c, &in, 0);
+}
+
+/* The peer is done. What we owe it goes out first: it may have closed only its own side.
+ */
+static void
+on_eof(struct peal_conn *c)
+{
+    if (c->out != NULL && !c->stalled)
+        peal_conn_flush(c);
+    die(c, PEAL_CLOSE_PEER);
+}
+
+static ssize_t
+read_some(struct peal_conn *c, uint8_t *buf, size_t len)
+{
+    ssize_t n;
+
+    if (c->ssl != NULL)
+        return peal_ssl_read(c->ssl, buf, len);
+    do
+        n = recv(c->fd, buf, len, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n >= 0)
+        return n;
+    return errno == EAGAIN || errno == EWOULDBLOCK ? PEAL_TLS_AGAIN : PEAL_TLS_ERROR;
+}
+
+static void
+on_readable(struct peal_conn *c)
+{
+    struct peal_loop *l = c->loop;
+
+    for (unsigned i = 0; i < READS_MAX || c->ssl != NULL; i++) {
+        ssize_t n = read_some(c, l->read_buf, sizeof(l->read_buf));
+
+        if (n > 0) {
+            peal_stat_add(&l->stats, PEAL_STAT_BYTES_IN, n);
+            offer(c, l->read_buf, (size_t)n);
+            if (c->fd < 0 || (c->paused && !c->finishing))
+                return;
+            /* OpenSSL may hold decrypted bytes that no readiness will announce. */
+            if ((size_t)n < sizeof(l->read_buf) && c->ssl == NULL)
+                return;
+            continue;
+        }
+        if (n == PEAL_TLS_AGAIN)
+            return;
+        if (n == PEAL_TLS_WANT_WRITE) {
+            c->tls_want_write = 1;
+            watch(c);
+            return;
+        }
+        if (n == PEAL_TLS_EOF)
+            on_eof(c);
+        else
+            die(c, PEAL_CLOSE_PEER);
+        return;
+    }
+}
+
+static void
+on_handshake(struct peal_conn *c)
+{
+    int r = peal_ssl_handshake(c->ssl);
+
+    c->tls_want_write = r == PEAL_TLS_WANT_WRITE;
+    if (r == PEAL_TLS_AGAIN || r == PEAL_TLS_WANT_WRITE) {
+        watch(c);
+        return;
+    }
+    peal_stat_add(
+        &c->loop->stats, r == 1 ? PEAL_STAT_TLS_HANDSHAKES : PEAL_STAT_TLS_FAILED, 1);
+    if (r != 1) {
+        die(c, PEAL_CLOSE_ERROR);
+        return;
+    }
+    c->handshaking = 0;
+    watch(c);
+    on_readable(c);
+}
+
+static void
+on_poll(uv_poll_t *p, int status, int events)
+{
+    struct peal_conn *c = PEAL_CONTAINER(p, struct peal_conn, poll);
+
+    if (c->handshaking) {
+        on_handshake(c);
+        return;
+    }
+    if (c->tls_want_write && (events & UV_WRITABLE)) {
+        c->tls_want_write = 0;
+        events |= UV_READABLE;
+    }
+    if ((events & UV_WRITABLE) && c->out != NULL)
+        peal_conn_flush(c);
+    if (c->fd >= 0 && ((events & UV_READABLE) || status < 0))
+        on_readable(c);
+    watch(c);
+}
+
+static void
+mark_dirty(struct peal_conn *c)
+{
+    if (!peal_list_linked(&c->dirty))
+        peal_list_append(&c->loop->dirty, &c->dirty);
+}
+
+void
+peal_conn_doom(struct peal_conn *c)
+{
+    if (c->doomed)
+        return;
+    c->doomed = 1;
+    mark_dirty(c);
+}
+
+/* Apply the slow policy so that len more bytes fit. false: they must not be queued. */
+static bool
+make_fit(struct peal_conn *c, size_t len, uint32_t tag)
+{
+    const struct peal_loop_config *cfg = &c->loop->config;
+    struct peal_outq *q = c->out;
+    size_t before = q->bytes;
+    unsigned dropped = 0;
+
+    if (cfg->slow_policy == PEAL_SLOW_LATEST && tag != 0)
+        dropped = peal_outq_drop_tag(q, tag);
+    if (q->bytes + len > cfg->queue_bytes_max && cfg->slow_policy != PEAL_SLOW_DISCONNECT)
+        dropped += peal_outq_drop_oldest(q, len, cfg->queue_bytes_max);
+    if (dropped > 0) {
+        peal_stat_add(&c->loop->stats, PEAL_STAT_SLOW_DROPPED, dropped);
+        peal_stat_add(
+            &c->loop->stats, PEAL_STAT_QUEUE_BYTES, (int64_t)q->bytes - (int64_t)before);
+    }
+    if (q->bytes + len <= cfg->queue_bytes_max)
+        return true;
+    peal_conn_doom(c);
+    return false;
+}
+
+bool
+peal_conn_send(struct peal_conn *c, struct peal_blob *b, uint32_t tag)
+{
+    struct peal_outq *q;
+
+    if (c->doomed || c->finishing || c->fd < 0)
+        return false;
+    if (b->len == 0)
+        return true;
+    if (c->stalled && !make_fit(c, b->len, tag))
+        return false;
+    if ((q = peal_outq_get(c)) == NULL || peal_outq_add(q, b, tag) != PEAL_OK) {
+        peal_conn_doom(c);
+        return false;
+    }
+    if (c->stalled) {
+        peal_stat_add(&c->loop->stats, PEAL_STAT_QUEUE_BYTES, b->len);
+        return true;
+    }
+    mark_dirty(c);
+    if (q->bytes > FLUSH_EARLY) /* a burst within a turn is not a slow reader */
+        peal_conn_try_write(c);
+    return true;
+}
+
+bool
+peal_conn_send_bytes(struct peal_conn *c, struct peal_slice bytes)
+{
+    struct peal_blob *b = peal_blob_copy(bytes);
+    bool ok;
+
+    if (b == NULL) {
+        peal_conn_doom(c);
+        return false;
+    }
+    ok = peal_conn_send(c, b, 0);
+    peal_blob_drop(b);
+    return ok;
+}
+
+size_t
+peal_conn_queued(const struct peal_conn *c)
+{
+    return c->out != NULL ? c->out->bytes : 0;
+}
+
+void
+peal_conn_read_again(struct peal_conn *c)
+{
+    if (c->fd < 0 || c->finishing)
+        return;
+    if (c->in_data) { /* what will be kept is not known yet */
+        c->again = 1;
+        return;
+    }
+    c->again = 0;
+    if (c->paused && c->in.len <= UNREAD_MAX)
+        peal_conn_resume(c);
+    if (c->in.len > 0 && !peal_list_linked(&c->unread))
+        peal_list_append(&c->loop->unread, &c->unread);
+}
+
+void
+peal_conn_pause(struct peal_conn *c)
+{
+    c->paused = 1;
+    watch(c);
+}
+
+void
+peal_conn_resume(struct peal_conn *c)
+{
+    c->paused = 0;
+    watch(c);
+}
+
+/* Everything is written: shut our side down and give the peer a moment to do the same,
+ * for closing with unread input would reset the connection and lose what we wrote last.
+ */
+static void
+shut_down(struct peal_conn *c)
+{
+    struct peal_outq *q;
+
+    if (c->shut)
+        return;
+    c->shut = 1;
+    if (c->ssl != NULL)
+        peal_ssl_shutdown(c->ssl);
+    if (shutdown(c->fd, SHUT_WR) < 0 || (q = peal_outq_get(c)) == NULL) {
+        peal_conn_close(c, PEAL_CLOSE_PEER);
+        return;
+    }
+    q->age_mark = q->sent_items;
+    peal_loop_start(c->loop, &q->age, LINGER_MS);
+    watch(c);
+}
+
+void
+peal_conn_finish(struct peal_conn *c, enum peal_close why)
+{
+    struct peal_outq *q;
+
+    if (c->fd < 0 || c->finishing)
+        return;
+    if (c->doomed || c->handshaking || (q = peal_outq_get(c)) == NULL) {
+        peal_conn_close(c, why);
+        return;
+    }
+    c->finishing = 1;
+    c->finish_why = why;
+    peal_buf_fini(&c->in);
+    peal_list_unlink(&c->unread);
+    mark_dirty(c);
+    watch(c);
+}
+
+static void
+set_stalled(struct peal_conn *c, size_t sent)
+{
+    struct peal_loop *l = c->loop;
+    struct peal_outq *q = c->out;
+
+    if (c->stalled) {
+        peal_stat_add(&l->stats, PEAL_STAT_QUEUE_BYTES, -(int64_t)sent);
+        return;
+    }
+    c->stalled = 1;
+    peal_stat_add(&l->stats, PEAL_STAT_QUEUE_BYTES, (int64_t)q->bytes);
+    if (!peal_timer_active(&q->age)) {
+        q->age_mark = q->sent_items;
+        peal_loop_start(l, &q->age, l->config.queue_age_ms);
+    }
+    watch(c);
+}
+
+static void
+set_empty(struct peal_conn *c, size_t sent)
+{
+    bool was_stalled = c->stalled;
+
+    if (was_stalled) {
+        peal_stat_add(&c->loop->stats, PEAL_STAT_QUEUE_BYTES, -(int64_t)sent);
+        c->stalled = 0;
+        watch(c);
+    }
+    if (c->finishing) {
+        shut_down(c);
+        return;
+    }
+    peal_outq_put(c);
+    if (was_stalled && c->ops->drained != NULL)
+        c->ops->drained(c);
+}
+
+void
+peal_conn_written(struct peal_conn *c, ssize_t result)
+{
+    struct peal_loop *l = c->loop;
+    size_t sent = result > 0 ? (size_t)result : 0;
+
+    if (result < 0 && result != -EAGAIN && result != -EWOULDBLOCK && result != -EINTR) {
+        die(c, PEAL_CLOSE_PEER);
+        return;
+    }
+    peal_stat_add(&l->stats, PEAL_STAT_WRITES, 1);
+    peal_stat_add(&l->stats, PEAL_STAT_BYTES_OUT, (int64_t)sent);
+    peal_outq_sent(c->out, sent);
+    if (c->out->n == 0) {
+        set_empty(c, sent);
+        return;
+    }
+    peal_stat_add(&l->stats, PEAL_STAT_WRITES_SHORT, 1);
+    set_stalled(c, sent);
+    if (!c->finishing && c->out->bytes > l->config.queue_bytes_max)
+        make_fit(c, 0, 0);
+}
+
+void
+peal_conn_try_write(struct peal_conn *c)
+{
+    struct peal_gather *g = &c->loop->flusher->gather;
+    ssize_t r = peal_conn_write(c, g);
+
+    peal_gather_reset(g);
+    if (r < 0 && r != -EAGAIN && r != -EINTR)
+        return; /* shows itself again at the end of the turn, when the owner may be told
+                 */
+    r = r > 0 ? r : 0;
+    peal_stat_add(&c->loop->stats, PEAL_STAT_BYTES_OUT, r);
+    peal_outq_sent(c->out, (size_t)r);
+    if (c->out->n == 0)
+        peal_outq_put(c);
+    else
+        set_stalled(c, (size_t)r);
+}
+
+void
+peal_conn_die_slow(struct peal_conn *c)
+{
+    die(c, c->finishing ? PEAL_CLOSE_TIMEOUT : PEAL_CLOSE_SLOW);
+}
+
+peal_err
+peal_conn_start_tls(struct peal_conn *c, struct peal_tls_ctx *ctx)
+{
+    assert(c->ssl == NULL);
+    if ((c->ssl = peal_ssl_new(ctx, c->fd)) == NULL)
+        return PEAL_ENOMEM;
+    c->handshaking = 1;
+    return PEAL_OK;
+}
+
+peal_err
+peal_conn_detach(
+    struct peal_conn *c, struct peal_slice unread, struct peal_conn_parts *out)
+{
+    struct peal_buf in = { 0 };
+
+    assert(c->out == NULL && c->fd >= 0 && !c->handshaking);
+    if (peal_buf_add_slice(&in, unread) != PEAL_OK ||
+        peal_buf_add(&in, c->in.data, c->in.len) != PEAL_OK) {
+        peal_buf_fini(&in);
+        return PEAL_ENOMEM;
+    }
+    *out = (struct peal_conn_parts){ .fd = c->fd, .ssl = c->ssl, .unread = in };
+    c->ssl = NULL;
+    release(c);
+    return PEAL_OK;
+}
+
+peal_err
+peal_conn_adopt(struct peal_loop *loop, struct peal_conn_parts *parts,
+    const struct peal_conn_ops *ops, void *owner, struct peal_conn **out)
+{
+    peal_err err = peal_conn_new(loop, parts->fd, ops, owner, out);
+    struct peal_conn *c = *out;
+
+    if (loop->config.open != NULL) /* it was counted already */
+        atomic_fetch_sub_explicit(loop->config.open, 1, memory_order_relaxed);
+    if (err != PEAL_OK) {
+        peal_ssl_free(parts->ssl);
+        close(parts->fd);
+        peal_buf_fini(&parts->unread);
+        return err;
+    }
+    c->ssl = parts->ssl;
+    c->in = parts->unread;
+    peal_conn_read_again(c);
+    return PEAL_OK;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connections: a TCP, TLS or unix socket, its unread bytes and its output queue.
+ *
+ * Reading: bytes go to the owner as they come; what it does not consume is kept and
+ * offered again together with what follows. Writing: blobs are appended by reference and
+ * written once at the end of the loop's turn, everything in one go.
+ *
+ * A queue has a limit in bytes and in age; what happens then is the loop's slow policy.
+ * Nothing here calls the owner back from inside a send: a connection that must die is
+ * closed at the end of the turn, so a fan-out loop never loses the ground under its feet.
+ *
+ * Thread: the connection's loop. Handing one to another loop: detach here, adopt there.
+ */
+#ifndef PEAL_IO_CONN_H
+#define PEAL_IO_CONN_H
+
+#include <sys/socket.h>
+
+#include "base/blob.h"
+#include "base/buf.h"
+#include "io/loop.h"
+
+struct peal_conn;
+struct peal_outq;
+struct peal_tls_ctx;
+struct ssl_st;
+
+/* Why a connection was closed; counted in peal_closed_total. */
+enum peal_close {
+    PEAL_CLOSE_PEER,    /* the other side closed or reset it */
+    PEAL_CLOSE_LOCAL,   /* we are done with it */
+    PEAL_CLOSE_ERROR,   /* the system, or TLS, said no */
+    PEAL_CLOSE_TIMEOUT, /* the peer was silent for too long */
+    PEAL_CLOSE_SLOW,    /* its output queue passed a limit */
+    PEAL_CLOSE_PROTO    /* its bytes broke the protocol */
+};
+
+/* What an owner does. Both run on the loop's thread, never from inside a send. */
+struct peal_conn_ops {
+    /*
+     * Bytes have come. data may be changed in place and is valid for the call. Returns
+     * how many bytes were consumed; the rest is kept. May close, finish, detach or re-own
+     * c, and must then return the bytes it consumed before (the rest stays with c).
+     */
+    size_t (*data)(struct peal_conn *c, uint8_t *data, size_t len);
+    /* c is gone, and not because the owner closed it. Forget c. */
+    void (*closed)(struct peal_conn *c, enum peal_close why);
+    /* Optional: the queue was stalled and is empty now. */
+    void (*drained)(struct peal_conn *c);
+};
+
+/* A connection between two loops. */
+struct peal_conn_parts {
+    int fd;
+    struct ssl_st *ssl; /* or NULL */
+    struct peal_buf unread;
+};
+
+struct peal_conn {
+    uv_poll_t poll;
+    struct peal_loop *loop;
+    const struct peal_conn_ops *ops;
+    void *owner;
+    struct ssl_st *ssl;    /* NULL: plain */
+    struct peal_outq *out; /* NULL: nothing queued */
+    struct peal_buf in;    /* bytes the owner has not consumed */
+    struct peal_link all, dirty, unread;
+    int fd; /* -1 once closed */
+    unsigned events : 3;
+    unsigned stalled : 1;     /* the kernel took less than all */
+    unsigned doomed : 1;      /* to be closed at the end of the turn, as slow */
+    unsigned finishing : 1;   /* no owner: flush, shut down, close */
+    unsigned shut : 1;        /* our side is shut down */
+    unsigned paused : 1;      /* does not read */
+    unsigned handshaking : 1; /* TLS */
+    unsigned tls_want_write : 1;
+    unsigned in_data : 1;    /* inside ops->data */
+    unsigned again : 1;      /* read_again was called from inside ops->data */
+    unsigned finish_why : 3; /* enum peal_close */
+};
+
+/*
+ * peal_conn_new wraps a connected, non-blocking socket.
+ *   fd    taken on PEAL_OK only
+ *   ops, owner  kept; change them with peal_conn_own
+ * Errors: PEAL_ENOMEM, PEAL_EIO.
+ */
+PEAL_MUST_USE peal_err peal_conn_new(struct peal_loop *loop, int fd,
+    const struct peal_conn_ops *ops, void *owner, struct peal_conn **out);
+
+static inline void
+peal_conn_own(struct peal_conn *c, const struct peal_conn_ops *ops, void *owner)
+{
+    c->ops = ops;
+    c->owner = owner;
+}
+
+/* peal_conn_start_tls begins a TLS handshake as server; bytes come decrypted after it.
+ * Unread bytes must be consumed first. Errors: PEAL_ENOMEM. */
+PEAL_MUST_USE peal_err peal_conn_start_tls(struct peal_conn *c, struct peal_tls_ctx *ctx);
+
+/*
+ * peal_conn_send appends b (held, not taken).
+ *   tag  0: must not be dropped. Else drop-oldest may drop it, and latest-only replaces a
+ *        waiting one of the same tag.
+ * false: the queue is full and the message was dropped, or c is about to be closed for
+ * it.
+ */
+bool peal_conn_send(struct peal_conn *c, struct peal_blob *b, uint32_t tag);
+
+/* peal_conn_send_bytes appends a copy. Out of memory closes c at the end of the turn. */
+bool peal_conn_send_bytes(struct peal_conn *c, struct peal_slice bytes);
+
+/* peal_conn_ready says whether what is sent now is likely to leave at once (volatile). */
+static inline bool
+peal_conn_ready(const struct peal_conn *c)
+{
+    return !c->stalled && !c->doomed && !c->finishing;
+}
+
+/* peal_conn_queued is the number of bytes waiting. */
+size_t peal_conn_queued(const struct peal_conn *c);
+
+/* peal_conn_read_again offers the kept bytes to the owner again at the end of this turn.
+ */
+void peal_conn_read_again(struct peal_conn *c);
+
+/* peal_conn_pause stops reading; peal_conn_resume goes on. A paused connection does not
+ * notice that its peer has left. */
+void peal_conn_pause(struct peal_conn *c);
+void peal_conn_resume(struct peal_conn *c);
+
+/* peal_conn_close closes c now and drops what is queued. The owner is not called. */
+void peal_conn_close(struct peal_conn *c, enum peal_close why);
+
+/* peal_conn_finish writes what is queued, then closes; bounded in time. The owner is not
+ * called any more and forgets c. */
+void peal_conn_finish(struct peal_conn *c, enum peal_close why);
+
+/* peal_conn_detach takes the socket out of c, which is released, as peal_conn_close does.
+ * Nothing may be queued. Bytes in unread go first. Errors: PEAL_ENOMEM (c is as before).
+ */
+PEAL_MUST_USE peal_err peal_conn_detach(
+    struct peal_conn *c, struct peal_slice unread, struct peal_conn_parts *out);
+
+/* peal_conn_adopt is the other half, on the other loop; unread bytes are offered to the
+ * owner at the end of the turn. Takes what parts holds, also on failure. */
+PEAL_MUST_USE peal_err peal_conn_adopt(struct peal_loop *loop,
+    struct peal_conn_parts *parts, const struct peal_conn_ops *ops, void *owner,
+    struct peal_conn **out);
+
+/* peal_conn_flush writes what is queued now instead of at the end of the turn. */
+void peal_conn_flush(struct peal_conn *c);
+
+#endif

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* Listeners: accept in bounded batches, at a bounded rate, with a spare descriptor. */
+#include "io/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG 4096
+#define BATCH 64
+#define REST_MS 100 /* no accepting for this long after descriptors have run out */
+
+struct peal_listener {
+    uv_poll_t poll;
+    struct peal_loop *loop;
+    struct peal_accept_limits *limits;
+    peal_accept_fn *fn;
+    void *arg;
+    int fd, spare;
+    double tokens;      /* connections that may be accepted now */
+    uint64_t filled_ms; /* when tokens were last added */
+    struct peal_timer rest;
+};
+
+static void
+remove_dead_socket(const struct sockaddr_un *un)
+{
+    struct stat st;
+    int fd;
+
+    if (stat(un->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+        return;
+    if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0)
+        return;
+    if (connect(fd, (const struct sockaddr *)un, sizeof(*un)) < 0 &&
+        errno == ECONNREFUSED)
+        unlink(un->sun_path);
+    close(fd);
+}
+
+peal_err
+peal_listen_socket(
+    const struct sockaddr *addr, socklen_t len, int *fd_out, uint16_t *port_out)
+{
+    struct sockaddr_storage got;
+    socklen_t got_len = sizeof(got);
+    int on = 1, off = 0, saved;
+    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0)
+        return peal_err_from_errno(errno);
+    if (addr->sa_family == AF_UNIX)
+        remove_dead_socket((const struct sockaddr_un *)addr);
+    else if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+             setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
+             (addr->sa_family == AF_INET6 &&
+                 setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0))
+        goto fail;
+    if (bind(fd, addr, len) < 0 || listen(fd, BACKLOG) < 0 ||
+        getsockname(fd, (struct sockaddr *)&got, &got_len) < 0)
+        goto fail;
+    *port_out = got.ss_family == AF_INET ? ntohs(((struct sockaddr_in *)&got)->sin_port)
+                : got.ss_family == AF_INET6
+                    ? ntohs(((struct sockaddr_in6 *)&got)->sin6_port)
+                    : 0;
+    *fd_out = fd;
+    return PEAL_OK;
+
+fail:
+    saved = errno;
+    close(fd);
+    return peal_err_from_errno(saved);
+}
+
+static void on_acceptable(uv_poll_t *p, int status, int events);
+
+static void
+rest(struct peal_listener *l, uint64_t ms)
+{
+    uv_poll_stop(&l->poll);
+    peal_loop_start(l->loop, &l->rest, ms);
+}
+
+static void
+on_rested(struct peal_timer *t)
+{
+    struct peal_listener *l = PEAL_CONTAINER(t, struct peal_listener, rest);
+
+    uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
+}
+
+/* No descriptors are left: give up the spare one to refuse somebody, then take it back.
+ */
+static void
+refuse_one(struct peal_listener *l)
+{
+    int fd;
+
+    peal_stat_add(&l->loop->stats, PEAL_STAT_ACCEPT_ERRORS, 1);
+    peal_log(l->loop->config.log, PEAL_LOG_WARN,
+        "accept failed: no file descriptors left",
+        "hint=\"raise the limit (ulimit -n) or set max_connections\"");
+    if (l->spare >= 0)
+        close(l->spare);
+    if ((fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+        close(fd);
+    l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    rest(l, REST_MS);
+}
+
+/* Take a token; false: the rate is used up and accepting rests until there is one. */
+static bool
+may_accept(struct peal_listener *l)
+{
+    uint64_t rate = l->limits->rate, now = peal_loop_now_ms(l->loop);
+
+    if (rate == 0)
+        return true;
+    l->tokens += (double)(now - l->filled_ms) * (double)rate / 1000;
+    if (l->tokens > (double)rate)
+        l->tokens = (double)rate;
+    l->filled_ms = now;
+    if (l->tokens < 1) {
+        rest(l, 1000 / rate + 1);
+        return false;
+    }
+    l->tokens -= 1;
+    return true;
+}
+
+static void
+tune(int fd, const struct sockaddr *peer)
+{
+    int on = 1, idle = 60, every = 15, count = 4;
+
+    if (peer->sa_family != AF_INET && peer->sa_family != AF_INET6)
+        return;
+    /* A socket that refuses these still works; there is nothing to tell anyone. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+}
+
+static void
+on_acceptable(uv_poll_t *p, int status, int events)
+{
+    struct peal_listener *l = PEAL_CONTAINER(p, struct peal_listener, poll);
+    struct peal_stats *stats = &l->loop->stats;
+
+    for (unsigned i = 0; i < BATCH && may_accept(l); i++) {
+        struct sockaddr_storage peer = { 0 };
+        socklen_t len = sizeof(peer);
+        int fd =
+            accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+                refuse_one(l);
+            else if (errno == EINTR || errno == ECONNABORTED)
+                continue;
+            return;
+        }
+        if (l->limits->open_max > 0 && l->limits->open >= l->limits->open_max) {
+            peal_stat_add(stats, PEAL_STAT_REFUSED_MAX, 1);
+            close(fd);
+            continue;
+        }
+        peal_stat_add(stats, PEAL_STAT_ACCEPTED, 1);
+        tune(fd, (struct sockaddr *)&peer);
+        l->fn(l->arg, fd, (struct sockaddr *)&peer);
+    }
+}
+
+peal_err
+peal_listener_new(struct peal_loop *loop, int fd, struct peal_accept_limits *limits,
+    peal_accept_fn *fn, void *arg, struct peal_listener **out)
+{
+    struct peal_listener *l = calloc(1, sizeof(*l));
+
+    if (l == NULL)
+        return PEAL_ENOMEM;
+    if (uv_poll_init(&loop->uv, &l->poll, fd) < 0) {
+        free(l);
+        return PEAL_EIO;
+    }
+    l->loop = loop;
+    l->limits = limits;
+    l->fn = fn;
+    l->arg = arg;
+    l->fd = fd;
+    l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    l->rest.fn = on_rested;
+    l->filled_ms = peal_loop_now_ms(loop);
+    l->tokens = (double)limits->rate;
+    uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
+    *out = l;
+    return PEAL_OK;
+}
+
+static void
+on_released(uv_handle_t *h)
+{
+    free(PEAL_CONTAINER(h, struct peal_listener, poll));
+}
+
+void
+peal_listener_close(struct peal_listener **lp)
+{
+    struct peal_listener *l = *lp;
+
+    if (l == NULL)
+        return;
+    *lp = NULL;
+    peal_timer_stop(&l->rest);
+    uv_close((uv_handle_t *)&l->poll, on_released);
+    close(l->fd);
+    if (l->spare >= 0)
+        close(l->spare);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Listeners: a listening socket on a loop. Each worker has its own socket on the same
+ * address (SO_REUSEPORT), so the kernel spreads connections and no lock is needed.
+ *
+ * When file descriptors run out, a spare one is given up to accept and close at once, so
+ * that clients see a refusal instead of hanging in the backlog; then accepting rests.
+ */
+#ifndef PEAL_IO_LISTENER_H
+#define PEAL_IO_LISTENER_H
+
+#include "io/conn.h"
+
+struct peal_listener;
+
+/* A new connection's socket, non-blocking, close-on-exec; taken. Loop's thread. */
+typedef void peal_accept_fn(void *arg, int fd, const struct sockaddr *peer);
+
+/* Limits of accepting; one struct is shared by all listeners of a process. */
+struct peal_accept_limits {
+    _Atomic int64_t open; /* connections of the process; loops count them */
+    int64_t open_max;     /* 0: no limit */
+    uint64_t rate;        /* accepts a second and listener; 0: no limit */
+};
+
+/*
+ * peal_listen_socket binds and listens.
+ *   addr  copied; a unix socket's path is unlinked first if it is a dead socket
+ *   port_out  the port the kernel chose, for port 0
+ * Errors: PEAL_EEXIST: address in use; PEAL_EPERM; PEAL_EINVAL; PEAL_EIO.
+ */
+PEAL_MUST_USE peal_err peal_listen_socket(
+    const struct sockaddr *addr, socklen_t len, int *fd_out, uint16_t *port_out);
+
+/*
+ * peal_listener_new watches a listening socket.
+ *   fd   taken on PEAL_OK
+ *   limits, arg  kept
+ * Errors: PEAL_ENOMEM, PEAL_EIO.
+ */
+PEAL_MUST_USE peal_err peal_listener_new(struct peal_loop *loop, int fd,
+    struct peal_accept_limits *limits, peal_accept_fn *fn, void *arg,
+    struct peal_listener **out);
+
+/* peal_listener_close stops accepting and releases it, then sets *lp to NULL. */
+void peal_listener_close(struct peal_listener **lp);
+
+#endif

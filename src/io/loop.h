@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Loops: one thread, one libuv loop, and what happens once a turn.
+ *
+ * A turn: libuv reports what is readable; connections hand their bytes to their owners;
+ * owners append to output queues. Before the loop waits again, the end of the turn runs,
+ * in this order: connections with unread bytes, hooks (fan-out that was cut into slices),
+ * one write for each connection that has something to say, and what was to be freed.
+ *
+ * Thread: everything here belongs to the loop's thread, but for peal_loop_post.
+ */
+#ifndef PEAL_IO_LOOP_H
+#define PEAL_IO_LOOP_H
+
+#include <uv.h>
+
+#include "base/list.h"
+#include "base/log.h"
+#include "base/stats.h"
+#include "base/wheel.h"
+
+#define PEAL_READ_SIZE 65536 /* bytes a connection may read at once */
+
+struct peal_loop;
+struct peal_mail;
+struct peal_flusher;
+
+/* Runs on the receiving loop's thread; releases the mail. */
+typedef void peal_mail_fn(struct peal_loop *loop, struct peal_mail *mail);
+
+/* Put first in what is posted; made by the sender, released by fn. */
+struct peal_mail {
+    struct peal_mail *next;
+    peal_mail_fn *fn;
+};
+
+/* Runs at the end of every turn. Returns true to be run again without waiting. */
+typedef bool peal_hook_fn(void *arg);
+
+enum peal_io_engine {
+    PEAL_IO_AUTO,
+    PEAL_IO_URING,
+    PEAL_IO_EPOLL
+};
+
+enum peal_slow_policy {
+    PEAL_SLOW_DISCONNECT,
+    PEAL_SLOW_DROP_OLDEST,
+    PEAL_SLOW_LATEST
+};
+
+struct peal_loop_config {
+    enum peal_io_engine engine;
+    enum peal_slow_policy slow_policy;
+    size_t queue_bytes_max; /* per connection */
+    uint64_t queue_age_ms;  /* the oldest byte of a queue may wait this long */
+    struct peal_log *log;   /* kept */
+    _Atomic int64_t *open;  /* kept: connections of the process, or NULL */
+};
+
+struct peal_loop {
+    uv_loop_t uv;
+    uv_timer_t timer;
+    uv_prepare_t prepare;
+    uv_idle_t idle; /* active while work is left, so that the loop does not wait */
+    uv_async_t wake;
+    struct peal_wheel wheel;
+    struct peal_stats stats;
+    struct peal_loop_config config;
+    _Atomic(struct peal_mail *) mail; /* newest first */
+    struct peal_link dirty;           /* connections with something to write */
+    struct peal_link unread;          /* connections whose kept bytes may be read now */
+    struct peal_link conns;           /* all connections */
+    peal_hook_fn *hook;
+    void *hook_arg;
+    struct peal_flusher *flusher;
+    struct peal_outq *free_outqs; /* spare output queues */
+    unsigned n_free_outqs;
+    struct peal_garbage *garbage;
+    size_t n_garbage, garbage_cap;
+    uint64_t turn_began_ns;
+    bool idle_active, stopping;
+    uint8_t read_buf[PEAL_READ_SIZE];
+};
+
+/*
+ * peal_loop_new makes a loop, to be run by one thread.
+ *   config  copied; config->log kept
+ * Errors: PEAL_ENOMEM; PEAL_EUNSUPP: io_uring was asked for and cannot be had; PEAL_EIO.
+ */
+PEAL_MUST_USE peal_err peal_loop_new(
+    const struct peal_loop_config *config, struct peal_loop **out);
+
+/* peal_loop_run runs until peal_loop_stop. */
+void peal_loop_run(struct peal_loop *l);
+
+/* peal_loop_stop ends the run after this turn. */
+void peal_loop_stop(struct peal_loop *l);
+
+/* peal_loop_free closes every connection without telling its owner, and releases the
+ * loop. */
+void peal_loop_free(struct peal_loop **lp);
+
+/* peal_loop_engine names what writes: "uring" or "epoll". */
+const char *peal_loop_engine(const struct peal_loop *l);
+
+/* peal_loop_post hands m to the loop. Mails of one sender arrive in order. Any thread. */
+void peal_loop_post(struct peal_loop *l, struct peal_mail *m);
+
+/* peal_loop_hook sets the one function that runs at the end of each turn. */
+void peal_loop_hook(struct peal_loop *l, peal_hook_fn *fn, void *arg);
+
+/* peal_loop_start arms a timer delay_ms from now. Use this, not peal_timer_start. */
+static inline void
+peal_loop_start(struct peal_loop *l, struct peal_timer *t, uint64_t delay_ms)
+{
+    /* The wheel's clock stands still while the loop waits; libuv's does not. */
+    uint64_t now = uv_now(&l->uv);
+
+    peal_timer_start(
+        &l->wheel, t, delay_ms + (now > l->wheel.now_ms ? now - l->wheel.now_ms : 0));
+}
+
+static inline uint64_t
+peal_loop_now_ms(const struct peal_loop *l)
+{
+    return uv_now(&l->uv);
+}
+
+/* peal_loop_free_later calls fn(p) at the end of the turn: for objects that may still be
+ * on the call stack. */
+void peal_loop_free_later(struct peal_loop *l, void (*fn)(void *), void *p);
+
+#endif

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/* Output queues: a ring-less array that is consumed from the head and compacted on
+ * growth. */
+#include "io/outq.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define FREE_MAX 4096        /* spare queues a loop keeps */
+#define JOIN_MAX (16 * 1024) /* above this copying costs more than an iovec */
+
+static void on_age(struct peal_timer *t);
+
+struct peal_outq *
+peal_outq_get(struct peal_conn *c)
+{
+    struct peal_loop *l = c->loop;
+    struct peal_outq *q = c->out;
+
+    if (q != NULL)
+        return q;
+    if ((q = l->free_outqs) != NULL) {
+        l->free_outqs = q->next_free;
+        l->n_free_outqs--;
+    } else if ((q = calloc(1, sizeof(*q))) == NULL) {
+        return NULL;
+    }
+    q->items = q->inline_items;
+    q->cap = PEAL_OUTQ_INLINE;
+    q->head = q->n = q->offset = 0;
+    q->bytes = q->locked = 0;
+    q->age.fn = on_age;
+    q->conn = c;
+    return c->out = q;
+}
+
+void
+peal_outq_put(struct peal_conn *c)
+{
+    struct peal_loop *l = c->loop;
+    struct peal_outq *q = c->out;
+
+    if (q == NULL)
+        return;
+    c->out = NULL;
+    peal_timer_stop(&q->age);
+    for (uint32_t i = 0; i < q->n; i++)
+        peal_blob_drop(q->items[q->head + i].blob);
+    if (q->items != q->inline_items)
+        free(q->items);
+    if (l->n_free_outqs >= FREE_MAX) {
+        free(q);
+        return;
+    }
+    q->next_free = l->free_outqs;
+    l->free_outqs = q;
+    l->n_free_outqs++;
+}
+
+/* Make room for one more item at the end. */
+static peal_err
+make_room(struct peal_outq *q)
+{
+    struct peal_out_item *items = q->items;
+    uint32_t cap = q->cap * 2;
+
+    if (q->head > q->cap / 2) { /* enough has gone from the front */
+        memmove(items, items + q->head, q->n * sizeof(*items));
+        q->head = 0;
+        return PEAL_OK;
+    }
+    if (items == q->inline_items) {
+        if ((items = malloc(cap * sizeof(*items))) == NULL)
+            return PEAL_ENOMEM;
+        memcpy(items, q->items + q->head, q->n * sizeof(*items));
+        q->head = 0;
+    } else if ((items = realloc(items, cap * sizeof(*items))) == NULL) {
+        return PEAL_ENOMEM;
+    }
+    q->items = items;
+    q->cap = cap;
+    return PEAL_OK;
+}
+
+peal_err
+peal_outq_add(struct peal_outq *q, struct peal_blob *b, uint32_t tag)
+{
+    peal_err err;
+
+    if (q->head + q->n == q->cap && (err = make_room(q)) != PEAL_OK)
+        return err;
+    q->items[q->head + q->n++] = (struct peal_out_item){ peal_blob_hold(b), tag };
+    q->bytes += b->len;
+    return PEAL_OK;
+}
+
+/* Drop item i (from the head); the first must not be half sent. */
+static void
+drop_at(struct peal_outq *q, uint32_t i)
+{
+    struct peal_out_item *at = q->items + q->head + i;
+
+    q->bytes -= at->blob->len;
+    peal_blob_drop(at->blob);
+    memmove(at, at + 1, (q->n - i - 1) * sizeof(*at));
+    q->n--;
+}
+
+/* How many items at the front must stay: their bytes are partly on the way. */
+static uint32_t
+n_locked(const struct peal_outq *q)
+{
+    size_t bytes = q->locked + q->offset;
+    uint32_t n = 0;
+
+    for (; n < q->n && bytes > 0; n++) {
+        size_t len = q->items[q->head + n].blob->len;
+
+        bytes -= bytes < len ? bytes : len;
+    }
+    return n;
+}
+
+unsigned
+peal_outq_drop_oldest(struct peal_outq *q, size_t need, size_t max)
+{
+    uint32_t kept = n_locked(q), n = kept;
+    unsigned dropped = 0;
+
+    /* One pass: what stays is moved down once, however many are dropped. */
+    for (uint32_t i = kept; i < q->n; i++) {
+        struct peal_out_item item = q->items[q->head + i];
+
+        if (item.tag != 0 && q->bytes + need > max) {
+            q->bytes -= item.blob->len;
+            peal_blob_drop(item.blob);
+            dropped++;
+        } else {
+            q->items[q->head + n++] = item;
+        }
+    }
+    q->n = n;
+    return dropped;
+}
+
+unsigned
+peal_outq_drop_tag(struct peal_outq *q, uint32_t tag)
+{
+    uint32_t kept = n_locked(q);
+    unsigned dropped = 0;
+
+    for (uint32_t i = q->n; i-- > kept;) {
+        if (q->items[q->head + i].tag != tag)
+            continue;
+        drop_at(q, i);
+        dropped++;
+    }
+    return dropped;
+}
+
+void
+peal_outq_copy(const struct peal_outq *q, size_t skip, char *dst, size_t len)
+{
+    skip += q->offset;
+    for (uint32_t i = 0; len > 0; i++) {
+        const struct peal_blob *b = q->items[q->head + i].blob;
+        size_t n;
+
+        if (skip >= b->len) {
+            skip -= b->len;
+            continue;
+        }
+        n = b->len - skip < len ? b->len - skip : len;
+        memcpy(dst, b->data + skip, n);
+        dst += n;
+        len -= n;
+        skip = 0;
+    }
+}
+
+void
+peal_outq_sent(struct peal_outq *q, size_t n)
+{
+    assert(n <= q->bytes);
+    q->bytes -= n;
+    n += q->offset;
+    while (q->n > 0 && n >= q->items[q->head].blob->len) {
+        n -= q->items[q->head].blob->len;
+        peal_blob_drop(q->items[q->head].blob);
+        q->head++;
+        q->n--;
+        q->sent_items++;
+    }
+    q->offset = (uint32_t)n;
+}
+
+/* The age limit: the item that was first when the clock was set must have gone. */
+static void
+on_age(struct peal_timer *t)
+{
+    struct peal_outq *q = PEAL_CONTAINER(t, struct peal_outq, age);
+    struct peal_conn *c = q->conn;
+
+    if (q->sent_items != q->age_mark) {
+        q->age_mark = q->sent_items;
+        peal_loop_start(c->loop, t, c->loop->config.queue_age_ms);
+        return;
+    }
+    peal_conn_doom(c);
+}
+
+static bool
+same_as_last(const struct peal_gather *g, const struct peal_outq *q)
+{
+    if (q->n != g->n_last || q->offset != 0)
+        return false;
+    for (uint32_t i = 0; i < q->n; i++)
+        if (q->items[q->head + i].blob != g->last[i])
+            return false;
+    return true;
+}
+
+static unsigned
+join(struct peal_gather *g, const struct peal_outq *q, struct iovec *iov)
+{
+    char *run = g->arena + g->used;
+
+    if (same_as_last(g, q)) {
+        iov[0] = g->last_run;
+        return 1;
+    }
+    if (g->cap - g->used < q->bytes)
+        return 0;
+    peal_outq_copy(q, 0, run, q->bytes);
+    g->used += q->bytes;
+    iov[0] = (struct iovec){ run, q->bytes };
+    g->n_last = 0;
+    if (q->n <= PEAL_IOV_MAX && q->offset == 0) {
+        for (uint32_t i = 0; i < q->n; i++)
+            g->last[i] = q->items[q->head + i].blob;
+        g->n_last = q->n;
+        g->last_run = iov[0];
+    }
+    return 1;
+}
+
+unsigned
+peal_gather_fill(struct peal_gather *g, const struct peal_outq *q, struct iovec *iov)
+{
+    size_t skip = q->offset;
+    unsigned n;
+
+    if (q->n > 1 && q->bytes <= JOIN_MAX)
+        return join(g, q, iov);
+    n = q->n < PEAL_IOV_MAX ? q->n : PEAL_IOV_MAX;
+    for (uint32_t i = 0; i < n; i++) {
+        struct peal_blob *b = q->items[q->head + i].blob;
+
+        iov[i] = (struct iovec){ b->data + skip, b->len - skip };
+        skip = 0;
+    }
+    return n;
+}

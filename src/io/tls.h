@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * TLS: a certificate and its key, as OpenSSL wants them. A context is counted:
+ * connections hold the one they began with, so a reload never touches a running
+ * connection.
+ */
+#ifndef PEAL_IO_TLS_H
+#define PEAL_IO_TLS_H
+
+#include "base/buf.h"
+
+struct peal_tls_ctx;
+
+/*
+ * peal_tls_ctx_new reads PEM files.
+ *   cert_path  the chain, leaf first
+ *   min_version  "1.2" or "1.3"
+ *   why_out  on failure: what OpenSSL said, in English
+ * Errors: PEAL_EINVAL, PEAL_ENOMEM.
+ */
+PEAL_MUST_USE peal_err peal_tls_ctx_new(const char *cert_path, const char *key_path,
+    const char *min_version, struct peal_tls_ctx **out, struct peal_buf *why_out);
+
+/* Any thread. */
+struct peal_tls_ctx *peal_tls_ctx_hold(struct peal_tls_ctx *ctx);
+void peal_tls_ctx_drop(struct peal_tls_ctx *ctx);
+
+#endif

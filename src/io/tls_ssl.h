@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* The part of TLS that connections use, inside io/ only. */
+#ifndef PEAL_IO_TLS_SSL_H
+#define PEAL_IO_TLS_SSL_H
+
+#include <sys/types.h>
+
+#include "io/tls.h"
+
+struct ssl_st;
+
+/* Results of the calls below, besides a number of bytes. */
+enum {
+    PEAL_TLS_EOF = 0,
+    PEAL_TLS_AGAIN = -1,
+    PEAL_TLS_WANT_WRITE = -2,
+    PEAL_TLS_ERROR = -3
+};
+
+struct ssl_st *peal_ssl_new(struct peal_tls_ctx *ctx, int fd);
+void peal_ssl_free(struct ssl_st *ssl);
+/* 1: done; or one of the above. */
+int peal_ssl_handshake(struct ssl_st *ssl);
+ssize_t peal_ssl_read(struct ssl_st *ssl, void *buf, size_t len);
+ssize_t peal_ssl_write(struct ssl_st *ssl, const void *buf, size_t len);
+void peal_ssl_shutdown(struct ssl_st *ssl);
+
+#endif
