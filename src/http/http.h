@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * HTTP/1.1, the server's side: a connection is read request by request; a route's handler
+ * answers at once, or later (a long poll), or takes the connection over (WebSocket, SSE).
+ *
+ * One request of a connection is in progress at a time; pipelined ones wait, unread and
+ * bounded, until it is answered. Errors in framing close the connection after the answer.
+ *
+ * Thread: the worker's loop.
+ */
+#ifndef PEAL_HTTP_HTTP_H
+#define PEAL_HTTP_HTTP_H
+
+#include "io/conn.h"
+#include "io/tls.h"
+#include "wire/addr.h"
+#include "wire/http_head.h"
+
+struct peal_http_server;
+struct peal_http;
+
+/* Called with a request; see the members of struct peal_http. */
+typedef void peal_http_fn(struct peal_http *h, void *ctx);
+
+struct peal_http_route {
+    struct peal_slice path; /* kept */
+    bool prefix;            /* path is the beginning of the request's raw path */
+    size_t body_max;        /* bytes; 413 beyond */
+    bool bare_errors;       /* 413 has an empty body */
+    /*
+     * Optional: the head is read, the body is not. May reply, which ends the request, or
+     * call peal_http_move. May set h->user and h->gone.
+     */
+    peal_http_fn *begin;
+    /* The whole request is there. Replies now or later, or takes the connection over. */
+    peal_http_fn *handle;
+    void *ctx; /* kept, handed to both */
+};
+
+/* Origins that may read answers (CORS); shared by routes. */
+struct peal_cors {
+    const struct peal_slice *origins; /* "*" for any; n 0: CORS is off */
+    unsigned n;
+    bool credentials;
+};
+
+struct peal_http_config {
+    struct peal_http_limits limits;
+    uint64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms;
+    const struct peal_cidr *trusted; /* proxies; kept */
+    size_t n_trusted;
+    bool proxy_protocol;
+};
+
+/*
+ * One connection, and its request in progress. Handlers read the first part; head and
+ * body are valid until the handler returns.
+ */
+struct peal_http {
+    const struct peal_http_head *head;
+    struct peal_slice body;
+    struct peal_addr client; /* behind trusted proxies */
+    bool secure;             /* the client speaks https */
+    bool is_head;            /* answer without a body (done by peal_http_reply) */
+    /* For whoever answers later. gone runs if the connection is lost before the answer
+     * (or before the body is complete); h must then be forgotten. */
+    void *user;
+    void (*gone)(struct peal_http *h);
+
+    struct peal_conn *conn;
+    struct peal_http_server *server;
+    const struct peal_http_route *route;
+    struct peal_link link; /* on the server's list */
+    struct peal_timer timer;
+    struct peal_addr peer;   /* of the connection, or from its PROXY header */
+    struct peal_buf headers; /* what peal_http_add collected for the answer */
+    struct peal_buf in_body;
+    struct peal_http_body *reader;
+    struct peal_slice raw; /* bytes from the head of this request on, while in begin */
+    size_t scan;           /* of a head that is not complete yet */
+    int move_to;           /* worker that is to have this connection, or -1 */
+    unsigned minor : 1;
+    unsigned keep_alive : 1;
+    unsigned need_proxy : 1;
+    unsigned need_tls : 1;
+    unsigned answering : 1;  /* a request is in progress */
+    unsigned in_handler : 1; /* the answer may come from inside begin or handle */
+    unsigned taken : 1;
+    unsigned dead : 1;
+    unsigned continued : 1; /* 100 Continue has been sent */
+};
+
+/*
+ * peal_http_server_new serves on one loop.
+ *   config, routes  kept; the first route that matches wins
+ *   peers  kept: the servers of all workers by index, filled in before any runs; for
+ * moves Errors: PEAL_ENOMEM.
+ */
+PEAL_MUST_USE peal_err peal_http_server_new(struct peal_loop *loop,
+    const struct peal_http_config *config, const struct peal_http_route *routes,
+    unsigned n_routes, struct peal_http_server **peers, struct peal_http_server **out);
+
+/* peal_http_server_tls sets the context for connections accepted from now on; NULL:
+ * plain. Takes ctx. */
+void peal_http_server_tls(struct peal_http_server *s, struct peal_tls_ctx *ctx);
+
+/* peal_http_server_accept is a peal_accept_fn; its arg is the server. */
+void peal_http_server_accept(void *server, int fd, const struct sockaddr *peer);
+
+/* peal_http_server_drain makes every answer from now on close its connection, and closes
+ * idle connections. */
+void peal_http_server_drain(struct peal_http_server *s);
+
+/* peal_http_server_free closes what is left and sets *sp to NULL. */
+void peal_http_server_free(struct peal_http_server **sp);
+
+/* peal_http_loop is the loop h lives on. */
+struct peal_loop *peal_http_loop(struct peal_http *h);
+
+/* peal_http_add adds a header field to the answer; out of memory shows in the reply. */
+void peal_http_add(struct peal_http *h, const char *name, const char *fmt, ...)
+    PEAL_PRINTF(3, 4);
+
+/*
+ * peal_http_reply answers and ends the request. Adds Content-Length, Date, Connection.
+ *   type  value of Content-Type, or NULL
+ *   body  borrowed
+ */
+void peal_http_reply(
+    struct peal_http *h, unsigned status, const char *type, struct peal_slice body);
+
+/* peal_http_reply_blob is the same for a large body that is shared; held. */
+void peal_http_reply_blob(
+    struct peal_http *h, unsigned status, const char *type, struct peal_blob *body);
+
+/* peal_http_close drops the connection without an answer. h->gone is not called. */
+void peal_http_close(struct peal_http *h, enum peal_close why);
+
+/* peal_http_refuse answers with a body and closes the connection whatever the client
+ * wanted: for requests whose bytes cannot be trusted. */
+void peal_http_refuse(
+    struct peal_http *h, unsigned status, const char *type, struct peal_slice body);
+
+/*
+ * peal_http_take writes a response head without Content-Length (status 101 or 200, with
+ * the fields added so far) and hands the connection to a new owner; h is released. Bytes
+ * already received are offered to ops->data at the end of the turn.
+ *   type  Content-Type, or NULL
+ * NULL: out of memory; the connection is closed.
+ */
+struct peal_conn *peal_http_take(struct peal_http *h, unsigned status, const char *type,
+    const struct peal_conn_ops *ops, void *owner);
+
+/* peal_http_move, from begin only: hand the connection with this request to a worker. */
+void peal_http_move(struct peal_http *h, unsigned worker);
+
+/*
+ * peal_http_cors adds the CORS fields for an allowed Origin, and answers a preflight
+ * (OPTIONS with Access-Control-Request-Method). true: it was one and is answered.
+ */
+bool peal_http_cors(struct peal_http *h, const struct peal_cors *cors);
+
+/* peal_http_origin_ok: may a page of this Origin open a WebSocket here? No Origin: yes.
+ * An empty list means the same host as the request's. */
+bool peal_http_origin_ok(
+    const struct peal_http *h, const struct peal_slice *origins, unsigned n);
+
+#endif

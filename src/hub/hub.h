@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hub: who is subscribed to what, and how a message reaches them all.
+ *
+ * A hub has a shard a worker. A shard knows the subscribers that live on its worker; a
+ * table of bits shared by all shards says which workers have a subscriber of a channel
+ * (by hash: a worker may be asked in vain, never forgotten). Publishing reads that table,
+ * hands the message to the mailboxes of the workers named there, and delivers to its own
+ * sessions. No locks.
+ *
+ * Order: what one publisher publishes on one channel arrives in that order, everywhere.
+ *
+ * Thread: a shard belongs to its worker's loop.
+ */
+#ifndef PEAL_HUB_HUB_H
+#define PEAL_HUB_HUB_H
+
+#include "hub/session.h"
+#include "io/loop.h"
+
+#define PEAL_WORKERS_MAX 64
+#define PEAL_CHANNEL_NAME_MAX 1024 /* bytes */
+
+struct peal_hub;
+struct peal_shard;
+
+/* peal_hub_new: node is this node's number in session ids. Errors: PEAL_ENOMEM. */
+PEAL_MUST_USE peal_err peal_hub_new(uint16_t node, struct peal_hub **out);
+void peal_hub_free(struct peal_hub **hp);
+
+/*
+ * peal_shard_new adds the shard of worker number index; all are added before any loop
+ * runs. loop  kept; its end-of-turn hook is the shard's from now on turn_budget
+ * deliveries of one turn before a large fan-out waits for the next codec  kept: scratch
+ * for peal_msg_bytes Errors: PEAL_ENOMEM.
+ */
+PEAL_MUST_USE peal_err peal_shard_new(struct peal_hub *hub, unsigned index,
+    struct peal_loop *loop, unsigned turn_budget, void *codec, struct peal_shard **out);
+/* All sessions must have ended. */
+void peal_shard_free(struct peal_shard **sp);
+
+struct peal_loop *peal_shard_loop(const struct peal_shard *sh);
+unsigned peal_shard_index(const struct peal_shard *sh);
+void *peal_shard_codec(const struct peal_shard *sh);
+static inline struct peal_stats *
+peal_shard_stats(const struct peal_shard *sh)
+{
+    return &peal_shard_loop(sh)->stats;
+}
+
+/* peal_shard_owner: whose session is id? Index of the worker, or -1: not of this node. */
+int peal_shard_owner(const struct peal_shard *sh, struct peal_slice id);
+
+/* peal_shard_new_id writes an id that this shard owns. */
+void peal_shard_new_id(const struct peal_shard *sh, char out[PEAL_ID_LEN]);
+
+/*
+ * peal_session_init begins a session and gives it an id.
+ *   listed  make it addressable: a message on its id reaches it
+ * Errors: PEAL_ENOMEM (only if listed).
+ */
+PEAL_MUST_USE peal_err peal_session_init(struct peal_session *s, struct peal_shard *sh,
+    const struct peal_session_ops *ops, bool listed);
+
+/* peal_session_fini leaves all channels; what was under way to s is dropped. */
+void peal_session_fini(struct peal_session *s);
+
+/* peal_session_find returns a listed session of this shard, or NULL. */
+struct peal_session *peal_session_find(struct peal_shard *sh, struct peal_slice id);
+
+/*
+ * peal_join subscribes s. From its return on, what any worker publishes on the channel
+ * reaches s.
+ * Errors: PEAL_EEXIST: already subscribed; PEAL_ELIMIT: too many subscriptions, or the
+ * name is too long; PEAL_EPERM: the name is the id of a session; PEAL_ENOMEM.
+ */
+PEAL_MUST_USE peal_err peal_join(struct peal_session *s, struct peal_slice channel);
+
+/* peal_leave unsubscribes s, after what was published before. Errors: PEAL_ENOTFOUND. */
+peal_err peal_leave(struct peal_session *s, struct peal_slice channel);
+
+bool peal_joined(const struct peal_session *s, struct peal_slice channel);
+
+/*
+ * peal_publish sends m to every subscriber of its channels, and to sessions addressed by
+ * their id. Borrows m. Cannot fail for the subscribers of this worker; without memory for
+ * a mail those of another worker are left out (counted).
+ */
+void peal_publish(struct peal_shard *sh, struct peal_msg *m);
+
+/*
+ * Channel names of Socket.IO rooms: room R of "/" is R, of N it is N#R; the namespace N
+ * is the channel N. A room of "/" that begins with "/", or is empty, is "/#" R, so that
+ * no room is ever taken for a namespace. A session's id stands for itself in any
+ * namespace.
+ */
+PEAL_MUST_USE peal_err peal_room_channel(
+    struct peal_slice nsp, struct peal_slice room, struct peal_buf *out);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sessions: one client as a protocol sees it; what subscribes to channels. A protocol
+ * embeds one in its own struct. Thread: the shard's loop.
+ */
+#ifndef PEAL_HUB_SESSION_H
+#define PEAL_HUB_SESSION_H
+
+#include "base/buf.h"
+#include "base/id.h"
+#include "base/msg.h"
+
+struct peal_session;
+struct peal_shard;
+struct peal_sub;
+
+struct peal_session_ops {
+    const char *protocol; /* "ws", "sse", "socketio" */
+    /*
+     * Appends m to the client's output in the protocol's form. k is the index in
+     * m->channels through which it comes. Never closes anything and never calls back into
+     * the hub. Returns false if the message was dropped.
+     */
+    bool (*deliver)(struct peal_session *s, struct peal_msg *m, unsigned k);
+    /* Ends the session; everything: also the connection under it. The session may be
+     * released at the end of the turn. */
+    void (*disconnect)(struct peal_session *s, bool everything);
+};
+
+struct peal_session {
+    const struct peal_session_ops *ops;
+    struct peal_shard *shard;
+    struct peal_sub *subs; /* the channels it is subscribed to */
+    char id[PEAL_ID_LEN];
+    uint16_t n_subs_max; /* subscriptions that peal_join allows; 0: 65535 */
+    uint16_t n_subs;
+    bool listed; /* can be addressed by its id */
+};
+
+static inline struct peal_slice
+peal_session_id(const struct peal_session *s)
+{
+    return (struct peal_slice){ s->id, PEAL_ID_LEN };
+}
+
+#endif
