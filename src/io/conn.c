@@ -218,10 +218,46 @@ read_some(struct peal_conn *c, uint8_t *buf, size_t len)
     return errno == EAGAIN || errno == EWOULDBLOCK ? PEAL_TLS_AGAIN : PEAL_TLS_ERROR;
 }
 
+/* Look at what is there, take what the owner takes, and wake only when there is more. */
 static void
-on_readable(struct peal_conn *c)
+on_peek(struct peal_conn *c)
+{
+    uint8_t *buf = c->loop->read_buf;
+    ssize_t n = recv(c->fd, buf, PEAL_READ_SIZE, MSG_DONTWAIT | MSG_PEEK);
+    size_t used;
+    int low;
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
+        die(c, PEAL_CLOSE_PEER);
+        return;
+    }
+    used = peal_conn_offer(c, buf, (size_t)n);
+    if (c->fd < 0)
+        return;
+    low = used > 0 ? 1 : (int)n + 1;
+    if (used > 0 && recv(c->fd, buf, used, MSG_DONTWAIT) != (ssize_t)used)
+        die(c, PEAL_CLOSE_ERROR);
+    else
+        (void)setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low));
+}
+
+void
+peal_conn_peek(struct peal_conn *c, bool on)
+{
+    c->peek = on;
+}
+
+void
+peal_conn_read(struct peal_conn *c)
 {
     struct peal_loop *l = c->loop;
+
+    if (c->peek) {
+        on_peek(c);
+        return;
+    }
 
     for (unsigned i = 0; i < READS_MAX || c->ssl != NULL; i++) {
         ssize_t n = read_some(c, l->read_buf, sizeof(l->read_buf));
@@ -269,7 +305,7 @@ on_handshake(struct peal_conn *c)
     }
     c->handshaking = 0;
     watch(c);
-    on_readable(c);
+    peal_conn_read(c);
 }
 
 static void
@@ -288,7 +324,7 @@ on_poll(uv_poll_t *p, int status, int events)
     if ((events & UV_WRITABLE) && c->out != NULL)
         peal_conn_flush(c);
     if (c->fd >= 0 && ((events & UV_READABLE) || status < 0))
-        on_readable(c);
+        peal_conn_read(c);
     watch(c);
 }
 
@@ -390,7 +426,7 @@ peal_conn_read_again(struct peal_conn *c)
     c->again = 0;
     if (c->paused && c->in.len <= UNREAD_MAX)
         peal_conn_resume(c);
-    if (c->in.len > 0 && !peal_list_linked(&c->unread))
+    if ((c->in.len > 0 || c->ssl != NULL) && !peal_list_linked(&c->unread))
         peal_list_append(&c->loop->unread, &c->unread);
 }
 
@@ -406,6 +442,9 @@ peal_conn_resume(struct peal_conn *c)
 {
     c->paused = 0;
     watch(c);
+    /* OpenSSL may hold bytes that no readiness will announce. */
+    if (c->ssl != NULL && !c->in_data && !peal_list_linked(&c->unread))
+        peal_list_append(&c->loop->unread, &c->unread);
 }
 
 /* Everything is written: shut our side down and give the peer a moment to do the same,
@@ -568,18 +607,25 @@ peal_conn_adopt(struct peal_loop *loop, struct peal_conn_parts *parts,
     const struct peal_conn_ops *ops, void *owner, struct peal_conn **out)
 {
     peal_err err = peal_conn_new(loop, parts->fd, ops, owner, out);
-    struct peal_conn *c = *out;
+    struct peal_conn *c;
 
     if (loop->config.open != NULL) /* it was counted already */
         atomic_fetch_sub_explicit(loop->config.open, 1, memory_order_relaxed);
     if (err != PEAL_OK) {
-        peal_ssl_free(parts->ssl);
-        close(parts->fd);
-        peal_buf_fini(&parts->unread);
+        peal_conn_parts_fini(parts);
         return err;
     }
+    c = *out;
     c->ssl = parts->ssl;
     c->in = parts->unread;
     peal_conn_read_again(c);
     return PEAL_OK;
+}
+
+void
+peal_conn_parts_fini(struct peal_conn_parts *parts)
+{
+    peal_ssl_free(parts->ssl);
+    close(parts->fd);
+    peal_buf_fini(&parts->unread);
 }

@@ -78,6 +78,7 @@ struct peal_conn {
     unsigned in_data : 1;    /* inside ops->data */
     unsigned again : 1;      /* read_again was called from inside ops->data */
     unsigned finish_why : 3; /* enum peal_close */
+    unsigned peek : 1;       /* only consumed bytes leave the socket */
 };
 
 /*
@@ -99,6 +100,12 @@ peal_conn_own(struct peal_conn *c, const struct peal_conn_ops *ops, void *owner)
 /* peal_conn_start_tls begins a TLS handshake as server; bytes come decrypted after it.
  * Unread bytes must be consumed first. Errors: PEAL_ENOMEM. */
 PEAL_MUST_USE peal_err peal_conn_start_tls(struct peal_conn *c, struct peal_tls_ctx *ctx);
+
+/*
+ * peal_conn_peek: as long as it is on, bytes that the owner does not consume stay in the
+ * socket, for TLS to read them from there (what follows a PROXY header).
+ */
+void peal_conn_peek(struct peal_conn *c, bool on);
 
 /*
  * peal_conn_send appends b (held, not taken).
@@ -149,6 +156,9 @@ PEAL_MUST_USE peal_err peal_conn_detach(
 PEAL_MUST_USE peal_err peal_conn_adopt(struct peal_loop *loop,
     struct peal_conn_parts *parts, const struct peal_conn_ops *ops, void *owner,
     struct peal_conn **out);
+
+/* peal_conn_parts_fini closes what was detached and not adopted. */
+void peal_conn_parts_fini(struct peal_conn_parts *parts);
 
 /* peal_conn_flush writes what is queued now instead of at the end of the turn. */
 void peal_conn_flush(struct peal_conn *c);

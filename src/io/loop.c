@@ -68,13 +68,13 @@ offer_unread(struct peal_loop *l)
     while ((link = peal_list_take(&all)) != NULL) {
         struct peal_conn *c = PEAL_CONTAINER(link, struct peal_conn, unread);
         struct peal_buf in = c->in;
-        size_t used;
 
-        if (in.len == 0 || c->fd < 0)
-            continue;
-        c->in = (struct peal_buf){ 0 };
-        used = peal_conn_offer(c, (uint8_t *)in.data, in.len);
-        peal_conn_keep(c, &in, used);
+        if (in.len > 0) {
+            c->in = (struct peal_buf){ 0 };
+            peal_conn_keep(c, &in, peal_conn_offer(c, (uint8_t *)in.data, in.len));
+        }
+        if (c->fd >= 0 && c->ssl != NULL && !c->paused && !c->handshaking)
+            peal_conn_read(c);
     }
 }
 

@@ -85,6 +85,9 @@ peal_gather_reset(struct peal_gather *g)
 /* Result of a write, from either engine: bytes, or -errno. Thread: the loop's. */
 void peal_conn_written(struct peal_conn *c, ssize_t result);
 
+/* peal_conn_read reads what is there and offers it. */
+void peal_conn_read(struct peal_conn *c);
+
 /* peal_conn_offer calls the owner with bytes; returns how many it consumed. */
 size_t peal_conn_offer(struct peal_conn *c, uint8_t *data, size_t len);
 

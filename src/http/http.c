@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server's side of HTTP/1.1: from bytes to requests. A connection waits for a head
+ * (and before that, perhaps, for a PROXY header), then for a body, then for somebody to
+ * answer. Answers are in reply.c.
+ */
+#include "http/http.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "http/server.h"
+#include "wire/proxy.h"
+
+#define XFF_MAX 8 /* X-Forwarded-For fields that are looked at */
+
+static size_t on_data(struct peal_conn *c, uint8_t *data, size_t len);
+static void on_closed(struct peal_conn *c, enum peal_close why);
+
+const struct peal_conn_ops peal_http_conn_ops = { .data = on_data, .closed = on_closed };
+
+static void
+destroy(void *p)
+{
+    struct peal_http *h = p;
+
+    peal_http_body_drop(h);
+    peal_buf_fini(&h->headers);
+    free(h);
+}
+
+/* h has no connection any more; it may still be on the stack. */
+void
+peal_http_release(struct peal_http *h)
+{
+    h->dead = 1;
+    h->conn = NULL;
+    peal_list_unlink(&h->link);
+    peal_timer_stop(&h->timer);
+    peal_loop_free_later(h->server->loop, destroy, h);
+}
+
+static void
+on_closed(struct peal_conn *c, enum peal_close why)
+{
+    struct peal_http *h = c->owner;
+
+    if (h->gone != NULL && h->answering)
+        h->gone(h);
+    peal_http_release(h);
+}
+
+void
+peal_http_close(struct peal_http *h, enum peal_close why)
+{
+    peal_conn_close(h->conn, why);
+    peal_http_release(h);
+}
+
+static void
+arm(struct peal_http *h, uint64_t ms)
+{
+    peal_loop_start(h->server->loop, &h->timer, ms);
+}
+
+void
+peal_http_wait_next(struct peal_http *h)
+{
+    arm(h, h->server->config->idle_timeout_ms);
+}
+
+static void
+on_timeout(struct peal_timer *t)
+{
+    struct peal_http *h = PEAL_CONTAINER(t, struct peal_http, timer);
+    bool began = h->conn->in.len > 0 || h->reader != NULL;
+
+    peal_stat_add(&h->server->loop->stats, PEAL_STAT_HTTP_TIMEOUT, 1);
+    if (h->answering && h->gone != NULL)
+        h->gone(h);
+    h->gone = NULL;
+    if (began && !h->need_proxy)
+        peal_http_refuse(
+            h, 408, "text/plain", PEAL_S("the request took too long to arrive\n"));
+    else
+        peal_http_close(h, PEAL_CLOSE_TIMEOUT);
+}
+
+/* Begin with a fresh socket, or one that another worker hands over. */
+static struct peal_http *
+http_new(struct peal_http_server *s)
+{
+    struct peal_http *h = calloc(1, sizeof(*h));
+
+    if (h == NULL)
+        return NULL;
+    h->server = s;
+    h->timer.fn = on_timeout;
+    h->move_to = -1;
+    peal_list_append(&s->all, &h->link);
+    return h;
+}
+
+static bool
+start_tls(struct peal_http *h)
+{
+    struct peal_http_server *s = h->server;
+
+    h->need_tls = 0;
+    h->secure = 1;
+    return s->tls == NULL ? false : peal_conn_start_tls(h->conn, s->tls) == PEAL_OK;
+}
+
+void
+peal_http_server_accept(void *server, int fd, const struct sockaddr *peer)
+{
+    struct peal_http_server *s = server;
+    struct peal_http *h = http_new(s);
+
+    if (h == NULL ||
+        peal_conn_new(s->loop, fd, &peal_http_conn_ops, h, &h->conn) != PEAL_OK) {
+        peal_stat_add(&s->loop->stats, PEAL_STAT_ACCEPT_ERRORS, 1);
+        if (h != NULL)
+            peal_http_release(h);
+        close(fd);
+        return;
+    }
+    peal_addr_from_sockaddr(peer, sizeof(struct sockaddr_storage), &h->peer);
+    h->need_proxy = s->config->proxy_protocol;
+    h->need_tls = s->tls != NULL;
+    arm(h, s->config->head_timeout_ms);
+    if (h->need_proxy)
+        peal_conn_peek(h->conn, h->need_tls);
+    else if (h->need_tls && !start_tls(h))
+        peal_http_close(h, PEAL_CLOSE_ERROR);
+}
+
+/* A connection on its way to another worker. */
+struct move {
+    struct peal_mail mail; /* first */
+    struct peal_http_server *server;
+    struct peal_conn_parts parts;
+    struct peal_addr peer;
+    bool secure;
+};
+
+static void
+on_moved(struct peal_loop *loop, struct peal_mail *mail)
+{
+    struct move *m = (struct move *)mail;
+    struct peal_http *h = http_new(m->server);
+
+    if (h == NULL) {
+        peal_conn_parts_fini(&m->parts);
+    } else if (peal_conn_adopt(loop, &m->parts, &peal_http_conn_ops, h, &h->conn) !=
+               PEAL_OK) {
+        peal_http_release(h);
+    } else {
+        h->peer = m->peer;
+        h->secure = m->secure;
+        arm(h, m->server->config->head_timeout_ms);
+    }
+    free(m);
+}
+
+static void
+move(struct peal_http *h)
+{
+    struct peal_http_server *s = h->server;
+    struct move *m = calloc(1, sizeof(*m));
+
+    peal_conn_flush(h->conn); /* answers to earlier requests of a pipeline */
+    if (h->dead) {
+        free(m);
+        return;
+    }
+    if (m == NULL || h->conn->out != NULL ||
+        peal_conn_detach(h->conn, h->raw, &m->parts) != PEAL_OK) {
+        free(m);
+        peal_http_close(h, PEAL_CLOSE_ERROR);
+        return;
+    }
+    peal_stat_add(&s->loop->stats, PEAL_STAT_HANDED_OVER, 1);
+    m->mail.fn = on_moved;
+    m->server = s->peers[h->move_to];
+    m->peer = h->peer;
+    m->secure = h->secure;
+    peal_http_release(h);
+    peal_loop_post(m->server->loop, &m->mail);
+}
+
+void
+peal_http_move(struct peal_http *h, unsigned worker)
+{
+    h->move_to = (int)worker;
+}
+
+static size_t
+read_proxy(struct peal_http *h, struct peal_slice in)
+{
+    struct peal_proxy proxy;
+    size_t used = 0;
+    peal_err err = peal_proxy_parse(in, &proxy, &used);
+
+    if (err == PEAL_EAGAIN)
+        return 0;
+    if (err != PEAL_OK) {
+        peal_stat_add(&h->server->loop->stats, PEAL_STAT_PROXY_BAD, 1);
+        peal_http_close(h, PEAL_CLOSE_PROTO);
+        return 0;
+    }
+    h->need_proxy = 0;
+    if (!proxy.local) {
+        h->peer = proxy.src;
+        h->secure = proxy.tls;
+    }
+    peal_conn_peek(h->conn, false);
+    if (h->need_tls && !start_tls(h))
+        peal_http_close(h, PEAL_CLOSE_ERROR);
+    return used;
+}
+
+static const struct peal_http_route *
+find_route(const struct peal_http_server *s, struct peal_slice path)
+{
+    for (unsigned i = 0; i < s->n_routes; i++) {
+        const struct peal_http_route *r = &s->routes[i];
+
+        if (r->prefix ? peal_slice_starts(path, r->path) : peal_slice_eq(path, r->path))
+            return r;
+    }
+    return NULL;
+}
+
+/* Who is asking, through which proxies. */
+static void
+set_client(struct peal_http *h, const struct peal_http_head *head)
+{
+    const struct peal_http_config *cfg = h->server->config;
+    struct peal_slice xff[XFF_MAX];
+    unsigned i = 0, n = 0;
+
+    h->client = h->peer;
+    if (cfg->n_trusted == 0)
+        return;
+    while (n < XFF_MAX &&
+           peal_http_header_next(head, PEAL_S("X-Forwarded-For"), &i, &xff[n]))
+        n++;
+    peal_forwarded_client(&h->peer, cfg->trusted, cfg->n_trusted, xff, n, &h->client);
+    h->secure = peal_forwarded_https(&h->peer, cfg->trusted, cfg->n_trusted,
+        peal_http_header(head, PEAL_S("X-Forwarded-Proto")), h->conn->ssl != NULL);
+}
+
+static void
+call(struct peal_http *h, peal_http_fn *fn, const struct peal_http_head *head,
+    struct peal_slice body)
+{
+    h->head = head;
+    h->body = body;
+    h->in_handler = 1;
+    fn(h, h->route->ctx);
+    h->in_handler = 0;
+    h->head = NULL;
+    h->body = (struct peal_slice){ NULL, 0 };
+}
+
+static void
+refuse_head(struct peal_http *h, const struct peal_http_head *head)
+{
+    char body[160];
+    int n = snprintf(body, sizeof(body), "%s\n", head->why ? head->why : "bad request");
+
+    peal_stat_add(&h->server->loop->stats, PEAL_STAT_HTTP_BAD, 1);
+    peal_log(h->server->loop->config.log, PEAL_LOG_DEBUG, "bad request",
+        "status=%u why=\"%s\"", head->status, head->why ? head->why : "");
+    h->answering = 1;
+    h->minor = 1;
+    peal_http_refuse(h, head->status ? head->status : 400, "text/plain",
+        peal_slice_of(body, (size_t)n));
+}
+
+static void
+refuse_size(struct peal_http *h)
+{
+    peal_stat_add(&h->server->loop->stats, PEAL_STAT_HTTP_BAD, 1);
+    peal_http_refuse(h, 413, "text/plain",
+        h->route->bare_errors ? PEAL_S("") : PEAL_S("the body is too large\n"));
+}
+
+/* The route's begin hook; returns false when the request has ended with it. */
+static bool
+begin(struct peal_http *h, const struct peal_http_head *head)
+{
+    if (h->route->begin == NULL)
+        return true;
+    call(h, h->route->begin, head, peal_slice_of(NULL, 0));
+    if (h->move_to >= 0 && !h->dead)
+        move(h);
+    return !h->dead && h->answering;
+}
+
+/* Continue with a body that is not here yet; head moves into the reader. */
+static void
+wait_for_body(struct peal_http *h, const struct peal_http_head *head, size_t head_len)
+{
+    if (peal_http_body_new(h, head, head_len) != PEAL_OK) {
+        peal_http_close(h, PEAL_CLOSE_ERROR);
+        return;
+    }
+    if (head->expect_continue && !h->continued) {
+        h->continued = 1;
+        peal_conn_send_bytes(h->conn, PEAL_S("HTTP/1.1 100 Continue\r\n\r\n"));
+    }
+    arm(h, h->server->config->body_timeout_ms);
+}
+
+/* A request whose head is complete. Returns the bytes used, of head and body. */
+static size_t
+on_request(struct peal_http *h, struct peal_slice in, const struct peal_http_head *head,
+    size_t head_len)
+{
+    size_t have = in.len - head_len;
+    size_t want = head->content_length > 0 ? (size_t)head->content_length : 0;
+    bool whole = !head->chunked && want <= have;
+
+    peal_timer_stop(&h->timer);
+    peal_stat_add(&h->server->loop->stats, PEAL_STAT_HTTP_REQUESTS, 1);
+    h->answering = 1;
+    h->continued = 0;
+    h->minor = head->minor & 1;
+    h->keep_alive = head->keep_alive && whole && !h->server->draining;
+    h->is_head = peal_slice_eq(head->method, PEAL_S("HEAD"));
+    h->user = NULL;
+    h->gone = NULL;
+    h->raw = in;
+    set_client(h, head);
+    if ((h->route = find_route(h->server, head->path)) == NULL) {
+        call(h, peal_http_not_found, head, peal_slice_of(NULL, 0));
+        return whole ? head_len + want : head_len;
+    }
+    if (!begin(h, head))
+        return whole ? head_len + want : head_len;
+    if (want > h->route->body_max) {
+        if (h->gone != NULL)
+            h->gone(h);
+        h->gone = NULL;
+        refuse_size(h);
+        return head_len;
+    }
+    h->keep_alive = head->keep_alive && !h->server->draining;
+    if (!whole) {
+        wait_for_body(h, head, head_len);
+        return head_len;
+    }
+    call(h, h->route->handle, head, peal_slice_of(in.data + head_len, want));
+    return head_len + want;
+}
+
+static size_t
+read_head(struct peal_http *h, struct peal_slice in)
+{
+    struct peal_http_head head;
+    size_t used = 0;
+    peal_err err;
+
+    if (h->scan == 0)
+        arm(h, h->server->config->head_timeout_ms);
+    err = peal_http_head_parse(in, &h->server->config->limits, &h->scan, &head, &used);
+    if (err == PEAL_EAGAIN)
+        return 0;
+    h->scan = 0;
+    if (err != PEAL_OK) {
+        refuse_head(h, &head);
+        return in.len;
+    }
+    return on_request(h, in, &head, used);
+}
+
+static size_t
+read_body(struct peal_http *h, struct peal_slice in)
+{
+    size_t used = 0;
+    peal_err err = peal_http_body_read(h, in, &used);
+
+    if (err == PEAL_EAGAIN)
+        return used;
+    if (err != PEAL_OK) {
+        if (h->gone != NULL)
+            h->gone(h);
+        h->gone = NULL;
+        if (err == PEAL_ELIMIT) {
+            refuse_size(h);
+            return used;
+        }
+        peal_stat_add(&h->server->loop->stats, PEAL_STAT_HTTP_BAD, 1);
+        peal_http_refuse(h, 400, "text/plain", PEAL_S("malformed body\n"));
+        return used;
+    }
+    peal_timer_stop(&h->timer);
+    call(h, h->route->handle, peal_http_body_head(h), peal_buf_slice(&h->in_body));
+    peal_http_body_drop(h);
+    return used;
+}
+
+static size_t
+on_data(struct peal_conn *c, uint8_t *data, size_t len)
+{
+    struct peal_http *h = c->owner;
+    size_t at = 0;
+
+    while (at < len && !h->dead) {
+        struct peal_slice in = { (const char *)data + at, len - at };
+        size_t used;
+
+        if (h->need_proxy)
+            used = read_proxy(h, in);
+        else if (h->reader != NULL)
+            used = read_body(h, in);
+        else if (h->answering)
+            break; /* pipelined: its turn comes after the answer */
+        else
+            used = read_head(h, in);
+        at += used;
+        if (used == 0 || (!h->dead && h->conn->handshaking))
+            break;
+    }
+    return at;
+}
+
+peal_err
+peal_http_server_new(struct peal_loop *loop, const struct peal_http_config *config,
+    const struct peal_http_route *routes, unsigned n_routes,
+    struct peal_http_server **peers, struct peal_http_server **out)
+{
+    struct peal_http_server *s = calloc(1, sizeof(*s));
+
+    if (s == NULL)
+        return PEAL_ENOMEM;
+    s->loop = loop;
+    s->config = config;
+    s->routes = routes;
+    s->n_routes = n_routes;
+    s->peers = peers;
+    peal_list_init(&s->all);
+    *out = s;
+    return PEAL_OK;
+}
+
+void
+peal_http_server_tls(struct peal_http_server *s, struct peal_tls_ctx *ctx)
+{
+    peal_tls_ctx_drop(s->tls);
+    s->tls = ctx;
+}
+
+void
+peal_http_server_drain(struct peal_http_server *s)
+{
+    struct peal_link *l, *next;
+
+    s->draining = true;
+    for (l = s->all.next; l != &s->all; l = next) {
+        struct peal_http *h = PEAL_CONTAINER(l, struct peal_http, link);
+
+        next = l->next;
+        h->keep_alive = 0;
+        if (h->answering || h->reader != NULL || h->conn->in.len > 0)
+            continue;
+        peal_conn_finish(h->conn, PEAL_CLOSE_LOCAL);
+        peal_http_release(h);
+    }
+}
+
+void
+peal_http_server_free(struct peal_http_server **sp)
+{
+    struct peal_http_server *s = *sp;
+
+    if (s == NULL)
+        return;
+    *sp = NULL;
+    while (!peal_list_empty(&s->all))
+        peal_http_close(
+            PEAL_CONTAINER(s->all.next, struct peal_http, link), PEAL_CLOSE_LOCAL);
+    peal_tls_ctx_drop(s->tls);
+    peal_loop_free_later(s->loop, free, s);
+}
+
+struct peal_loop *
+peal_http_loop(struct peal_http *h)
+{
+    return h->server->loop;
+}

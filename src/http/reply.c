@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* Answers: the head is built in one buffer; a shared body follows by reference. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "http/server.h"
+
+void
+peal_http_add(struct peal_http *h, const char *name, const char *fmt, ...)
+{
+    va_list ap;
+    peal_err err;
+
+    va_start(ap, fmt);
+    if ((err = peal_buf_printf(&h->headers, "%s: ", name)) == PEAL_OK &&
+        (err = peal_buf_vprintf(&h->headers, fmt, ap)) == PEAL_OK)
+        err = peal_buf_add(&h->headers, "\r\n", 2);
+    va_end(ap);
+    if (err != PEAL_OK) /* without memory for a field the answer would be a wrong one */
+        h->keep_alive = 0;
+}
+
+static const char *
+date(struct peal_http_server *s)
+{
+    int64_t now = (int64_t)time(NULL);
+
+    if (now != s->date_s) {
+        s->date_s = now;
+        peal_http_date(now, s->date);
+    }
+    return s->date;
+}
+
+static peal_err
+put_head(struct peal_http *h, struct peal_buf *out, unsigned status, const char *type)
+{
+    peal_err err = peal_buf_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\n", status,
+        peal_http_reason(status), date(h->server));
+
+    if (err == PEAL_OK && type != NULL)
+        err = peal_buf_printf(out, "Content-Type: %s\r\n", type);
+    if (err == PEAL_OK)
+        err = peal_buf_add(out, h->headers.data, h->headers.len);
+    peal_buf_fini(&h->headers);
+    return err;
+}
+
+static peal_err
+put_framing(struct peal_http *h, struct peal_buf *out, unsigned status, size_t body_len)
+{
+    const char *connection = !h->keep_alive  ? "Connection: close\r\n"
+                             : h->minor == 0 ? "Connection: keep-alive\r\n"
+                                             : "";
+    peal_err err = PEAL_OK;
+
+    if (status != 204 && status != 304)
+        err = peal_buf_printf(out, "Content-Length: %zu\r\n", body_len);
+    if (err == PEAL_OK)
+        err = peal_buf_printf(out, "%s\r\n", connection);
+    return err;
+}
+
+/* The request is answered: close, or wait for the next one. */
+static void
+finish(struct peal_http *h)
+{
+    h->answering = 0;
+    h->gone = NULL;
+    if (!h->keep_alive || h->server->draining) {
+        peal_conn_finish(h->conn, PEAL_CLOSE_LOCAL);
+        peal_http_release(h);
+        return;
+    }
+    peal_http_wait_next(h);
+    peal_conn_read_again(h->conn);
+}
+
+static void
+reply(struct peal_http *h, unsigned status, const char *type, struct peal_slice body,
+    struct peal_blob *blob)
+{
+    struct peal_buf out = { 0 };
+    size_t len = blob != NULL ? blob->len : body.len;
+    bool with_body = !h->is_head && status != 204 && status != 304;
+    peal_err err = put_head(h, &out, status, type);
+
+    if (err == PEAL_OK)
+        err = put_framing(h, &out, status, len);
+    if (err == PEAL_OK && with_body && blob == NULL)
+        err = peal_buf_add_slice(&out, body);
+    if (err != PEAL_OK) {
+        peal_buf_fini(&out);
+        peal_http_close(h, PEAL_CLOSE_ERROR);
+        return;
+    }
+    peal_conn_send_bytes(h->conn, peal_buf_slice(&out));
+    if (with_body && blob != NULL)
+        peal_conn_send(h->conn, blob, 0);
+    peal_buf_fini(&out);
+    finish(h);
+}
+
+void
+peal_http_reply(
+    struct peal_http *h, unsigned status, const char *type, struct peal_slice body)
+{
+    reply(h, status, type, body, NULL);
+}
+
+void
+peal_http_reply_blob(
+    struct peal_http *h, unsigned status, const char *type, struct peal_blob *body)
+{
+    reply(h, status, type, peal_slice_of(NULL, 0), body);
+}
+
+void
+peal_http_refuse(
+    struct peal_http *h, unsigned status, const char *type, struct peal_slice body)
+{
+    h->keep_alive = 0;
+    reply(h, status, type, body, NULL);
+}
+
+void
+peal_http_not_found(struct peal_http *h, void *ctx)
+{
+    peal_http_reply(h, 404, "text/plain", PEAL_S("there is nothing here\n"));
+}
+
+struct peal_conn *
+peal_http_take(struct peal_http *h, unsigned status, const char *type,
+    const struct peal_conn_ops *ops, void *owner)
+{
+    struct peal_conn *c = h->conn;
+    struct peal_buf out = { 0 };
+    peal_err err = put_head(h, &out, status, type);
+
+    if (err == PEAL_OK)
+        err = peal_buf_add_slice(&out,
+            status == 101 ? PEAL_S("Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+                          : PEAL_S("Connection: close\r\n\r\n"));
+    if (err != PEAL_OK || !peal_conn_send_bytes(c, peal_buf_slice(&out))) {
+        peal_buf_fini(&out);
+        peal_http_close(h, PEAL_CLOSE_ERROR);
+        return NULL;
+    }
+    peal_buf_fini(&out);
+    h->taken = 1;
+    h->answering = 0;
+    peal_http_release(h);
+    peal_conn_own(c, ops, owner);
+    peal_conn_read_again(c);
+    return c;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of http/ share. */
+#ifndef PEAL_HTTP_SERVER_H
+#define PEAL_HTTP_SERVER_H
+
+#include "http/http.h"
+
+struct peal_http_server {
+    struct peal_loop *loop;
+    const struct peal_http_config *config;
+    const struct peal_http_route *routes;
+    unsigned n_routes;
+    struct peal_http_server **peers;
+    struct peal_tls_ctx *tls; /* or NULL */
+    struct peal_link all;
+    bool draining;
+    int64_t date_s; /* second for which date was made */
+    char date[PEAL_HTTP_DATE_LEN + 1];
+};
+
+extern const struct peal_conn_ops peal_http_conn_ops;
+
+/* peal_http_release forgets the connection, frees h at the end of the turn. */
+void peal_http_release(struct peal_http *h);
+
+/* peal_http_wait_next waits for the next request of a connection. */
+void peal_http_wait_next(struct peal_http *h);
+
+/* peal_http_not_found is the handler where no route matches. */
+void peal_http_not_found(struct peal_http *h, void *ctx);
+
+/* The reader of a body that does not come with its head; body.c. */
+PEAL_MUST_USE peal_err peal_http_body_new(
+    struct peal_http *h, const struct peal_http_head *head, size_t head_len);
+/* Errors: PEAL_EAGAIN: more to come; PEAL_ELIMIT; PEAL_EPROTO; PEAL_ENOMEM. */
+PEAL_MUST_USE peal_err peal_http_body_read(
+    struct peal_http *h, struct peal_slice in, size_t *used_out);
+const struct peal_http_head *peal_http_body_head(const struct peal_http *h);
+void peal_http_body_drop(struct peal_http *h);
+
+#endif
