@@ -6,6 +6,10 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 
+#include "base/map.h"
+
+#define RAW 15 /* bytes of an id before base64 */
+
 static const char url64[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 static const char std64[] =
@@ -54,12 +58,21 @@ encode(const unsigned char *p, size_t n, const char *alphabet, char *out)
     *out++ = '=';
 }
 
-void
-peal_id_new(uint16_t node, uint8_t worker, char out[PEAL_ID_LEN])
+static void
+put_check(uint64_t key, unsigned char raw[RAW])
 {
-    unsigned char raw[15] = { (unsigned char)(node >> 8), (unsigned char)node, worker };
+    uint32_t check = peal_hash(key, peal_slice_of(raw, RAW - 4));
 
-    random_bytes(raw + 3, sizeof(raw) - 3);
+    memcpy(raw + RAW - 4, &check, 4);
+}
+
+void
+peal_id_new(uint64_t key, uint16_t node, uint8_t worker, char out[PEAL_ID_LEN])
+{
+    unsigned char raw[RAW] = { (unsigned char)(node >> 8), (unsigned char)node, worker };
+
+    random_bytes(raw + 3, RAW - 7);
+    put_check(key, raw);
     encode(raw, sizeof(raw), url64, out);
 }
 
@@ -76,22 +89,31 @@ value_of(char c)
 }
 
 bool
-peal_id_owner(struct peal_slice id, uint16_t *node_out, uint8_t *worker_out)
+peal_id_owner(uint64_t key, struct peal_slice id, uint16_t *node_out, uint8_t *worker_out)
 {
-    uint32_t head = 0;
+    unsigned char raw[RAW], want[RAW];
+    uint32_t acc = 0;
 
     if (id.len != PEAL_ID_LEN)
         return false;
-    for (size_t i = 0; i < id.len; i++) {
+    for (size_t i = 0, n = 0; i < id.len; i++) {
         int v = value_of(id.data[i]);
 
         if (v < 0)
             return false;
-        if (i < 4)
-            head = head << 6 | (uint32_t)v;
+        acc = acc << 6 | (uint32_t)v;
+        if (i % 4 == 3) {
+            raw[n++] = (unsigned char)(acc >> 16);
+            raw[n++] = (unsigned char)(acc >> 8);
+            raw[n++] = (unsigned char)acc;
+        }
     }
-    *node_out = (uint16_t)(head >> 8);
-    *worker_out = (uint8_t)head;
+    memcpy(want, raw, RAW);
+    put_check(key, want);
+    if (memcmp(raw, want, RAW) != 0)
+        return false;
+    *node_out = (uint16_t)(raw[0] << 8 | raw[1]);
+    *worker_out = raw[2];
     return true;
 }
 

@@ -19,7 +19,8 @@ struct peal_session_ops {
     /*
      * Appends m to the client's output in the protocol's form. k is the index in
      * m->channels through which it comes. Never closes anything and never calls back into
-     * the hub. Returns false if the message was dropped.
+     * the hub. Returns false if the message was dropped, or is of another namespace (one
+     * addressed by id may be).
      */
     bool (*deliver)(struct peal_session *s, struct peal_msg *m, unsigned k);
     /* Ends the session; everything: also the connection under it. The session may be

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/* The hub: sessions, subscriptions, interest, and publishing to all workers. */
+#include "hub/hub.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "hub/shard.h"
+
+peal_err
+peal_hub_new(uint16_t node, struct peal_hub **out)
+{
+    struct peal_hub *h = calloc(1, sizeof(*h));
+
+    if (h == NULL)
+        return PEAL_ENOMEM;
+    h->node = node;
+    h->key = peal_random_u64();
+    *out = h;
+    return PEAL_OK;
+}
+
+void
+peal_hub_free(struct peal_hub **hp)
+{
+    free(*hp);
+    *hp = NULL;
+}
+
+peal_err
+peal_shard_new(struct peal_hub *hub, unsigned index, struct peal_loop *loop,
+    unsigned turn_budget, void *codec, struct peal_shard **out)
+{
+    struct peal_shard *sh = calloc(1, sizeof(*sh));
+
+    assert(index < PEAL_WORKERS_MAX);
+    if (sh == NULL)
+        return PEAL_ENOMEM;
+    sh->hub = hub;
+    sh->loop = loop;
+    sh->codec = codec;
+    sh->index = index;
+    sh->turn_budget = sh->left = turn_budget;
+    peal_map_init(&sh->channels);
+    peal_map_init(&sh->sessions);
+    peal_list_init(&sh->fanouts);
+    peal_loop_hook(loop, peal_fanout_turn, sh);
+    hub->shards[index] = sh;
+    if (hub->n_shards <= index)
+        hub->n_shards = index + 1;
+    *out = sh;
+    return PEAL_OK;
+}
+
+void
+peal_shard_free(struct peal_shard **sp)
+{
+    struct peal_shard *sh = *sp;
+
+    if (sh == NULL)
+        return;
+    *sp = NULL;
+    assert(sh->channels.n == 0 && sh->sessions.n == 0);
+    peal_map_fini(&sh->channels);
+    peal_map_fini(&sh->sessions);
+    free(sh);
+}
+
+struct peal_loop *
+peal_shard_loop(const struct peal_shard *sh)
+{
+    return sh->loop;
+}
+
+unsigned
+peal_shard_index(const struct peal_shard *sh)
+{
+    return sh->index;
+}
+
+void *
+peal_shard_codec(const struct peal_shard *sh)
+{
+    return sh->codec;
+}
+
+int
+peal_shard_owner(const struct peal_shard *sh, struct peal_slice id)
+{
+    uint16_t node;
+    uint8_t worker;
+
+    if (!peal_id_owner(sh->hub->key, id, &node, &worker) || node != sh->hub->node ||
+        worker >= sh->hub->n_shards)
+        return -1;
+    return worker;
+}
+
+void
+peal_shard_new_id(const struct peal_shard *sh, char out[PEAL_ID_LEN])
+{
+    peal_id_new(sh->hub->key, sh->hub->node, (uint8_t)sh->index, out);
+}
+
+peal_err
+peal_session_init(struct peal_session *s, struct peal_shard *sh,
+    const struct peal_session_ops *ops, bool listed)
+{
+    *s = (struct peal_session){ .ops = ops, .shard = sh };
+    peal_shard_new_id(sh, s->id);
+    if (listed && peal_map_put(&sh->sessions, peal_session_id(s), s) != PEAL_OK)
+        return PEAL_ENOMEM;
+    s->listed = listed;
+    return PEAL_OK;
+}
+
+struct peal_session *
+peal_session_find(struct peal_shard *sh, struct peal_slice id)
+{
+    return peal_map_get(&sh->sessions, id);
+}
+
+/* The first subscriber of a channel with this hash on this worker: say so to the others.
+ */
+static void
+add_interest(struct peal_shard *sh, uint32_t hash)
+{
+    uint32_t slot = hash & (PEAL_INTEREST_SLOTS - 1);
+
+    if (sh->interest[slot]++ == 0)
+        atomic_fetch_or(&sh->hub->interest[slot], 1ull << sh->index);
+}
+
+static void
+drop_interest(struct peal_shard *sh, uint32_t hash)
+{
+    uint32_t slot = hash & (PEAL_INTEREST_SLOTS - 1);
+
+    if (--sh->interest[slot] == 0)
+        atomic_fetch_and(&sh->hub->interest[slot], ~(1ull << sh->index));
+}
+
+static struct peal_channel *
+channel_new(struct peal_shard *sh, struct peal_slice name)
+{
+    struct peal_channel *ch = calloc(1, sizeof(*ch) + name.len);
+
+    if (ch == NULL)
+        return NULL;
+    memcpy(ch->name, name.data, name.len);
+    ch->name_len = (uint32_t)name.len;
+    ch->hash = peal_channel_hash(name);
+    if (peal_map_put(&sh->channels, peal_channel_slice(ch), ch) != PEAL_OK) {
+        free(ch);
+        return NULL;
+    }
+    add_interest(sh, ch->hash);
+    peal_stat_add(peal_shard_stats(sh), PEAL_STAT_CHANNELS, 1);
+    return ch;
+}
+
+static void
+channel_free(struct peal_shard *sh, struct peal_channel *ch)
+{
+    peal_map_del(&sh->channels, peal_channel_slice(ch));
+    drop_interest(sh, ch->hash);
+    peal_stat_add(peal_shard_stats(sh), PEAL_STAT_CHANNELS, -1);
+    peal_fanout_free(ch);
+    free(ch->members);
+    free(ch);
+}
+
+static peal_err
+members_add(struct peal_channel *ch, struct peal_sub *sub)
+{
+    if (ch->n == ch->cap) {
+        uint32_t cap = ch->cap ? ch->cap + ch->cap / 2 + 1 : 2;
+        struct peal_sub **members = realloc(ch->members, cap * sizeof(struct peal_sub *));
+
+        if (members == NULL)
+            return PEAL_ENOMEM;
+        ch->members = members;
+        ch->cap = cap;
+    }
+    sub->at = ch->n;
+    ch->members[ch->n++] = sub;
+    return PEAL_OK;
+}
+
+static struct peal_sub **
+find_sub(struct peal_session *s, struct peal_slice channel)
+{
+    struct peal_sub **at = &s->subs;
+
+    while (*at != NULL && !peal_slice_eq(peal_channel_slice((*at)->channel), channel))
+        at = &(*at)->next;
+    return at;
+}
+
+bool
+peal_joined(const struct peal_session *s, struct peal_slice channel)
+{
+    for (const struct peal_sub *sub = s->subs; sub != NULL; sub = sub->next)
+        if (peal_slice_eq(peal_channel_slice(sub->channel), channel))
+            return true;
+    return false;
+}
+
+/* The part of a channel's name that may be the id of a session: the room. */
+static struct peal_slice
+address(struct peal_slice channel)
+{
+    struct peal_slice rest = channel;
+
+    if (channel.len > 0 && channel.data[0] == '/')
+        peal_slice_cut(&rest, '#');
+    return rest;
+}
+
+static peal_err
+may_join(const struct peal_session *s, struct peal_slice channel)
+{
+    unsigned max = s->n_subs_max ? s->n_subs_max : UINT16_MAX;
+
+    if (channel.len == 0 || channel.len > PEAL_CHANNEL_NAME_MAX)
+        return PEAL_ELIMIT;
+    if (peal_joined(s, channel))
+        return PEAL_EEXIST;
+    if (s->n_subs >= max)
+        return PEAL_ELIMIT;
+    /* A session's id is an address: whoever could subscribe to it would read its mail.
+     * Any name that this node could have made as an id is taken for one. */
+    if (peal_shard_owner(s->shard, channel) >= 0)
+        return PEAL_EPERM;
+    return PEAL_OK;
+}
+
+peal_err
+peal_join(struct peal_session *s, struct peal_slice channel)
+{
+    struct peal_shard *sh = s->shard;
+    struct peal_channel *ch;
+    struct peal_sub *sub;
+    peal_err err = may_join(s, channel);
+
+    if (err != PEAL_OK)
+        return err;
+    if ((sub = malloc(sizeof(*sub))) == NULL)
+        return PEAL_ENOMEM;
+    ch = peal_map_get(&sh->channels, channel);
+    if (ch == NULL && (ch = channel_new(sh, channel)) == NULL) {
+        free(sub);
+        return PEAL_ENOMEM;
+    }
+    *sub = (struct peal_sub){ .session = s, .channel = ch, .since = ch->seq };
+    if (members_add(ch, sub) != PEAL_OK) {
+        if (ch->n == 0)
+            channel_free(sh, ch);
+        free(sub);
+        return PEAL_ENOMEM;
+    }
+    sub->next = s->subs;
+    s->subs = sub;
+    s->n_subs++;
+    peal_stat_add(peal_shard_stats(sh), PEAL_STAT_SUBSCRIPTIONS, 1);
+    return PEAL_OK;
+}
+
+/* Take sub, already off its session's list, out of its channel. */
+static void
+sub_free(struct peal_shard *sh, struct peal_sub *sub, bool deliver)
+{
+    struct peal_channel *ch = sub->channel;
+    struct peal_sub *last;
+
+    peal_fanout_leave(sh, sub, deliver);
+    last = ch->members[--ch->n];
+    ch->members[sub->at] = last;
+    last->at = sub->at;
+    sub->session->n_subs--;
+    peal_stat_add(peal_shard_stats(sh), PEAL_STAT_SUBSCRIPTIONS, -1);
+    free(sub);
+    if (ch->n == 0)
+        channel_free(sh, ch);
+}
+
+peal_err
+peal_leave(struct peal_session *s, struct peal_slice channel)
+{
+    struct peal_sub **at = find_sub(s, channel), *sub = *at;
+
+    if (sub == NULL)
+        return PEAL_ENOTFOUND;
+    /* What was put off is delivered while the session still counts as a member. */
+    peal_fanout_leave(s->shard, sub, true);
+    *at = sub->next;
+    sub_free(s->shard, sub, false);
+    return PEAL_OK;
+}
+
+void
+peal_session_fini(struct peal_session *s)
+{
+    struct peal_sub *sub;
+
+    while ((sub = s->subs) != NULL) {
+        s->subs = sub->next;
+        sub_free(s->shard, sub, false);
+    }
+    if (s->listed)
+        peal_map_del(&s->shard->sessions, peal_session_id(s));
+    s->listed = false;
+}
+
+static void
+deliver_here(struct peal_shard *sh, struct peal_msg *m)
+{
+    for (unsigned k = 0; k < m->n_channels; k++) {
+        struct peal_slice name = m->channels[k].name;
+        struct peal_channel *ch = peal_map_get(&sh->channels, name);
+        struct peal_slice id = address(name);
+        struct peal_session *s = id.len == PEAL_ID_LEN ? peal_session_find(sh, id) : NULL;
+
+        if (ch != NULL)
+            peal_deliver_channel(sh, ch, m, k);
+        if (s != NULL)
+            peal_deliver_session(sh, s, m, k);
+    }
+}
+
+/* A message for another worker. */
+struct letter {
+    struct peal_mail mail; /* first */
+    struct peal_shard *to;
+    struct peal_msg *msg; /* held */
+};
+
+static void
+on_letter(struct peal_loop *loop, struct peal_mail *mail)
+{
+    struct letter *l = (struct letter *)mail;
+
+    deliver_here(l->to, l->msg);
+    peal_msg_drop(l->msg);
+    free(l);
+}
+
+static void
+post(struct peal_shard *from, struct peal_shard *to, struct peal_msg *m)
+{
+    struct letter *l = malloc(sizeof(*l));
+
+    if (l == NULL) {
+        peal_stat_add(peal_shard_stats(from), PEAL_STAT_LETTERS_LOST, 1);
+        return;
+    }
+    l->mail.fn = on_letter;
+    l->to = to;
+    l->msg = peal_msg_hold(m);
+    peal_loop_post(to->loop, &l->mail);
+}
+
+/* Which workers may have somebody for m? */
+static uint64_t
+interested(const struct peal_shard *sh, const struct peal_msg *m)
+{
+    uint64_t mask = 0;
+
+    for (unsigned k = 0; k < m->n_channels; k++) {
+        int owner = peal_shard_owner(sh, address(m->channels[k].name));
+
+        mask |= atomic_load_explicit(
+            &sh->hub->interest[m->channels[k].hash & (PEAL_INTEREST_SLOTS - 1)],
+            memory_order_acquire);
+        if (owner >= 0)
+            mask |= 1ull << owner;
+    }
+    return mask;
+}
+
+void
+peal_publish(struct peal_shard *sh, struct peal_msg *m)
+{
+    uint64_t mask = interested(sh, m), others = mask & ~(1ull << sh->index);
+
+    peal_stat_add(peal_shard_stats(sh), PEAL_STAT_PUBLISHED, 1);
+    for (; others != 0; others &= others - 1)
+        post(sh, sh->hub->shards[__builtin_ctzll(others)], m);
+    if (mask & (1ull << sh->index))
+        deliver_here(sh, m);
+}
+
+peal_err
+peal_room_channel(struct peal_slice nsp, struct peal_slice room, struct peal_buf *out)
+{
+    bool root = peal_slice_eq(nsp, PEAL_S("/"));
+    peal_err err = PEAL_OK;
+
+    if (!root || room.len == 0 || room.data[0] == '/') {
+        if ((err = peal_buf_add_slice(out, nsp)) == PEAL_OK)
+            err = peal_buf_add_char(out, '#');
+    }
+    return err == PEAL_OK ? peal_buf_add_slice(out, room) : err;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of hub/ share: shards, channels, subscriptions. */
+#ifndef PEAL_HUB_SHARD_H
+#define PEAL_HUB_SHARD_H
+
+#include "base/map.h"
+#include "hub/hub.h"
+
+#define PEAL_INTEREST_SLOTS                                                              \
+    65536 /* channel hashes that are told apart; a power of two                          \
+           */
+
+struct peal_sub {
+    struct peal_session *session;
+    struct peal_channel *channel;
+    struct peal_sub *next; /* of the session */
+    uint32_t at;           /* index in channel->members */
+    uint32_t since; /* channel->seq when it joined: earlier messages are not for it */
+};
+
+/* Messages of a channel whose delivery goes on in later turns. */
+struct peal_fanout {
+    struct peal_link link; /* on the shard's list */
+    struct peal_channel *channel;
+    struct peal_fanout_item {
+        struct peal_msg *msg; /* held */
+        unsigned k;           /* index of the channel in the message */
+        uint32_t seq;
+    } * items;
+    uint32_t n, cap;
+    uint32_t batch;  /* items[0 .. batch) are what the cursor carries */
+    uint32_t cursor; /* members[0 .. cursor) have them */
+};
+
+struct peal_channel {
+    struct peal_sub **members;
+    uint32_t n, cap;
+    uint32_t seq; /* counts messages that were put off */
+    uint32_t hash;
+    struct peal_fanout *fanout; /* NULL: nothing was put off */
+    uint32_t name_len;
+    char name[];
+};
+
+struct peal_hub {
+    uint16_t node;
+    uint64_t key; /* of this node's session ids */
+    unsigned n_shards;
+    struct peal_shard *shards[PEAL_WORKERS_MAX];
+    /* A bit for each worker that has a subscriber of a channel with this hash. */
+    _Atomic uint64_t interest[PEAL_INTEREST_SLOTS];
+};
+
+struct peal_shard {
+    struct peal_hub *hub;
+    struct peal_loop *loop;
+    void *codec;
+    unsigned index;
+    unsigned turn_budget, left; /* deliveries of a turn */
+    struct peal_map channels;   /* name -> struct peal_channel */
+    struct peal_map sessions;   /* id -> struct peal_session, the listed ones */
+    struct peal_link fanouts;
+    uint32_t interest[PEAL_INTEREST_SLOTS]; /* channels here, by hash */
+};
+
+static inline struct peal_slice
+peal_channel_slice(const struct peal_channel *ch)
+{
+    return (struct peal_slice){ ch->name, ch->name_len };
+}
+
+/* peal_deliver_channel sends m to the members of ch, now or in later turns; fanout.c. */
+void peal_deliver_channel(
+    struct peal_shard *sh, struct peal_channel *ch, struct peal_msg *m, unsigned k);
+
+/* peal_deliver_session sends m to one session, addressed by its id. */
+void peal_deliver_session(
+    struct peal_shard *sh, struct peal_session *s, struct peal_msg *m, unsigned k);
+
+/* peal_fanout_leave hands sub what was put off and is still due, if deliver, and keeps
+ * the cursor right while the member at sub->at is taken out. Call before removing. */
+void peal_fanout_leave(struct peal_shard *sh, struct peal_sub *sub, bool deliver);
+
+/* peal_fanout_free drops what was put off for a channel. */
+void peal_fanout_free(struct peal_channel *ch);
+
+/* peal_fanout_turn is the loop's hook. */
+bool peal_fanout_turn(void *shard);
+
+#endif
