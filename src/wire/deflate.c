@@ -24,6 +24,19 @@ struct peal_deflate {
 
 static const char tail[4] = { '\x00', '\x00', '\xff', '\xff' };
 
+/* zlib's own is the same, but out of reach of tests that let allocations fail. */
+static void *
+zlib_alloc(void *opaque, unsigned items, unsigned size)
+{
+    return malloc((size_t)items * size);
+}
+
+static void
+zlib_free(void *opaque, void *p)
+{
+    free(p);
+}
+
 peal_err
 peal_deflate_new(int level, int mem_level, struct peal_deflate **out)
 {
@@ -67,6 +80,8 @@ deflater(struct peal_deflate *z, int window_bits)
         deflateReset(s);
         return s;
     }
+    s->zalloc = zlib_alloc;
+    s->zfree = zlib_free;
     if (deflateInit2(s, z->level, Z_DEFLATED, -window_bits, z->mem_level,
             Z_DEFAULT_STRATEGY) != Z_OK)
         return NULL;
@@ -167,6 +182,20 @@ inflate_message(z_stream *s, struct peal_slice in, size_t limit, struct peal_buf
     return between_blocks(s) ? PEAL_OK : PEAL_EPROTO;
 }
 
+/* Makes the inflater as new. false: out of memory. */
+static bool
+inflater(struct peal_deflate *z)
+{
+    if (z->inflater_ready)
+        return inflateReset(&z->inflater) == Z_OK;
+    z->inflater.zalloc = zlib_alloc;
+    z->inflater.zfree = zlib_free;
+    if (inflateInit2(&z->inflater, -PEAL_DEFLATE_BITS_MAX) != Z_OK)
+        return false;
+    z->inflater_ready = true;
+    return true;
+}
+
 peal_err
 peal_inflate_message(
     struct peal_deflate *z, struct peal_slice in, size_t max_out, struct peal_buf *out)
@@ -178,11 +207,8 @@ peal_inflate_message(
         return PEAL_OK; /* strictly it is one zero byte; some senders leave it out */
     if (in.len > UINT_MAX)
         return PEAL_ELIMIT;
-    if (z->inflater_ready)
-        inflateReset(&z->inflater);
-    else if (inflateInit2(&z->inflater, -PEAL_DEFLATE_BITS_MAX) != Z_OK)
+    if (!inflater(z))
         return PEAL_ENOMEM;
-    z->inflater_ready = true;
     if (max_out > SIZE_MAX / 2 - before)
         max_out = SIZE_MAX / 2 - before;
     err = inflate_message(&z->inflater, in, before + max_out, out);
