@@ -25,6 +25,9 @@ PEAL_MUST_USE peal_err peal_json_skip(
 /* peal_json_check is PEAL_OK if s is one value and nothing else but white space. */
 PEAL_MUST_USE peal_err peal_json_check(struct peal_slice s);
 
+/* peal_json_blank: is there nothing in s but white space? */
+bool peal_json_blank(struct peal_slice s);
+
 /*
  * peal_json_next walks an array. Start with *rest = the text between its brackets,
  * already checked; each call takes one value off. false: no more values.

@@ -30,7 +30,7 @@ check_slice(struct peal_slice got, struct peal_slice want, const char *file, int
 {
     if (!peal_slice_eq(got, want)) {
         print_error("%s:%d: got \"%.*s\", want \"%.*s\"\n", file, line, (int)got.len,
-            got.data ? got.data : "", (int)want.len, want.data);
+            got.data ? got.data : "", (int)want.len, want.data ? want.data : "");
         fail();
     }
 }
