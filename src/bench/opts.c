@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line of `peal bench`: a mode, then long options, each with a value. */
+#include "bench/opts.h"
+
+#include <arpa/inet.h>
+#include <getopt.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+static const char help[] =
+    "usage: peal bench MODE --url URL [options]\n"
+    "\n"
+    "modes\n"
+    "  fanout    one publisher, everybody else receives; in step, or in bursts\n"
+    "  echo      Socket.IO events with acknowledgement, or plain messages that come "
+    "back\n"
+    "  connect   connect and handshake, then memory per connection, then the idle "
+    "server\n"
+    "  storm     connect, disconnect, again\n"
+    "\n"
+    "options (default)\n"
+    "  --url URL            ws://HOST:PORT/PATH or http://HOST:PORT; {i} in the path is\n"
+    "                       the number of the connection\n"
+    "  --protocol NAME      ws or socketio (by the URL: ws:// ws, http:// socketio)\n"
+    "  --publish URL        fanout: publish there by HTTP POST, not by a connection\n"
+    "  --room NAME          fanout over Socket.IO: the room to join (bench)\n"
+    "  --connections N      connections besides the publisher's (1000)\n"
+    "  --size BYTES         of one message, at least 16 (100)\n"
+    "  --burst N            fanout: messages in one write (1: in step)\n"
+    "  --rounds N           fanout: steps or bursts, at most (200)\n"
+    "  --duration SECONDS   fanout, echo, storm: at most (10)\n"
+    "  --warmup N           rounds that are not measured (5)\n"
+    "  --outstanding N      echo: unanswered messages of one connection (1)\n"
+    "  --concurrency N      handshakes in flight (128)\n"
+    "  --idle SECONDS       connect: watch the idle server for so long (0)\n"
+    "  --stall SECONDS      nothing came for so long: lost (5)\n"
+    "  --sources N          loopback source addresses, 127.0.0.2 and up (1 per 10000)\n"
+    "  --pid PID[,PID]      the server's processes (those that listen on the port)\n"
+    "  --json               one line of JSON\n";
+
+static int
+complain(const char *what, const char *value)
+{
+    fprintf(stderr, "peal bench: %s: %s\n", what, value);
+    return 2;
+}
+
+/* Fills address and Host from "host:port"; the port may be missing. */
+static bool
+set_address(struct peal_bench_target *t, const char *authority, const char *port_default)
+{
+    char host[64];
+    const char *colon = strrchr(authority, ':');
+    size_t n = colon ? (size_t)(colon - authority) : strlen(authority);
+    struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM }, *ai;
+
+    if (n == 0 || n >= sizeof(host) || strlen(authority) >= sizeof(t->host))
+        return false;
+    memcpy(host, authority, n);
+    host[n] = '\0';
+    strcpy(t->host, authority);
+    if (getaddrinfo(host, colon ? colon + 1 : port_default, &hints, &ai) != 0)
+        return false;
+    memcpy(&t->addr, ai->ai_addr, sizeof(t->addr));
+    freeaddrinfo(ai);
+    return true;
+}
+
+static bool
+parse_url(const char *url, struct peal_bench_target *t)
+{
+    bool ws = strncmp(url, "ws://", 5) == 0, http = strncmp(url, "http://", 7) == 0;
+    const char *rest = url + (ws ? 5 : 7), *slash;
+    char authority[64];
+    size_t n;
+
+    if (!ws && !http)
+        return false;
+    slash = strchr(rest, '/');
+    n = slash ? (size_t)(slash - rest) : strlen(rest);
+    if (n >= sizeof(authority) || (slash && strlen(slash) >= sizeof(t->path)))
+        return false;
+    memcpy(authority, rest, n);
+    authority[n] = '\0';
+    strcpy(t->path, slash ? slash : "/");
+    t->protocol = ws ? PEAL_BENCH_WS : PEAL_BENCH_SOCKETIO;
+    return set_address(t, authority, "80");
+}
+
+static bool
+parse_count(const char *s, unsigned min, unsigned *out)
+{
+    uint64_t v;
+
+    if (peal_slice_u64(peal_slice_str(s), 1u << 30, &v) != PEAL_OK || v < min)
+        return false;
+    *out = (unsigned)v;
+    return true;
+}
+
+static bool
+parse_seconds(const char *s, double *out)
+{
+    char *end;
+
+    *out = strtod(s, &end);
+    return end != s && *end == '\0' && *out >= 0 && *out < 1e6;
+}
+
+static bool
+parse_pids(const char *s, struct peal_bench_opts *o)
+{
+    struct peal_slice rest = peal_slice_str(s);
+
+    while (rest.data != NULL) {
+        uint64_t v;
+        struct peal_slice one = peal_slice_cut(&rest, ',');
+
+        if (o->n_pids == PEAL_BENCH_PIDS_MAX ||
+            peal_slice_u64(one, INT32_MAX, &v) != PEAL_OK)
+            return false;
+        o->pids[o->n_pids++] = (pid_t)v;
+    }
+    return true;
+}
+
+static bool
+parse_mode(const char *s, enum peal_bench_mode *out)
+{
+    static const char *const names[] = { "fanout", "echo", "connect", "storm" };
+
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(s, names[i]) == 0) {
+            *out = (enum peal_bench_mode)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static const struct option options[] = {
+    { "url", required_argument, NULL, 'u' },
+    { "protocol", required_argument, NULL, 'P' },
+    { "publish", required_argument, NULL, 'p' },
+    { "room", required_argument, NULL, 'R' },
+    { "connections", required_argument, NULL, 'n' },
+    { "size", required_argument, NULL, 's' },
+    { "burst", required_argument, NULL, 'b' },
+    { "rounds", required_argument, NULL, 'r' },
+    { "duration", required_argument, NULL, 'd' },
+    { "warmup", required_argument, NULL, 'w' },
+    { "outstanding", required_argument, NULL, 'k' },
+    { "concurrency", required_argument, NULL, 'c' },
+    { "idle", required_argument, NULL, 'i' },
+    { "stall", required_argument, NULL, 't' },
+    { "sources", required_argument, NULL, 'S' },
+    { "pid", required_argument, NULL, 'I' },
+    { "json", no_argument, NULL, 'j' },
+    { "help", no_argument, NULL, 'h' },
+    { NULL, 0, NULL, 0 },
+};
+
+static bool
+take_text(int opt, const char *v, struct peal_bench_opts *o)
+{
+    switch (opt) {
+    case 'u':
+        return parse_url(v, &o->target);
+    case 'p':
+        if (!parse_url(v, &o->publish))
+            return false;
+        o->publish.protocol = PEAL_BENCH_POST;
+        return true;
+    case 'R':
+        if (strlen(v) >= sizeof(o->room) || strpbrk(v, "\"\\") != NULL)
+            return false;
+        strcpy(o->room, v);
+        return true;
+    case 'I':
+        return parse_pids(v, o);
+    default:
+        return false;
+    }
+}
+
+static bool
+take_option(int opt, const char *v, struct peal_bench_opts *o)
+{
+    switch (opt) {
+    case 'n':
+        return parse_count(v, 1, &o->connections);
+    case 's':
+        return parse_count(v, 16, &o->size) && o->size <= 1000000;
+    case 'b':
+        return parse_count(v, 1, &o->burst) && o->burst <= 10000;
+    case 'r':
+        return parse_count(v, 1, &o->rounds);
+    case 'w':
+        return parse_count(v, 0, &o->warmup);
+    case 'k':
+        return parse_count(v, 1, &o->outstanding) && o->outstanding <= 1024;
+    case 'c':
+        return parse_count(v, 1, &o->concurrency);
+    case 'S':
+        return parse_count(v, 1, &o->sources) && o->sources <= 250;
+    case 'd':
+        return parse_seconds(v, &o->duration_s);
+    case 'i':
+        return parse_seconds(v, &o->idle_s);
+    case 't':
+        return parse_seconds(v, &o->stall_s);
+    default:
+        return take_text(opt, v, o);
+    }
+}
+
+/* Every connection is a descriptor: the soft limit goes up to the hard one. */
+static bool
+descriptors_fit(unsigned connections)
+{
+    struct rlimit rl;
+
+    if (getrlimit(RLIMIT_NOFILE, &rl) != 0)
+        return true;
+    rl.rlim_cur = rl.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &rl);
+    return rl.rlim_max == RLIM_INFINITY ||
+           connections + PEAL_BENCH_HEADROOM <= rl.rlim_max;
+}
+
+static int
+settle(struct peal_bench_opts *o, const char *protocol)
+{
+    if (o->target.host[0] == '\0')
+        return complain("--url is missing", "see peal bench --help");
+    if (protocol != NULL && strcmp(protocol, "ws") == 0)
+        o->target.protocol = PEAL_BENCH_WS;
+    else if (protocol != NULL && strcmp(protocol, "socketio") == 0)
+        o->target.protocol = PEAL_BENCH_SOCKETIO;
+    else if (protocol != NULL)
+        return complain("--protocol", protocol);
+    if (o->target.protocol == PEAL_BENCH_SOCKETIO && strcmp(o->target.path, "/") == 0)
+        strcpy(o->target.path, "/socket.io/?EIO=4&transport=websocket");
+    if (o->publish.host[0] == '\0')
+        o->publish = o->target;
+    if (o->sources == 0)
+        o->sources = 1 + o->connections / 10000;
+    if (!descriptors_fit(o->connections))
+        return complain("--connections", "more than the limit of open files");
+    return -1;
+}
+
+int
+peal_bench_opts_parse(int argc, char **argv, struct peal_bench_opts *out)
+{
+    struct peal_bench_opts o = { .room = "bench",
+        .connections = 1000,
+        .size = 100,
+        .burst = 1,
+        .rounds = 200,
+        .warmup = 5,
+        .duration_s = 10,
+        .stall_s = 5,
+        .outstanding = 1,
+        .concurrency = 128 };
+    const char *protocol = NULL;
+    int opt, index = 0;
+
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        fputs(help, argc < 2 ? stderr : stdout);
+        return argc < 2 ? 2 : 0;
+    }
+    if (!parse_mode(argv[1], &o.mode))
+        return complain("no such mode", argv[1]);
+    optind = 1;
+    while ((opt = getopt_long(argc - 1, argv + 1, "h", options, &index)) != -1) {
+        if (opt == 'h') {
+            fputs(help, stdout);
+            return 0;
+        }
+        if (opt == '?')
+            return 2;
+        if (opt == 'j')
+            o.json = true;
+        else if (opt == 'P')
+            protocol = optarg;
+        else if (!take_option(opt, optarg, &o))
+            return complain(options[index].name, optarg);
+    }
+    if (optind < argc - 1)
+        return complain("unexpected", argv[optind + 1]);
+    *out = o;
+    return settle(out, protocol);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* What one run of the load generator was asked to do. */
+#ifndef PEAL_BENCH_OPTS_H
+#define PEAL_BENCH_OPTS_H
+
+#include <netinet/in.h>
+#include <sys/types.h>
+
+#include "base/slice.h"
+
+#define PEAL_BENCH_PIDS_MAX 64
+#define PEAL_BENCH_TEXT_MAX 256
+#define PEAL_BENCH_HEADROOM 64 /* file descriptors that are not connections */
+
+enum peal_bench_mode {
+    PEAL_BENCH_FANOUT,
+    PEAL_BENCH_ECHO,
+    PEAL_BENCH_CONNECT,
+    PEAL_BENCH_STORM
+};
+
+enum peal_bench_protocol {
+    PEAL_BENCH_WS,
+    PEAL_BENCH_SOCKETIO,
+    PEAL_BENCH_POST /* plain HTTP POST, for publishing only */
+};
+
+/* Where a connection goes: an IPv4 address and a request target. */
+struct peal_bench_target {
+    struct sockaddr_in addr;
+    char host[64]; /* host:port, for the Host field */
+    char path[PEAL_BENCH_TEXT_MAX];
+    enum peal_bench_protocol protocol;
+};
+
+struct peal_bench_opts {
+    enum peal_bench_mode mode;
+    struct peal_bench_target target;
+    struct peal_bench_target publish; /* fanout: where the publisher connects */
+    char room[64];                    /* Socket.IO fanout */
+    unsigned connections;
+    unsigned size; /* bytes of a message */
+    unsigned burst;
+    unsigned rounds;      /* fanout: at most so many steps or bursts */
+    unsigned warmup;      /* rounds, or connections, before measuring */
+    double duration_s;    /* fanout, echo, storm: at most so long */
+    double idle_s;        /* connect: how long to watch the idle server */
+    double stall_s;       /* without progress for so long: something was lost */
+    unsigned outstanding; /* echo: unanswered events of one connection */
+    unsigned concurrency; /* handshakes in flight */
+    unsigned sources;     /* loopback source addresses */
+    pid_t pids[PEAL_BENCH_PIDS_MAX];
+    unsigned n_pids; /* 0: find the server by its listening port */
+    bool json;
+};
+
+/* peal_bench_opts_parse fills out. -1: go on; otherwise the exit status to leave with,
+ * after a message or the help was printed. */
+int peal_bench_opts_parse(int argc, char **argv, struct peal_bench_opts *out);
+
+#endif
