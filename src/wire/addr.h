@@ -52,6 +52,12 @@ bool peal_addr_eq(const struct peal_addr *a, const struct peal_addr *b);
 /* peal_addr_is_loopback: 127.0.0.0/8, ::1, or a unix socket. */
 bool peal_addr_is_loopback(const struct peal_addr *a);
 
+/* peal_addr_from_ip takes the bytes of an address in network order.
+ *   len  4 or 16
+ *   port  host order */
+void peal_addr_from_ip(
+    const uint8_t *ip, size_t len, uint16_t port, struct peal_addr *out);
+
 /* peal_addr_from_sockaddr: other families, and a len too short, give PEAL_ADDR_NONE. */
 void peal_addr_from_sockaddr(
     const struct sockaddr *sa, socklen_t len, struct peal_addr *out);

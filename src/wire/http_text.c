@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* The small texts of HTTP: comma lists (RFC 9110 section 5.6.1), reason phrases, dates.
+ */
+#include "wire/http_head.h"
+
+/* The length of the element at the start of s: up to a comma outside quotes. */
+static size_t
+element_len(struct peal_slice s)
+{
+    bool quoted = false;
+    size_t i;
+
+    for (i = 0; i < s.len; i++) {
+        if (quoted && s.data[i] == '\\' && i + 1 < s.len)
+            i++;
+        else if (s.data[i] == '"')
+            quoted = !quoted;
+        else if (s.data[i] == ',' && !quoted)
+            break;
+    }
+    return i;
+}
+
+bool
+peal_http_list_next(struct peal_slice *rest, struct peal_slice *item_out)
+{
+    while (rest->len > 0) {
+        size_t n = element_len(*rest);
+        struct peal_slice item = peal_slice_trim(peal_slice_of(rest->data, n));
+
+        *rest = peal_slice_from(*rest, n + 1);
+        if (item.len > 0) {
+            *item_out = item;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+peal_http_token_in(struct peal_slice list, struct peal_slice token)
+{
+    struct peal_slice item;
+
+    while (peal_http_list_next(&list, &item))
+        if (peal_slice_ieq(item, token))
+            return true;
+    return false;
+}
+
+static const struct {
+    unsigned status;
+    const char *text;
+} reasons[] = {
+    { 200, "OK" },
+    { 100, "Continue" },
+    { 101, "Switching Protocols" },
+    { 201, "Created" },
+    { 202, "Accepted" },
+    { 204, "No Content" },
+    { 206, "Partial Content" },
+    { 301, "Moved Permanently" },
+    { 302, "Found" },
+    { 303, "See Other" },
+    { 304, "Not Modified" },
+    { 307, "Temporary Redirect" },
+    { 308, "Permanent Redirect" },
+    { 400, "Bad Request" },
+    { 401, "Unauthorized" },
+    { 403, "Forbidden" },
+    { 404, "Not Found" },
+    { 405, "Method Not Allowed" },
+    { 406, "Not Acceptable" },
+    { 408, "Request Timeout" },
+    { 409, "Conflict" },
+    { 410, "Gone" },
+    { 411, "Length Required" },
+    { 412, "Precondition Failed" },
+    { 413, "Content Too Large" },
+    { 414, "URI Too Long" },
+    { 415, "Unsupported Media Type" },
+    { 417, "Expectation Failed" },
+    { 421, "Misdirected Request" },
+    { 422, "Unprocessable Content" },
+    { 426, "Upgrade Required" },
+    { 429, "Too Many Requests" },
+    { 431, "Request Header Fields Too Large" },
+    { 500, "Internal Server Error" },
+    { 501, "Not Implemented" },
+    { 502, "Bad Gateway" },
+    { 503, "Service Unavailable" },
+    { 504, "Gateway Timeout" },
+    { 505, "HTTP Version Not Supported" },
+};
+
+const char *
+peal_http_reason(unsigned status)
+{
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+        if (reasons[i].status == status)
+            return reasons[i].text;
+    return "Unknown";
+}
+
+/* Writes n in width digits, zeros in front. */
+static void
+put_digits(char *p, unsigned n, unsigned width)
+{
+    while (width-- > 0) {
+        p[width] = (char)('0' + n % 10);
+        n /= 10;
+    }
+}
+
+/* The civil date of a day since 1970. Years are counted from March, so that the day that
+ * leap years add comes last. */
+static void
+civil_from_days(unsigned days, unsigned *year, unsigned *month, unsigned *day)
+{
+    unsigned z = days + 719468; /* since the 1st of March of the year 0 */
+    unsigned era = z / 146097, doe = z % 146097;
+    unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    unsigned mp = (5 * doy + 2) / 153;
+
+    *day = doy - (153 * mp + 2) / 5 + 1;
+    *month = mp < 10 ? mp + 3 : mp - 9;
+    *year = era * 400 + yoe + (*month <= 2);
+}
+
+void
+peal_http_date(int64_t unix_s, char out[PEAL_HTTP_DATE_LEN + 1])
+{
+    static const char week_days[] = "ThuFriSatSunMonTueWed"; /* 1970 began on one */
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    const int64_t last = 253402300799; /* the end of 9999 */
+    unsigned days, secs, year, month, day;
+
+    unix_s = unix_s < 0 ? 0 : unix_s > last ? last : unix_s;
+    days = (unsigned)(unix_s / 86400);
+    secs = (unsigned)(unix_s % 86400);
+    civil_from_days(days, &year, &month, &day);
+    memcpy(out, "Ddd, 00 Mmm 0000 00:00:00 GMT", PEAL_HTTP_DATE_LEN + 1);
+    memcpy(out, week_days + days % 7 * 3, 3);
+    put_digits(out + 5, day, 2);
+    memcpy(out + 8, months + (month - 1) * 3, 3);
+    put_digits(out + 12, year, 4);
+    put_digits(out + 17, secs / 3600, 2);
+    put_digits(out + 20, secs / 60 % 60, 2);
+    put_digits(out + 23, secs % 60, 2);
+}

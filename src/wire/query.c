@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Query strings: walked pair by pair where they are; only a value that somebody asked for
+ * is decoded. Keys are compared escape by escape, without a copy.
+ */
+#include "wire/query.h"
+
+bool
+peal_query_next(
+    struct peal_slice *rest, struct peal_slice *key_raw, struct peal_slice *value_raw)
+{
+    while (rest->len > 0) {
+        struct peal_slice pair = peal_slice_cut(rest, '&');
+
+        if (pair.len == 0)
+            continue;
+        *key_raw = peal_slice_cut(&pair, '=');
+        /* Absent or empty is the same; a slice at the pair's end says "was there". */
+        if (pair.data == NULL)
+            pair = (struct peal_slice){ key_raw->data + key_raw->len, 0 };
+        *value_raw = pair;
+        return true;
+    }
+    return false;
+}
+
+static int
+hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Takes one byte off the front of *s, escaped or not; -1: a bad escape or a zero byte. */
+static int
+next_byte(struct peal_slice *s, bool plus_is_space)
+{
+    const char *p = s->data;
+    int hi, lo, c;
+
+    if (p[0] != '%') {
+        *s = peal_slice_from(*s, 1);
+        c = p[0] == '+' && plus_is_space ? ' ' : (unsigned char)p[0];
+        return c == 0 ? -1 : c;
+    }
+    if (s->len < 3 || (hi = hex_value(p[1])) < 0 || (lo = hex_value(p[2])) < 0)
+        return -1;
+    *s = peal_slice_from(*s, 3);
+    c = hi << 4 | lo;
+    return c == 0 ? -1 : c;
+}
+
+peal_err
+peal_percent_decode(struct peal_slice in, bool plus_is_space, struct peal_buf *out)
+{
+    size_t len_before = out->len;
+    peal_err err;
+
+    if ((err = peal_buf_reserve(out, in.len)) != PEAL_OK)
+        return err;
+    while (in.len > 0) {
+        int c = next_byte(&in, plus_is_space);
+
+        if (c < 0) {
+            out->len = len_before;
+            return PEAL_EPROTO;
+        }
+        out->data[out->len++] = (char)c;
+    }
+    return PEAL_OK;
+}
+
+static bool
+key_is(struct peal_slice raw, struct peal_slice key)
+{
+    size_t i = 0;
+
+    while (raw.len > 0) {
+        int c = next_byte(&raw, true);
+
+        if (c < 0 || i == key.len || c != (unsigned char)key.data[i++])
+            return false;
+    }
+    return i == key.len;
+}
+
+struct peal_slice
+peal_query_raw(struct peal_slice query, struct peal_slice key)
+{
+    struct peal_slice k, v, found = { NULL, 0 };
+
+    while (peal_query_next(&query, &k, &v))
+        if (key_is(k, key))
+            found = v;
+    return found;
+}
+
+peal_err
+peal_query_get(struct peal_slice query, struct peal_slice key, struct peal_buf *value_out,
+    bool *found_out)
+{
+    struct peal_slice raw = peal_query_raw(query, key);
+
+    *found_out = raw.data != NULL;
+    return peal_percent_decode(raw, true, value_out);
+}
+
+static bool
+is_unreserved(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+peal_err
+peal_percent_encode(struct peal_slice in, struct peal_buf *out)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    peal_err err;
+
+    if (in.len > SIZE_MAX / 4)
+        return PEAL_ENOMEM;
+    if ((err = peal_buf_reserve(out, in.len * 3)) != PEAL_OK)
+        return err;
+    for (size_t i = 0; i < in.len; i++) {
+        unsigned char c = (unsigned char)in.data[i];
+
+        if (is_unreserved(in.data[i])) {
+            out->data[out->len++] = in.data[i];
+            continue;
+        }
+        out->data[out->len++] = '%';
+        out->data[out->len++] = digits[c >> 4];
+        out->data[out->len++] = digits[c & 15];
+    }
+    return PEAL_OK;
+}
