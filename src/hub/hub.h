@@ -30,7 +30,7 @@ void peal_hub_free(struct peal_hub **hp);
 
 /*
  * peal_shard_new adds the shard of worker number index; all are added before any loop
- * runs. loop  kept; its end-of-turn hook is the shard's from now on turn_budget
+ * runs. loop  kept; the shard adds a hook to it turn_budget
  * deliveries of one turn before a large fan-out waits for the next codec  kept: scratch
  * for peal_msg_bytes Errors: PEAL_ENOMEM.
  */

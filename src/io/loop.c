@@ -112,8 +112,8 @@ end_turn(uv_prepare_t *p)
     uv_update_time(&l->uv);
     peal_wheel_advance(&l->wheel, uv_now(&l->uv));
     offer_unread(l);
-    if (l->hook != NULL)
-        more = l->hook(l->hook_arg);
+    for (unsigned i = 0; i < l->n_hooks; i++)
+        more |= l->hooks[i].fn(l->hooks[i].arg);
     l->flusher->flush(l->flusher, l);
     collect_garbage(l);
     more |= !peal_list_empty(&l->unread) || !peal_list_empty(&l->dirty);
@@ -198,8 +198,8 @@ fail:
 void
 peal_loop_hook(struct peal_loop *l, peal_hook_fn *fn, void *arg)
 {
-    l->hook = fn;
-    l->hook_arg = arg;
+    assert(l->n_hooks < PEAL_HOOKS_MAX);
+    l->hooks[l->n_hooks++] = (struct peal_hook){ fn, arg };
 }
 
 const char *

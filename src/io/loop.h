@@ -37,6 +37,13 @@ struct peal_mail {
 /* Runs at the end of every turn. Returns true to be run again without waiting. */
 typedef bool peal_hook_fn(void *arg);
 
+struct peal_hook {
+    peal_hook_fn *fn;
+    void *arg;
+};
+
+#define PEAL_HOOKS_MAX 4
+
 enum peal_io_engine {
     PEAL_IO_AUTO,
     PEAL_IO_URING,
@@ -71,8 +78,8 @@ struct peal_loop {
     struct peal_link dirty;           /* connections with something to write */
     struct peal_link unread;          /* connections whose kept bytes may be read now */
     struct peal_link conns;           /* all connections */
-    peal_hook_fn *hook;
-    void *hook_arg;
+    struct peal_hook hooks[PEAL_HOOKS_MAX];
+    unsigned n_hooks;
     struct peal_flusher *flusher;
     struct peal_outq *free_outqs; /* spare output queues */
     unsigned n_free_outqs;
@@ -107,7 +114,8 @@ const char *peal_loop_engine(const struct peal_loop *l);
 /* peal_loop_post hands m to the loop. Mails of one sender arrive in order. Any thread. */
 void peal_loop_post(struct peal_loop *l, struct peal_mail *m);
 
-/* peal_loop_hook sets the one function that runs at the end of each turn. */
+/* peal_loop_hook adds a function that runs at the end of each turn, in order of adding.
+ */
 void peal_loop_hook(struct peal_loop *l, peal_hook_fn *fn, void *arg);
 
 /* peal_loop_start arms a timer delay_ms from now. Use this, not peal_timer_start. */

@@ -3,10 +3,26 @@
 #ifndef PEAL_SERVER_SERVER_H
 #define PEAL_SERVER_SERVER_H
 
+#include "proto/eio.h"
 #include "server/options.h"
 
-/* peal_serve runs a node until it is told to stop. Returns the exit status.
- *   opts  borrowed for the call */
-int peal_serve(struct peal_options *opts);
+#define PEAL_ROUTES_MAX 32
+
+/* What another program than peal itself puts in place of its own parts; all optional. */
+struct peal_program {
+    /* Makes the application; NULL: the declarative rules. One for all workers. */
+    peal_err (*app)(const struct peal_options *o, struct peal_app **out);
+    /* What rides on Engine.IO; NULL: Socket.IO. */
+    const struct peal_eio_ops *engine;
+    /* A route before all others of a worker; ctx is the struct peal_proto. NULL: none. */
+    peal_http_fn *handle;
+    const char *path; /* of handle; a prefix */
+};
+
+/*
+ * peal_serve runs a node until it is told to stop. Returns the exit status.
+ *   opts, program  borrowed for the call; program NULL: peal itself
+ */
+int peal_serve(struct peal_options *opts, const struct peal_program *program);
 
 #endif

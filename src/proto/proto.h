@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Protocols: what turns a client's bytes into sessions, subscriptions and messages, and
+ * back. This is what all of them share: a worker's context, and its settings.
+ */
+#ifndef PEAL_PROTO_PROTO_H
+#define PEAL_PROTO_PROTO_H
+
+#include "app/app.h"
+#include "http/http.h"
+#include "wire/ws.h"
+
+/* Settings, the same for all workers; kept as long as they run. */
+struct peal_proto_config {
+    struct peal_ws_limits ws; /* /ws */
+    uint64_t ws_ping_interval_ms, ws_ping_timeout_ms;
+    bool ws_deflate;
+    size_t deflate_threshold; /* bytes, of messages to one client */
+    const struct peal_slice *ws_origins;
+    unsigned n_ws_origins;
+    unsigned channels_max; /* of one /ws or /sse connection */
+    struct peal_cors cors; /* /sse */
+    uint64_t sse_ping_interval_ms, sse_retry_ms;
+
+    struct peal_slice sio_path; /* with a slash at its end */
+    struct peal_ws_limits sio_ws;
+    size_t max_payload;
+    uint64_t ping_interval_ms, ping_timeout_ms, upgrade_timeout_ms, connect_timeout_ms;
+    struct peal_cors sio_cors;
+    struct peal_slice cookie; /* name, or empty */
+    bool polling, websocket;  /* transports that are on */
+    bool msgpack, sio_deflate, http_compression;
+    unsigned namespaces_max, rooms_max;
+    size_t queue_bytes_max; /* of a polling session */
+    enum peal_slow_policy slow_policy;
+};
+
+/* A worker's context. */
+struct peal_proto {
+    struct peal_shard *shard;
+    struct peal_loop *loop;
+    struct peal_app *app;
+    struct peal_deflate *deflate;
+    const struct peal_proto_config *config;
+    struct peal_link sessions; /* plain ones, for draining; struct peal_plain */
+    struct peal_eio *eio;
+};
+
+static inline struct peal_stats *
+peal_proto_stats(const struct peal_proto *p)
+{
+    return &p->loop->stats;
+}
+
+#endif

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/* A WebSocket connection: between the codec in wire/ws.h and what speaks over it. */
+#include "proto/wsconn.h"
+
+#define SUBPROTOCOL_MAX 128 /* bytes that are echoed */
+
+static size_t on_data(struct peal_conn *c, uint8_t *data, size_t len);
+static void on_closed(struct peal_conn *c, enum peal_close why);
+
+static const struct peal_conn_ops conn_ops = { .data = on_data, .closed = on_closed };
+
+static void
+forget(struct peal_wsconn *w)
+{
+    w->conn = NULL;
+    peal_ws_decoder_fini(&w->decoder);
+}
+
+static void
+on_closed(struct peal_conn *c, enum peal_close why)
+{
+    struct peal_wsconn *w = c->owner;
+
+    forget(w);
+    w->ops->closed(w, PEAL_WS_CLOSE_ABNORMAL);
+}
+
+static void
+send_control(
+    struct peal_wsconn *w, enum peal_ws_opcode op, const void *payload, size_t len)
+{
+    uint8_t frame[PEAL_WS_HEAD_MAX + PEAL_WS_CONTROL_MAX];
+    size_t n = peal_ws_head(frame, op, false, len);
+
+    memcpy(frame + n, payload, len);
+    peal_conn_send_bytes(w->conn, peal_slice_of(frame, n + len));
+}
+
+static void
+close_with(
+    struct peal_wsconn *w, uint16_t code, struct peal_slice reason, enum peal_close why)
+{
+    uint8_t payload[PEAL_WS_CONTROL_MAX];
+
+    if (w->conn == NULL)
+        return;
+    send_control(w, PEAL_WS_CLOSE, payload, peal_ws_close_payload(payload, code, reason));
+    peal_conn_finish(w->conn, why);
+    forget(w);
+}
+
+void
+peal_wsconn_close(struct peal_wsconn *w, uint16_t code, struct peal_slice reason)
+{
+    close_with(w, code, reason, PEAL_CLOSE_LOCAL);
+}
+
+void
+peal_wsconn_drop(struct peal_wsconn *w, enum peal_close why)
+{
+    if (w->conn == NULL)
+        return;
+    peal_conn_close(w->conn, why);
+    forget(w);
+}
+
+void
+peal_wsconn_ping(struct peal_wsconn *w)
+{
+    if (w->conn != NULL)
+        send_control(w, PEAL_WS_PING, "", 0);
+}
+
+static void
+on_event(struct peal_wsconn *w, const struct peal_ws_event *ev)
+{
+    uint16_t code = ev->close_code;
+
+    switch (ev->type) {
+    case PEAL_WS_PING:
+        send_control(w, PEAL_WS_PONG, ev->payload.data, ev->payload.len);
+        break;
+    case PEAL_WS_PONG:
+        if (w->ops->pong != NULL)
+            w->ops->pong(w);
+        break;
+    case PEAL_WS_CLOSE:
+        close_with(w, code, peal_slice_of(NULL, 0), PEAL_CLOSE_PEER);
+        w->ops->closed(w, code);
+        break;
+    default:
+        w->ops->message(w, ev->type == PEAL_WS_BINARY, ev->payload);
+    }
+}
+
+static void
+on_broken(struct peal_wsconn *w, struct peal_conn *c, peal_err err)
+{
+    uint16_t code = w->decoder.fail_code;
+
+    peal_stat_add(&c->loop->stats, PEAL_STAT_WS_FRAMES_BAD, 1);
+    close_with(w, code, peal_slice_str(peal_err_text(err)), PEAL_CLOSE_PROTO);
+    w->ops->closed(w, code);
+}
+
+static size_t
+on_data(struct peal_conn *c, uint8_t *data, size_t len)
+{
+    size_t at = 0;
+
+    /* The owner may close, or move the connection to another struct, at any message. */
+    for (;;) {
+        struct peal_wsconn *w = c->owner;
+        struct peal_ws_event ev;
+        size_t used = 0;
+        peal_err err;
+
+        if (c->fd < 0 || c->finishing)
+            return len;
+        err = peal_ws_decode(&w->decoder, data + at, len - at, w->z, &used, &ev);
+        at += used;
+        if (err == PEAL_EAGAIN)
+            return at;
+        if (err != PEAL_OK) {
+            on_broken(w, c, err);
+            return len;
+        }
+        on_event(w, &ev);
+    }
+}
+
+peal_err
+peal_wsconn_check(const struct peal_http *h, unsigned *status_out, const char **why_out)
+{
+    const struct peal_http_head *head = h->head;
+    struct peal_slice version = peal_http_header(head, PEAL_S("Sec-WebSocket-Version"));
+    struct peal_slice key = peal_http_header(head, PEAL_S("Sec-WebSocket-Key"));
+    char accept[PEAL_WS_ACCEPT_LEN];
+
+    *status_out = 400;
+    if (!head->upgrade_websocket) {
+        *status_out = 426;
+        *why_out = "this is a WebSocket address";
+    } else if (!peal_slice_eq(head->method, PEAL_S("GET"))) {
+        *why_out = "a WebSocket handshake is a GET";
+    } else if (!peal_slice_eq(version, PEAL_S("13")) &&
+               !peal_slice_eq(version, PEAL_S("8"))) {
+        *status_out = 426;
+        *why_out = "Sec-WebSocket-Version must be 13";
+    } else if (peal_ws_accept_key(key, accept) != PEAL_OK) {
+        *why_out = "Sec-WebSocket-Key is missing or malformed";
+    } else {
+        return PEAL_OK;
+    }
+    return PEAL_EPROTO;
+}
+
+/* Several fields of extensions are one list. */
+static peal_err
+negotiate(
+    struct peal_http *h, bool on, struct peal_ws_deflate *out, struct peal_buf *answer)
+{
+    static const struct peal_ws_deflate_settings settings = { 15, 15 };
+    struct peal_buf offers = { 0 };
+    struct peal_slice value;
+    unsigned i = 0;
+    peal_err err = PEAL_OK;
+
+    *out = (struct peal_ws_deflate){ 0 };
+    if (!on)
+        return PEAL_OK;
+    while (err == PEAL_OK && peal_http_header_next(h->head,
+                                 PEAL_S("Sec-WebSocket-Extensions"), &i, &value)) {
+        if (offers.len > 0)
+            err = peal_buf_add_char(&offers, ',');
+        if (err == PEAL_OK)
+            err = peal_buf_add_slice(&offers, value);
+    }
+    if (err == PEAL_OK)
+        err = peal_ws_deflate_negotiate(peal_buf_slice(&offers), &settings, out, answer);
+    peal_buf_fini(&offers);
+    return err;
+}
+
+static void
+add_subprotocol(struct peal_http *h)
+{
+    struct peal_slice rest = peal_http_header(h->head, PEAL_S("Sec-WebSocket-Protocol"));
+    struct peal_slice first = peal_slice_trim(peal_slice_cut(&rest, ','));
+
+    if (first.len > 0 && first.len <= SUBPROTOCOL_MAX && peal_http_is_token(first))
+        peal_http_add(h, "Sec-WebSocket-Protocol", "%.*s", (int)first.len, first.data);
+}
+
+peal_err
+peal_wsconn_accept(struct peal_wsconn *w, struct peal_http *h,
+    const struct peal_wsconn_config *config, const struct peal_wsconn_ops *ops,
+    struct peal_deflate *z)
+{
+    struct peal_slice key = peal_http_header(h->head, PEAL_S("Sec-WebSocket-Key"));
+    struct peal_ws_deflate deflate;
+    struct peal_buf answer = { 0 };
+    char accept[PEAL_WS_ACCEPT_LEN];
+    peal_err err = negotiate(h, config->deflate, &deflate, &answer);
+
+    *w = (struct peal_wsconn){ .ops = ops, .z = z };
+    if (err == PEAL_OK)
+        err = peal_ws_accept_key(key, accept);
+    if (err != PEAL_OK) {
+        peal_buf_fini(&answer);
+        peal_http_refuse(h, 400, "text/plain", PEAL_S("malformed WebSocket handshake\n"));
+        return err;
+    }
+    peal_http_add(h, "Sec-WebSocket-Accept", "%.*s", PEAL_WS_ACCEPT_LEN, accept);
+    if (deflate.on)
+        peal_http_add(
+            h, "Sec-WebSocket-Extensions", "%.*s", (int)answer.len, answer.data);
+    peal_buf_fini(&answer);
+    add_subprotocol(h);
+    peal_ws_decoder_init(
+        &w->decoder, PEAL_WS_SERVER | (deflate.on ? PEAL_WS_DEFLATE : 0), config->limits);
+    w->deflate_bits = deflate.on ? deflate.deflate_bits : 0;
+    w->conn = peal_http_take(h, 101, NULL, &conn_ops, w);
+    return w->conn != NULL ? PEAL_OK : PEAL_ENOMEM;
+}
+
+void
+peal_wsconn_move(
+    struct peal_wsconn *to, struct peal_wsconn *from, const struct peal_wsconn_ops *ops)
+{
+    *to = *from;
+    to->ops = ops;
+    peal_conn_own(to->conn, &conn_ops, to);
+    from->conn = NULL;
+    peal_ws_decoder_init(&from->decoder, PEAL_WS_SERVER, to->decoder.limits);
+}
+
+bool
+peal_wsconn_send(
+    struct peal_wsconn *w, bool binary, struct peal_slice payload, size_t threshold)
+{
+    enum peal_ws_opcode op = binary ? PEAL_WS_BINARY : PEAL_WS_TEXT;
+    struct peal_buf packed = { 0 };
+    uint8_t head[PEAL_WS_HEAD_MAX];
+    struct peal_blob *b;
+    bool rsv1 = false, ok;
+    size_t n;
+
+    if (w->conn == NULL)
+        return false;
+    if (w->deflate_bits != 0 && payload.len >= threshold && payload.len > 0 &&
+        peal_deflate_message(w->z, w->deflate_bits, payload, &packed) == PEAL_OK) {
+        rsv1 = true;
+        payload = peal_buf_slice(&packed);
+    }
+    n = peal_ws_head(head, op, rsv1, payload.len);
+    if ((b = peal_blob_new(n + payload.len)) != NULL) {
+        memcpy(b->data, head, n);
+        if (payload.len > 0)
+            memcpy(b->data + n, payload.data, payload.len);
+    }
+    peal_buf_fini(&packed);
+    ok = b != NULL && peal_conn_send(w->conn, b, 0);
+    peal_blob_drop(b);
+    return ok;
+}

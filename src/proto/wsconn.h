@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A WebSocket connection, the server's end: handshake, messages, control frames, closing.
+ * What /ws and Engine.IO put on top is in their own files. Thread: the loop's.
+ */
+#ifndef PEAL_PROTO_WSCONN_H
+#define PEAL_PROTO_WSCONN_H
+
+#include "proto/proto.h"
+
+struct peal_wsconn;
+
+struct peal_wsconn_ops {
+    /* A message; payload is valid for the call. May close w. */
+    void (*message)(struct peal_wsconn *w, bool binary, struct peal_slice payload);
+    /* Optional: a pong. */
+    void (*pong)(struct peal_wsconn *w);
+    /* w is closed, and not by peal_wsconn_close. code as RFC 6455 has it, 1006 without a
+     * close frame. */
+    void (*closed)(struct peal_wsconn *w, uint16_t code);
+};
+
+/* Embedded in what owns it; movable by peal_wsconn_move. */
+struct peal_wsconn {
+    struct peal_conn *conn; /* NULL: closed */
+    const struct peal_wsconn_ops *ops;
+    struct peal_deflate *z; /* the worker's */
+    struct peal_ws_decoder decoder;
+    uint16_t deflate_bits; /* 0: permessage-deflate is off */
+};
+
+/* What a handshake asks for, besides RFC 6455's rules. */
+struct peal_wsconn_config {
+    const struct peal_ws_limits *limits; /* kept */
+    bool deflate;
+};
+
+/*
+ * peal_wsconn_check: is this request a WebSocket handshake as RFC 6455 section 4.2.1 has
+ * it? On PEAL_EPROTO *status_out and *why_out say how to refuse it.
+ */
+PEAL_MUST_USE peal_err peal_wsconn_check(
+    const struct peal_http *h, unsigned *status_out, const char **why_out);
+
+/*
+ * peal_wsconn_accept completes a checked handshake; h is released. The first offered
+ * subprotocol is echoed.
+ * Errors: PEAL_EPROTO: malformed extensions or key, answered with 400; PEAL_ENOMEM: the
+ * connection is closed. w->conn is NULL then.
+ */
+PEAL_MUST_USE peal_err peal_wsconn_accept(struct peal_wsconn *w, struct peal_http *h,
+    const struct peal_wsconn_config *config, const struct peal_wsconn_ops *ops,
+    struct peal_deflate *z);
+
+/* peal_wsconn_move makes to the owner of from's connection; from is empty after it. */
+void peal_wsconn_move(
+    struct peal_wsconn *to, struct peal_wsconn *from, const struct peal_wsconn_ops *ops);
+
+/* peal_wsconn_send_frames appends ready frames, shared by reference. tag as in conn.h. */
+static inline bool
+peal_wsconn_send_frames(struct peal_wsconn *w, struct peal_blob *frames, uint32_t tag)
+{
+    return w->conn != NULL && peal_conn_send(w->conn, frames, tag);
+}
+
+/* peal_wsconn_send sends one message to this client alone, compressed if it is at least
+ * threshold bytes and the client agreed. */
+bool peal_wsconn_send(
+    struct peal_wsconn *w, bool binary, struct peal_slice payload, size_t threshold);
+
+void peal_wsconn_ping(struct peal_wsconn *w);
+
+/* peal_wsconn_close sends a close frame and closes once it is written. ops->closed is not
+ * called. code PEAL_WS_CLOSE_NONE: an empty one. */
+void peal_wsconn_close(struct peal_wsconn *w, uint16_t code, struct peal_slice reason);
+
+/* peal_wsconn_drop closes at once, without a frame. */
+void peal_wsconn_drop(struct peal_wsconn *w, enum peal_close why);
+
+#endif
