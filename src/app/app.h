@@ -45,6 +45,9 @@ struct peal_app_ops {
      * namespace"). PEAL_EPERM: refused with *why_out, static English. */
     peal_err (*connect)(
         struct peal_app *app, const struct peal_connect *c, const char **why_out);
+    /* Optional: the client has been told that it is connected. ev->args is its auth
+     * payload, or empty; there is no event and nothing to acknowledge. */
+    void (*connected)(struct peal_app *app, const struct peal_event *ev);
     void (*event)(struct peal_app *app, const struct peal_event *ev);
     void (*disconnect)(struct peal_app *app, struct peal_session *s);
     /* Plain protocols: may s subscribe to, publish on, a channel? */

@@ -44,6 +44,7 @@ struct peal_proto {
     const struct peal_proto_config *config;
     struct peal_link sessions; /* plain ones, for draining; struct peal_plain */
     struct peal_eio *eio;
+    struct peal_buf scratch; /* of Socket.IO, between calls of nobody */
 };
 
 static inline struct peal_stats *

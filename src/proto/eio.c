@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Engine.IO sessions: their life, their packets and their heartbeat. Which transport
+ * carries them is in eio_poll.c and eio_ws.c, what requests may ask for in eio_http.c.
+ *
+ * A session ends in one of two ways. The client, or an error, ends it at once. The
+ * server's own close lets what is queued go first: on polling it may have to wait for the
+ * next poll to be told in; until then the session is `closing` and does nothing else.
+ */
+#include "proto/eio.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "hub/hub.h"
+#include "proto/eio_session.h"
+
+#define CLOSING_MS 30000 /* how long a close waits for a poll */
+
+static void on_timer(struct peal_timer *t);
+
+peal_err
+peal_eio_new(struct peal_proto *p, const struct peal_eio_ops *ops)
+{
+    struct peal_eio *e = calloc(1, sizeof(*e));
+
+    if (e == NULL)
+        return PEAL_ENOMEM;
+    e->proto = p;
+    e->ops = ops;
+    peal_map_init(&e->sessions);
+    peal_list_init(&e->all);
+    peal_list_init(&e->dirty);
+    e->ping_frame = peal_sio_pack_engine(PEAL_S("2"), PEAL_SIO_WS);
+    e->ping = peal_blob_copy(PEAL_S("2"));
+    e->noop = peal_blob_copy(PEAL_S("6"));
+    e->close = peal_blob_copy(PEAL_S("1"));
+    e->noop_close = peal_blob_copy(PEAL_S("6\x1e"
+                                          "1"));
+    p->eio = e;
+    if (e->ping_frame == NULL || e->ping == NULL || e->noop == NULL || e->close == NULL ||
+        e->noop_close == NULL) {
+        peal_eio_free(p);
+        return PEAL_ENOMEM;
+    }
+    peal_loop_hook(p->loop, peal_eio_turn, e);
+    return PEAL_OK;
+}
+
+void
+peal_eio_free(struct peal_proto *p)
+{
+    struct peal_eio *e = p->eio;
+
+    if (e == NULL)
+        return;
+    while (!peal_list_empty(&e->all))
+        peal_eio_end(
+            PEAL_CONTAINER(e->all.next, struct peal_eio_session, link), e->close);
+    peal_map_fini(&e->sessions);
+    peal_blob_drop(e->ping_frame);
+    peal_blob_drop(e->ping);
+    peal_blob_drop(e->noop);
+    peal_blob_drop(e->close);
+    peal_blob_drop(e->noop_close);
+    peal_buf_fini(&p->scratch);
+    p->eio = NULL;
+    free(e);
+}
+
+struct peal_eio_session *
+peal_eio_session_new(struct peal_eio *e, bool polling, bool b64)
+{
+    struct peal_eio_session *s = calloc(1, sizeof(*s) + e->ops->size);
+
+    if (s == NULL)
+        return NULL;
+    s->eio = e;
+    s->b64 = b64;
+    s->timer.fn = on_timer;
+    peal_shard_new_id(e->proto->shard, s->id);
+    if ((polling && peal_eio_polling_new(s) != PEAL_OK) ||
+        peal_map_put(&e->sessions, peal_eio_sid(s), s) != PEAL_OK) {
+        peal_eio_polling_free(s);
+        free(s);
+        return NULL;
+    }
+    peal_list_append(&e->all, &s->link);
+    peal_stat_add(&e->proto->loop->stats, PEAL_STAT_EIO_SESSIONS, 1);
+    return s;
+}
+
+static void
+arm(struct peal_eio_session *s)
+{
+    uint64_t now = peal_loop_now_ms(peal_eio_loop(s));
+    uint64_t at = s->deadline != 0 && s->deadline < s->due ? s->deadline : s->due;
+
+    peal_loop_start(peal_eio_loop(s), &s->timer, at > now ? at - now : 0);
+}
+
+static void
+wait_ping(struct peal_eio_session *s)
+{
+    const struct peal_proto_config *c = s->eio->proto->config;
+
+    s->due = peal_loop_now_ms(peal_eio_loop(s)) +
+             (s->waiting ? c->ping_timeout_ms : c->ping_interval_ms);
+    arm(s);
+}
+
+void
+peal_eio_start(struct peal_eio_session *s)
+{
+    if (s->eio->ops->must_join)
+        s->deadline = peal_loop_now_ms(peal_eio_loop(s)) +
+                      s->eio->proto->config->connect_timeout_ms;
+    wait_ping(s);
+    s->eio->ops->open(s);
+}
+
+void
+peal_eio_joined(struct peal_eio_session *s)
+{
+    if (s->deadline == 0)
+        return;
+    s->deadline = 0;
+    arm(s);
+}
+
+static void
+on_timer(struct peal_timer *t)
+{
+    struct peal_eio_session *s = PEAL_CONTAINER(t, struct peal_eio_session, timer);
+    struct peal_stats *stats = &peal_eio_loop(s)->stats;
+    uint64_t now = peal_loop_now_ms(peal_eio_loop(s));
+
+    if (s->closing) {
+        peal_eio_end(s, s->eio->close);
+    } else if (s->deadline != 0 && now >= s->deadline) {
+        peal_stat_add(stats, PEAL_STAT_CONNECT_TIMEOUTS, 1);
+        peal_eio_close(s);
+    } else if (now < s->due) {
+        arm(s);
+    } else if (s->waiting) {
+        peal_stat_add(stats, PEAL_STAT_PING_TIMEOUTS, 1);
+        peal_eio_end(s, s->eio->close);
+    } else {
+        s->waiting = 1;
+        s->graced = 0;
+        peal_eio_send(s, s->polling != NULL ? s->eio->ping : s->eio->ping_frame, 0);
+        wait_ping(s);
+    }
+}
+
+/* A sign of life that is no pong: worth one more timeout, once a ping. */
+static void
+grace(struct peal_eio_session *s)
+{
+    if (!s->waiting || s->graced)
+        return;
+    s->graced = 1;
+    wait_ping(s);
+}
+
+static bool
+on_message(struct peal_eio_session *s, bool binary, struct peal_slice data)
+{
+    if (!s->eio->ops->message(s, binary, data) && !s->ended && !s->closing)
+        peal_eio_close(s);
+    return !s->ended && !s->closing;
+}
+
+bool
+peal_eio_binary_message(struct peal_eio_session *s, struct peal_slice data)
+{
+    grace(s);
+    return on_message(s, true, data);
+}
+
+static bool
+on_base64(struct peal_eio_session *s, struct peal_slice base64)
+{
+    struct peal_blob *b = NULL;
+    bool go_on;
+
+    if (peal_eio_binary(base64, &b) != PEAL_OK) {
+        peal_eio_fail(s);
+        return false;
+    }
+    go_on = on_message(s, true, peal_blob_slice(b));
+    peal_blob_drop(b);
+    return go_on;
+}
+
+bool
+peal_eio_packet(struct peal_eio_session *s, struct peal_slice packet)
+{
+    struct peal_eio_packet p;
+
+    if (s->ended || s->closing)
+        return false;
+    if (peal_eio_parse(packet, &p) != PEAL_OK) {
+        peal_eio_fail(s);
+        return false;
+    }
+    if (p.type == PEAL_EIO_PONG) {
+        s->waiting = 0;
+        wait_ping(s);
+        return true;
+    }
+    grace(s);
+    switch (p.type) {
+    case PEAL_EIO_MESSAGE:
+        return p.binary ? on_base64(s, p.data) : on_message(s, false, p.data);
+    case PEAL_EIO_PING: /* pings go the other way */
+        peal_eio_fail(s);
+        return false;
+    case PEAL_EIO_CLOSE:
+        if (s->polling == NULL)
+            return true;
+        peal_eio_end(s, s->eio->noop);
+        return false;
+    default:
+        return true;
+    }
+}
+
+static void
+destroy(void *p)
+{
+    free(p);
+}
+
+/* What rides on the session learns that it is over. */
+static void
+leave(struct peal_eio_session *s)
+{
+    if (s->closing)
+        return;
+    s->closing = 1;
+    s->eio->ops->close(s);
+}
+
+void
+peal_eio_end(struct peal_eio_session *s, struct peal_blob *last)
+{
+    struct peal_eio *e = s->eio;
+
+    if (s->ended)
+        return;
+    s->ended = 1;
+    leave(s);
+    peal_timer_stop(&s->timer);
+    peal_map_del(&e->sessions, peal_eio_sid(s));
+    peal_list_unlink(&s->link);
+    if (s->polling != NULL) {
+        peal_eio_release(s, last);
+        peal_eio_probe_drop(s);
+        peal_eio_polling_free(s);
+    }
+    peal_wsconn_close(&s->ws, PEAL_WS_CLOSE_NONE, PEAL_S(""));
+    peal_stat_add(&e->proto->loop->stats, PEAL_STAT_EIO_SESSIONS, -1);
+    peal_loop_free_later(e->proto->loop, destroy, s);
+}
+
+void
+peal_eio_fail(struct peal_eio_session *s)
+{
+    if (s->ended)
+        return;
+    peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_EIO_BAD, 1);
+    peal_eio_end(s, s->eio->close);
+}
+
+void
+peal_eio_close(struct peal_eio_session *s)
+{
+    if (s->ended || s->closing)
+        return;
+    leave(s);
+    if (s->polling == NULL) {
+        peal_eio_end(s, NULL);
+    } else if (s->polling->poll != NULL) {
+        peal_eio_flush(s, s->eio->close);
+        peal_eio_end(s, s->eio->close);
+    } else {
+        peal_eio_probe_drop(s);
+        peal_loop_start(peal_eio_loop(s), &s->timer, CLOSING_MS);
+    }
+}
+
+unsigned
+peal_eio_drain(struct peal_proto *p, unsigned n)
+{
+    struct peal_eio *e = p->eio;
+    struct peal_link *l, *next;
+    unsigned left = 0;
+
+    for (l = e->all.next; l != &e->all; l = next) {
+        struct peal_eio_session *s = PEAL_CONTAINER(l, struct peal_eio_session, link);
+
+        next = l->next;
+        if (s->closing)
+            continue;
+        if (n == 0) {
+            left++;
+            continue;
+        }
+        n--;
+        if (s->polling == NULL)
+            peal_wsconn_close(
+                &s->ws, PEAL_WS_CLOSE_RESTART, PEAL_S("the server is restarting"));
+        peal_eio_close(s);
+    }
+    return left;
+}
+
+void *
+peal_eio_user(struct peal_eio_session *s)
+{
+    return s->user;
+}
+
+struct peal_proto *
+peal_eio_proto(const struct peal_eio_session *s)
+{
+    return s->eio->proto;
+}
+
+enum peal_sio_transport
+peal_eio_transport(const struct peal_eio_session *s)
+{
+    return s->polling != NULL ? PEAL_SIO_POLL : s->b64 ? PEAL_SIO_B64 : PEAL_SIO_WS;
+}
+
+bool
+peal_eio_deflates(const struct peal_eio_session *s)
+{
+    return s->polling == NULL && !s->b64 && s->ws.deflate_bits == PEAL_DEFLATE_BITS_MAX;
+}
+
+bool
+peal_eio_ready(const struct peal_eio_session *s)
+{
+    if (s->ended || s->closing)
+        return false;
+    return s->polling != NULL ? s->polling->poll != NULL && !s->doomed
+                              : s->ws.conn != NULL && peal_conn_ready(s->ws.conn);
+}
+
+bool
+peal_eio_send(struct peal_eio_session *s, struct peal_blob *packed, uint32_t tag)
+{
+    if (s->ended || s->closing)
+        return false;
+    if (s->polling != NULL)
+        return peal_eio_queue(s, packed, tag);
+    return peal_wsconn_send_frames(&s->ws, packed, tag);
+}

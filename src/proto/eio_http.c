@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Engine.IO's requests: what a request asks for, whether it may, and the exact refusal if
+ * not. Checks in the order of the original: transport, session, method, version.
+ */
+#include "hub/hub.h"
+#include "proto/eio_session.h"
+#include "wire/query.h"
+
+#define TYPE_JSON "application/json"
+
+struct request {
+    struct peal_slice sid; /* data NULL: a new session */
+    bool websocket;        /* the transport it names */
+    bool b64;
+    bool upgrade; /* it is a WebSocket handshake */
+};
+
+/* A WebSocket client sees text and a closed socket, everyone else JSON. */
+static void
+refuse(struct peal_http *h, const struct request *r, enum peal_eio_code code)
+{
+    const struct peal_eio_error *e = &peal_eio_errors[code];
+    struct peal_buf body = { 0 };
+
+    if (r->upgrade) {
+        peal_http_refuse(h, 400, "text/html", peal_slice_str(e->message));
+        return;
+    }
+    if (peal_eio_error_body(&body, code, PEAL_S("")) == PEAL_OK)
+        peal_http_reply(h, (unsigned)e->status, TYPE_JSON, peal_buf_slice(&body));
+    else
+        peal_http_close(h, PEAL_CLOSE_ERROR);
+    peal_buf_fini(&body);
+}
+
+/* Reads the query. false: refused. */
+static bool
+read_request(struct peal_eio *e, struct peal_http *h, struct request *r)
+{
+    const struct peal_proto_config *c = e->proto->config;
+    struct peal_slice query = h->head->query;
+    struct peal_slice transport = peal_query_raw(query, PEAL_S("transport"));
+
+    r->upgrade = h->head->upgrade_websocket;
+    r->sid = peal_query_raw(query, PEAL_S("sid"));
+    r->b64 = peal_query_raw(query, PEAL_S("b64")).len > 0;
+    r->websocket = peal_slice_eq(transport, PEAL_S("websocket"));
+    if (!(r->websocket ? c->websocket
+                       : c->polling && peal_slice_eq(transport, PEAL_S("polling")))) {
+        refuse(h, r, PEAL_EIO_TRANSPORT_UNKNOWN);
+        return false;
+    }
+    if (r->upgrade && !r->websocket) {
+        refuse(h, r, PEAL_EIO_BAD_REQUEST);
+        return false;
+    }
+    return true;
+}
+
+static bool
+version_ok(const struct peal_http *h)
+{
+    return peal_slice_eq(peal_query_raw(h->head->query, PEAL_S("EIO")), PEAL_S("4"));
+}
+
+/* Pages of other origins may open a WebSocket only where CORS would let them poll. */
+static bool
+origin_ok(struct peal_eio *e, struct peal_http *h)
+{
+    const struct peal_cors *cors = &e->proto->config->sio_cors;
+
+    if (peal_http_origin_ok(h, cors->origins, cors->n))
+        return true;
+    peal_stat_add(&e->proto->loop->stats, PEAL_STAT_DENIED, 1);
+    peal_log(e->proto->loop->config.log, PEAL_LOG_INFO, "WebSocket refused",
+        "why=\"its Origin is not in socketio.cors\"");
+    return false;
+}
+
+/* May this request begin a session? false: refused. */
+static bool
+check_new(struct peal_eio *e, struct peal_http *h, const struct request *r)
+{
+    unsigned status;
+    const char *why;
+
+    if (!peal_slice_eq(h->head->method, PEAL_S("GET")))
+        refuse(h, r, PEAL_EIO_BAD_METHOD);
+    else if (r->websocket && !r->upgrade)
+        refuse(h, r, PEAL_EIO_BAD_REQUEST);
+    else if (r->upgrade && !origin_ok(e, h))
+        refuse(h, r, PEAL_EIO_FORBIDDEN);
+    else if (!version_ok(h))
+        refuse(h, r, PEAL_EIO_BAD_VERSION);
+    else if (r->upgrade && peal_wsconn_check(h, &status, &why) != PEAL_OK)
+        peal_http_refuse(h, 400, "text/html", peal_slice_str(why));
+    else
+        return true;
+    return false;
+}
+
+/* The session a request belongs to; NULL: refused, or on its way to the worker that has
+ * it. */
+static struct peal_eio_session *
+find(struct peal_eio *e, struct peal_http *h, const struct request *r, bool may_move)
+{
+    struct peal_eio_session *s = peal_map_get(&e->sessions, r->sid);
+    unsigned status;
+    const char *why;
+    int owner;
+
+    if (s == NULL) {
+        owner = peal_shard_owner(e->proto->shard, r->sid);
+        if (may_move && owner >= 0 &&
+            (unsigned)owner != peal_shard_index(e->proto->shard))
+            peal_http_move(h, (unsigned)owner);
+        else
+            refuse(h, r, PEAL_EIO_SESSION_UNKNOWN);
+        return NULL;
+    }
+    if ((!r->upgrade && r->websocket != (s->polling == NULL)) || !version_ok(h))
+        refuse(h, r, PEAL_EIO_BAD_REQUEST);
+    else if (r->upgrade && !origin_ok(e, h))
+        refuse(h, r, PEAL_EIO_FORBIDDEN);
+    else if (r->upgrade && peal_wsconn_check(h, &status, &why) != PEAL_OK)
+        peal_http_refuse(h, 400, "text/html", peal_slice_str(why));
+    else
+        return s;
+    return NULL;
+}
+
+static bool
+is(const struct peal_http *h, struct peal_slice method)
+{
+    return peal_slice_eq(h->head->method, method);
+}
+
+void
+peal_eio_begin(struct peal_http *h, void *proto)
+{
+    struct peal_eio *e = ((struct peal_proto *)proto)->eio;
+    struct peal_eio_session *s;
+    struct request r;
+
+    if (peal_http_cors(h, &e->proto->config->sio_cors) || !read_request(e, h, &r))
+        return;
+    if (r.sid.data == NULL) {
+        (void)check_new(e, h, &r);
+        return;
+    }
+    if ((s = find(e, h, &r, true)) == NULL || r.upgrade || is(h, PEAL_S("GET")))
+        return;
+    if (is(h, PEAL_S("POST")) && s->polling != NULL)
+        peal_eio_post_begin(s, h);
+    else
+        peal_http_reply(h, 500, NULL, PEAL_S(""));
+}
+
+/* The first answer to a polling client: its handshake. */
+static void
+open_polling(struct peal_eio *e, struct peal_http *h, bool b64)
+{
+    const struct peal_proto_config *c = e->proto->config;
+    struct peal_eio_session *s = peal_eio_session_new(e, true, b64);
+    struct peal_buf text = { 0 };
+    struct peal_blob *body = NULL;
+
+    if (s != NULL &&
+        peal_eio_open(&text, peal_eio_sid(s), c->websocket, c->ping_interval_ms,
+            c->ping_timeout_ms, c->max_payload) == PEAL_OK)
+        body = peal_blob_copy(peal_buf_slice(&text));
+    peal_buf_fini(&text);
+    if (body == NULL) {
+        if (s != NULL) {
+            s->closing = 1;
+            peal_eio_end(s, e->close);
+        }
+        peal_http_close(h, PEAL_CLOSE_ERROR);
+        return;
+    }
+    if (c->cookie.len > 0)
+        peal_http_add(h, "Set-Cookie", "%.*s=%.*s; Path=/; HttpOnly; SameSite=Lax",
+            (int)c->cookie.len, c->cookie.data, PEAL_ID_LEN, s->id);
+    peal_eio_answer(h, "text/plain; charset=UTF-8", body);
+    peal_blob_drop(body);
+    peal_eio_start(s);
+}
+
+void
+peal_eio_handle(struct peal_http *h, void *proto)
+{
+    struct peal_eio *e = ((struct peal_proto *)proto)->eio;
+    struct peal_eio_session *s;
+    struct request r;
+
+    if (is(h, PEAL_S("POST"))) {
+        peal_eio_post(h);
+        return;
+    }
+    if (!read_request(e, h, &r))
+        return;
+    if (r.sid.data == NULL) {
+        if (r.upgrade)
+            peal_eio_ws_open(e, h, r.b64);
+        else
+            open_polling(e, h, r.b64);
+        return;
+    }
+    /* Checked again: a body may have come between. */
+    if ((s = find(e, h, &r, false)) == NULL)
+        return;
+    if (r.upgrade)
+        peal_eio_ws_probe(s, h);
+    else
+        peal_eio_get(s, h);
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Engine.IO over long polling: packets wait as pieces of the next poll's body. A poll
+ * that finds something is answered at once; a parked one at the end of the turn, with
+ * everything that the turn has queued.
+ */
+#include <stdlib.h>
+
+#include "proto/eio_session.h"
+
+#define TYPE_PACKETS "text/plain; charset=UTF-8"
+
+peal_err
+peal_eio_polling_new(struct peal_eio_session *s)
+{
+    if ((s->polling = calloc(1, sizeof(*s->polling))) == NULL)
+        return PEAL_ENOMEM;
+    s->polling->session = s;
+    return PEAL_OK;
+}
+
+static void
+drop_pieces(struct peal_eio_polling *p)
+{
+    for (uint32_t i = 0; i < p->n; i++)
+        peal_blob_drop(p->pieces[i].blob);
+    p->n = 0;
+    p->bytes = 0;
+}
+
+void
+peal_eio_polling_free(struct peal_eio_session *s)
+{
+    struct peal_eio_polling *p = s->polling;
+
+    if (p == NULL)
+        return;
+    if (p->post != NULL)
+        p->post->user = NULL; /* it is answered when its body is there */
+    drop_pieces(p);
+    free(p->pieces);
+    peal_list_unlink(&p->dirty);
+    free(p);
+    s->polling = NULL;
+}
+
+void
+peal_eio_answer(struct peal_http *h, const char *type, struct peal_blob *body)
+{
+    peal_http_add(h, "Cache-Control", "no-store");
+    peal_http_reply_blob(h, 200, type, body);
+}
+
+void
+peal_eio_release(struct peal_eio_session *s, struct peal_blob *body)
+{
+    struct peal_http *h = s->polling->poll;
+
+    if (h == NULL)
+        return;
+    s->polling->poll = NULL;
+    h->gone = NULL;
+    peal_eio_answer(h, TYPE_PACKETS, body);
+}
+
+/* All pieces, and last, with separators between. NULL: out of memory. */
+static struct peal_blob *
+join(const struct peal_eio_polling *p, struct peal_blob *last)
+{
+    size_t len = p->bytes + (last != NULL ? last->len + 1 : 0) + p->n;
+    struct peal_blob *b;
+    char *at;
+
+    if (p->n == 1 && last == NULL)
+        return peal_blob_hold(p->pieces[0].blob);
+    if ((b = peal_blob_new(len - 1)) == NULL)
+        return NULL;
+    at = b->data;
+    for (uint32_t i = 0; i < p->n + (last != NULL); i++) {
+        const struct peal_blob *piece = i < p->n ? p->pieces[i].blob : last;
+
+        if (i > 0)
+            *at++ = PEAL_EIO_SEPARATOR;
+        memcpy(at, piece->data, piece->len);
+        at += piece->len;
+    }
+    return b;
+}
+
+static void
+mark_dirty(struct peal_eio_session *s)
+{
+    if (!peal_list_linked(&s->polling->dirty))
+        peal_list_append(&s->eio->dirty, &s->polling->dirty);
+}
+
+/* To be ended by the hook: never from inside a send. */
+static void
+doom(struct peal_eio_session *s)
+{
+    s->doomed = 1;
+    mark_dirty(s);
+}
+
+void
+peal_eio_flush(struct peal_eio_session *s, struct peal_blob *last)
+{
+    struct peal_eio_polling *p = s->polling;
+    struct peal_blob *body;
+
+    if (p->poll == NULL || (p->n == 0 && last == NULL))
+        return;
+    if ((body = join(p, last)) == NULL) {
+        doom(s);
+        return;
+    }
+    drop_pieces(p);
+    peal_eio_release(s, body);
+    peal_blob_drop(body);
+}
+
+bool
+peal_eio_turn(void *eio)
+{
+    struct peal_eio *e = eio;
+    struct peal_link *l;
+
+    while ((l = peal_list_take(&e->dirty)) != NULL) {
+        struct peal_eio_session *s =
+            PEAL_CONTAINER(l, struct peal_eio_polling, dirty)->session;
+
+        if (s->doomed) {
+            peal_stat_add(&e->proto->loop->stats, PEAL_STAT_CLOSED_SLOW, 1);
+            peal_eio_end(s, e->close);
+        } else {
+            peal_eio_flush(s, NULL);
+        }
+    }
+    return false;
+}
+
+/* Drops pieces that may go: those of one tag, or the oldest until need bytes fit. */
+static void
+drop_some(struct peal_eio_session *s, uint32_t tag, size_t need, size_t max)
+{
+    struct peal_eio_polling *p = s->polling;
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < p->n; i++) {
+        struct peal_eio_piece *x = &p->pieces[i];
+        bool drop = tag != 0 ? x->tag == tag : x->tag != 0 && p->bytes + need > max;
+
+        if (!drop) {
+            p->pieces[kept++] = *x;
+            continue;
+        }
+        p->bytes -= x->blob->len;
+        peal_blob_drop(x->blob);
+        peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_SLOW_DROPPED, 1);
+    }
+    p->n = kept;
+}
+
+/* Makes room as the slow policy has it. false: this piece is the one to go. */
+static bool
+make_room(struct peal_eio_session *s, size_t len, uint32_t tag)
+{
+    const struct peal_proto_config *c = s->eio->proto->config;
+    struct peal_eio_polling *p = s->polling;
+
+    if (c->slow_policy == PEAL_SLOW_LATEST && tag != 0)
+        drop_some(s, tag, 0, 0);
+    if (p->bytes + len <= c->queue_bytes_max)
+        return true;
+    if (c->slow_policy != PEAL_SLOW_DISCONNECT) {
+        drop_some(s, 0, len, c->queue_bytes_max);
+        if (p->bytes + len <= c->queue_bytes_max)
+            return true;
+        if (tag != 0) {
+            peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_SLOW_DROPPED, 1);
+            return false;
+        }
+    }
+    doom(s);
+    return false;
+}
+
+static bool
+grow(struct peal_eio_polling *p)
+{
+    uint32_t cap = p->cap > 0 ? p->cap * 2 : 4;
+    struct peal_eio_piece *v;
+
+    if (p->n < p->cap)
+        return true;
+    if ((v = realloc(p->pieces, cap * sizeof(*v))) == NULL)
+        return false;
+    p->pieces = v;
+    p->cap = cap;
+    return true;
+}
+
+bool
+peal_eio_queue(struct peal_eio_session *s, struct peal_blob *piece, uint32_t tag)
+{
+    struct peal_eio_polling *p = s->polling;
+
+    if (s->doomed || !make_room(s, piece->len, tag))
+        return false;
+    if (!grow(p)) {
+        doom(s);
+        return false;
+    }
+    p->pieces[p->n++] = (struct peal_eio_piece){ peal_blob_hold(piece), tag };
+    p->bytes += piece->len;
+    if (p->poll != NULL)
+        mark_dirty(s);
+    return true;
+}
+
+/* The client gave up its poll: nothing of this session can be trusted to arrive. */
+static void
+poll_gone(struct peal_http *h)
+{
+    struct peal_eio_session *s = h->user;
+
+    s->polling->poll = NULL;
+    peal_eio_end(s, s->eio->close);
+}
+
+void
+peal_eio_get(struct peal_eio_session *s, struct peal_http *h)
+{
+    struct peal_eio_polling *p = s->polling;
+    struct peal_eio_probe *probe = p->probe;
+
+    if (p->poll != NULL) {
+        peal_http_reply(h, 400, NULL, PEAL_S(""));
+        peal_eio_fail(s);
+        return;
+    }
+    p->poll = h;
+    h->user = s;
+    h->gone = poll_gone;
+    if (s->closing) {
+        peal_eio_flush(s, p->n > 0 ? s->eio->close : s->eio->noop_close);
+        peal_eio_end(s, s->eio->close);
+    } else if (p->n > 0) {
+        peal_eio_flush(s, NULL);
+    } else if (probe != NULL && probe->probed && probe->noop) {
+        probe->noop = 0;
+        peal_eio_release(s, s->eio->noop);
+    }
+}
+
+/* A connection is lost in the middle of a body; one too large leaves the session. */
+static void
+post_gone(struct peal_http *h)
+{
+    struct peal_eio_session *s = h->user;
+
+    if (s == NULL)
+        return;
+    s->polling->post = NULL;
+    if (h->conn->fd < 0)
+        peal_eio_end(s, s->eio->close);
+}
+
+bool
+peal_eio_post_begin(struct peal_eio_session *s, struct peal_http *h)
+{
+    struct peal_slice type = peal_http_header(h->head, PEAL_S("Content-Type"));
+    struct peal_http *first = s->polling->post;
+
+    if (first == NULL && !peal_slice_ieq(peal_slice_trim(peal_slice_cut(&type, ';')),
+                             PEAL_S("application/octet-stream"))) {
+        s->polling->post = h;
+        h->user = s;
+        h->gone = post_gone;
+        return true;
+    }
+    peal_http_reply(h, 400, NULL, PEAL_S(""));
+    peal_eio_fail(s);
+    if (first != NULL)
+        peal_http_close(first, PEAL_CLOSE_PROTO);
+    return false;
+}
+
+void
+peal_eio_post(struct peal_http *h)
+{
+    struct peal_eio_session *s = h->user;
+    struct peal_slice rest = h->body, packet;
+
+    h->gone = NULL;
+    if (s == NULL) { /* it ended, or left polling, while the body came */
+        peal_http_reply(h, 400, NULL, PEAL_S(""));
+        return;
+    }
+    s->polling->post = NULL;
+    if (rest.data == NULL)
+        rest = PEAL_S("");
+    while (peal_eio_payload_next(&rest, &packet) && peal_eio_packet(s, packet))
+        ;
+    peal_http_add(h, "Cache-Control", "no-store");
+    peal_http_reply(h, 200, "text/html", PEAL_S("ok"));
+}

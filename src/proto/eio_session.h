@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of Engine.IO share: the session, and who does what. */
+#ifndef PEAL_PROTO_EIO_SESSION_H
+#define PEAL_PROTO_EIO_SESSION_H
+
+#include "base/map.h"
+#include "proto/eio.h"
+#include "proto/wsconn.h"
+#include "wire/eio.h"
+
+struct peal_eio {
+    struct peal_proto *proto;
+    const struct peal_eio_ops *ops;
+    struct peal_map sessions; /* id -> session, also those that are closing */
+    struct peal_link all;
+    struct peal_link dirty; /* polling sessions that the hook is to look at */
+    /* Packets that are always the same. */
+    struct peal_blob *ping_frame, *ping, *noop, *close, *noop_close;
+};
+
+/* A WebSocket that wants to become a session's transport. */
+struct peal_eio_probe {
+    struct peal_wsconn ws;
+    struct peal_eio_session *session; /* NULL: none to upgrade */
+    struct peal_loop *loop;
+    struct peal_timer timer;
+    uint64_t deadline;   /* of the upgrade, loop time in ms */
+    unsigned probed : 1; /* 2probe has come */
+    unsigned noop : 1;   /* the next poll without anything to say is released at once */
+};
+
+struct peal_eio_piece {
+    struct peal_blob *blob; /* held */
+    uint32_t tag;
+};
+
+/* What a session has as long as it is on polling. */
+struct peal_eio_polling {
+    struct peal_eio_session *session;
+    struct peal_http *poll; /* parked, or NULL */
+    struct peal_http *post; /* whose body is coming, or NULL */
+    struct peal_eio_probe *probe;
+    struct peal_eio_piece *pieces; /* packets for the next poll */
+    uint32_t n, cap;
+    size_t bytes;
+    struct peal_link dirty;
+};
+
+struct peal_eio_session {
+    struct peal_eio *eio;
+    struct peal_link link;
+    struct peal_eio_polling *polling; /* NULL: on WebSocket */
+    struct peal_wsconn ws;
+    struct peal_timer timer; /* the earlier of the two */
+    uint64_t due;            /* of the next ping, or the pong; loop time in ms */
+    uint64_t deadline;       /* of joining something; 0: none */
+    char id[PEAL_ID_LEN];
+    unsigned b64 : 1;     /* takes no binary frames */
+    unsigned waiting : 1; /* for a pong */
+    unsigned graced : 1;  /* the wait has been prolonged once */
+    unsigned closing : 1; /* ops->close has been called; waits for a poll to say so */
+    unsigned doomed : 1;  /* its queue is over the limit: to be ended by the hook */
+    unsigned ended : 1;
+    _Alignas(8) char user[];
+};
+
+static inline struct peal_slice
+peal_eio_sid(const struct peal_eio_session *s)
+{
+    return (struct peal_slice){ s->id, PEAL_ID_LEN };
+}
+
+static inline struct peal_loop *
+peal_eio_loop(const struct peal_eio_session *s)
+{
+    return s->eio->proto->loop;
+}
+
+/* Sessions; eio.c. */
+
+/* NULL: out of memory. polling: which transport it begins on. */
+struct peal_eio_session *peal_eio_session_new(struct peal_eio *e, bool polling, bool b64);
+
+/* peal_eio_start begins the heartbeat and calls ops->open. */
+void peal_eio_start(struct peal_eio_session *s);
+
+/* peal_eio_packet does what a packet from the client asks for. false: the session has
+ * ended or is to be left alone. */
+bool peal_eio_packet(struct peal_eio_session *s, struct peal_slice packet);
+bool peal_eio_binary_message(struct peal_eio_session *s, struct peal_slice data);
+
+/*
+ * peal_eio_end forgets the session at once: parked polls are answered with last, its
+ * WebSockets close with an empty frame. Fine if it has ended.
+ */
+void peal_eio_end(struct peal_eio_session *s, struct peal_blob *last);
+
+/* peal_eio_fail ends a session whose client broke the protocol; counted. */
+void peal_eio_fail(struct peal_eio_session *s);
+
+/* Polling; eio_poll.c. */
+
+PEAL_MUST_USE peal_err peal_eio_polling_new(struct peal_eio_session *s);
+/* What is parked or coming is dropped or answered before. */
+void peal_eio_polling_free(struct peal_eio_session *s);
+bool peal_eio_queue(struct peal_eio_session *s, struct peal_blob *piece, uint32_t tag);
+void peal_eio_get(struct peal_eio_session *s, struct peal_http *h);
+bool peal_eio_post_begin(struct peal_eio_session *s, struct peal_http *h);
+void peal_eio_post(struct peal_http *h);
+/* peal_eio_release answers the parked poll, if any, with body. */
+void peal_eio_release(struct peal_eio_session *s, struct peal_blob *body);
+/* peal_eio_flush answers the parked poll with what is queued, and last, if anything. */
+void peal_eio_flush(struct peal_eio_session *s, struct peal_blob *last);
+bool peal_eio_turn(void *eio);
+/* peal_eio_answer is every 200 of polling. */
+void peal_eio_answer(struct peal_http *h, const char *type, struct peal_blob *body);
+
+/* WebSocket and the way to it; eio_ws.c. */
+
+void peal_eio_ws_open(struct peal_eio *e, struct peal_http *h, bool b64);
+void peal_eio_ws_probe(struct peal_eio_session *s, struct peal_http *h);
+void peal_eio_probe_drop(struct peal_eio_session *s);
+
+#endif
