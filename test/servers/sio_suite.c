@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* Socket.IO for its protocol's test suite: an app in C with the namespaces, greetings and
+ * echoes that the suite asks for. */
+#include "run.h"
+
+static peal_err
+on_connect(struct peal_app *app, const struct peal_connect *c, const char **why_out)
+{
+    if (peal_slice_eq(c->nsp, PEAL_S("/")) || peal_slice_eq(c->nsp, PEAL_S("/custom")))
+        return PEAL_OK;
+    return PEAL_ENOTFOUND;
+}
+
+static void
+on_connected(struct peal_app *app, const struct peal_event *ev)
+{
+    struct peal_slice auth = ev->args.len > 0 ? ev->args : PEAL_S("{}");
+
+    ev->emit(ev, PEAL_S("\"auth\""), auth, 1, NULL, 0);
+}
+
+static void
+on_event(struct peal_app *app, const struct peal_event *ev)
+{
+    if (!peal_slice_eq(ev->nsp, PEAL_S("/")))
+        return;
+    if (peal_slice_eq(ev->name, PEAL_S("message")))
+        ev->emit(
+            ev, PEAL_S("\"message-back\""), ev->args, ev->n_args, ev->atts, ev->n_atts);
+    else if (peal_slice_eq(ev->name, PEAL_S("message-with-ack")) && ev->ack != NULL)
+        ev->ack(ev, ev->args, ev->atts, ev->n_atts);
+}
+
+static void
+on_disconnect(struct peal_app *app, struct peal_session *s)
+{
+}
+
+static bool
+no(struct peal_app *app, const struct peal_session *s, struct peal_slice channel)
+{
+    return false;
+}
+
+static void
+on_free(struct peal_app *app)
+{
+}
+
+static const struct peal_app_ops suite_ops = { .name = "suite",
+    .connect = on_connect,
+    .connected = on_connected,
+    .event = on_event,
+    .disconnect = on_disconnect,
+    .may_subscribe = no,
+    .may_publish = no,
+    .free = on_free };
+
+static struct peal_app suite = { &suite_ops };
+
+static peal_err
+make_app(const struct peal_options *o, struct peal_app **out)
+{
+    *out = &suite;
+    return PEAL_OK;
+}
+
+int
+main(int argc, char **argv)
+{
+    static const char *const defaults[] = { "listen=127.0.0.1:3000",
+        "socketio.ping_interval=300ms", "socketio.ping_timeout=200ms",
+        "socketio.connect_timeout=1000ms", "socketio.max_payload=1000000",
+        "socketio.cors=*", "drain.delay=0s", "drain.window=0s", NULL };
+
+    return run_server(argc, argv, &(struct peal_program){ .app = make_app }, defaults);
+}
