@@ -72,6 +72,12 @@ is_digit(byte c)
     return (unsigned)c - '0' <= 9;
 }
 
+static inline bool
+is_letter(byte c)
+{
+    return (unsigned)(c | 0x20) - 'a' < 26;
+}
+
 static int
 hex_value(byte c)
 {
@@ -350,6 +356,25 @@ peal_json_count(struct peal_slice inner)
     while (peal_json_next(&inner, &v))
         n++;
     return n;
+}
+
+size_t
+peal_json_token(struct peal_slice s)
+{
+    const byte *p = (const byte *)s.data, *start = p, *end = p + s.len;
+    uint64_t seen = 0;
+
+    if (s.len == 0)
+        return 0;
+    if (*p != '"') {
+        while (p < end &&
+               (is_digit(*p) || is_letter(*p) || *p == '-' || *p == '+' || *p == '.'))
+            p++;
+        return p == start ? 1 : (size_t)(p - start);
+    }
+    for (p++; (p = run_end(p, end, &seen)) < end && *p != '"';)
+        p += *p == '\\' && end - p > 1 ? 2 : 1;
+    return (size_t)(p - start) + (p < end);
 }
 
 /* How JSON.stringify writes a byte that cannot stand in a string as it is. */

@@ -44,6 +44,10 @@ bool peal_json_field(
 /* peal_json_count is the number of values in the checked text between brackets. */
 unsigned peal_json_count(struct peal_slice inner);
 
+/* peal_json_token is the size of the string, number or word that checked text starts
+ * with; anything else counts as one byte. For those who walk a document in one pass. */
+size_t peal_json_token(struct peal_slice s);
+
 /* peal_json_quote appends s, UTF-8 text, as a string token with quotes: as JSON.stringify
  * does, non-ASCII stays raw. Errors: PEAL_ENOMEM. */
 PEAL_MUST_USE peal_err peal_json_quote(struct peal_buf *b, struct peal_slice s);

@@ -93,6 +93,14 @@ bool peal_sio_is_placeholder(struct peal_slice value, unsigned *num_out);
 PEAL_MUST_USE peal_err peal_sio_event(struct peal_buf *out, bool engine,
     struct peal_slice nsp, struct peal_slice id, struct peal_slice event,
     struct peal_slice args, unsigned n_atts);
+
+/* peal_sio_event_parts gives the same as slices to be joined, for those who write them
+ * elsewhere; returns how many. They point to the arguments and to constants. */
+#define PEAL_SIO_PARTS_MAX 10
+unsigned peal_sio_event_parts(struct peal_slice parts[PEAL_SIO_PARTS_MAX], bool engine,
+    struct peal_slice nsp, struct peal_slice id, struct peal_slice event,
+    struct peal_slice args, unsigned n_atts);
+
 PEAL_MUST_USE peal_err peal_sio_ack(struct peal_buf *out, bool engine,
     struct peal_slice nsp, struct peal_slice id, struct peal_slice args, unsigned n_atts);
 
