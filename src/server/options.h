@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Options: one table. A row gives an option its dotted name, its type, its default and a
- * sentence; from the rows come struct peal_options, the YAML file's keys, the environment's
- * names, --set, --help, `peal config` and the man page.
+ * sentence; from the rows come struct peal_options, the YAML file's keys, the
+ * environment's names, --set, --help, `peal config` and the man page.
  *
  * Precedence: --set, then the environment, then the file, then --dev, then the default.
  * A name nobody knows is an error, wherever it stands.
@@ -32,7 +32,8 @@
  */
 #define PEAL_OPTIONS(B, I, Z, D, S, E, L, K, T)                                          \
     L(listen, "listen", listen, "",                                                      \
-        "Addresses to listen on: host:port, :port or unix:/path. Required but for --dev, "\
+        "Addresses to listen on: host:port, :port or unix:/path. Required but for "      \
+        "--dev, "                                                                        \
         "where it is 127.0.0.1:8080")                                                    \
     B(listen_proxy_protocol, "listen.proxy_protocol", "off",                             \
         "Expect a PROXY protocol v1 or v2 header on every client connection")            \
@@ -63,9 +64,9 @@
         "disconnect", "What happens to a client that does not read fast enough")         \
     I(io_turn_budget, "io.turn_budget", 1, 10000000, "8192",                             \
         "Deliveries of fan-out in one turn of a loop, before others get their turn")     \
-    Z(http_head_max, "http.head_max", 1024, 1048576, "16k",                              \
-        "Bytes of a request's head")                                                     \
-    I(http_headers_max, "http.headers_max", 8, 1000, "100", "Header fields of a request")\
+    Z(http_head_max, "http.head_max", 1024, 1048576, "16k", "Bytes of a request's head") \
+    I(http_headers_max, "http.headers_max", 8, 1000, "100",                              \
+        "Header fields of a request")                                                    \
     Z(http_line_max, "http.line_max", 256, 1048576, "8k",                                \
         "Bytes of a request line or a header field")                                     \
     D(http_head_timeout, "http.head_timeout", 100, 3600000, "10s",                       \
@@ -123,8 +124,6 @@
         "The Socket.IO packet format; clients must use the same")                        \
     B(socketio_deflate, "socketio.deflate", "off",                                       \
         "Offer permessage-deflate to Socket.IO clients")                                 \
-    B(socketio_http_compression, "socketio.http_compression", "on",                      \
-        "Compress polling responses of 1024 bytes and more")                             \
     B(socketio_serve_client, "socketio.serve_client", "on",                              \
         "Serve the JavaScript client below socketio.path")                               \
     I(socketio_namespaces_max, "socketio.namespaces_max", 1, 10000, "32",                \
@@ -144,9 +143,18 @@
 
 /* Values of E rows, in the order of their words. io.engine and io.slow_policy follow enum
  * peal_io_engine and enum peal_slow_policy, log.level enum peal_log_level. */
-enum { PEAL_LOG_LOGFMT, PEAL_LOG_FRIENDLY };
-enum { PEAL_TLS_1_2, PEAL_TLS_1_3 };
-enum { PEAL_PARSER_DEFAULT, PEAL_PARSER_MSGPACK };
+enum {
+    PEAL_LOG_LOGFMT,
+    PEAL_LOG_FRIENDLY
+};
+enum {
+    PEAL_TLS_1_2,
+    PEAL_TLS_1_3
+};
+enum {
+    PEAL_PARSER_DEFAULT,
+    PEAL_PARSER_MSGPACK
+};
 
 struct peal_strings {
     char **v; /* n strings, then NULL; NULL when n is 0 */
@@ -194,7 +202,7 @@ enum {
     PEAL_OPTIONS(PEAL_OPT_ROW, PEAL_OPT_ROW, PEAL_OPT_ROW, PEAL_OPT_ROW, PEAL_OPT_ROW,
         PEAL_OPT_ROW, PEAL_OPT_ROW, PEAL_OPT_ROW, PEAL_OPT_ROW)
 #undef PEAL_OPT_ROW
-        PEAL_OPTION_N
+    PEAL_OPTION_N
 };
 
 /* Where the value of one option stands, for messages and `peal config --effective`. */
@@ -252,14 +260,15 @@ void peal_options_free(struct peal_options **op);
 /* peal_option_find returns the row of a dotted name, or NULL. */
 const struct peal_option *peal_option_find(struct peal_slice name);
 
-/* peal_option_word returns the word for the value of an E row, for example
- * peal_option_word("tls.min_version", o->tls_min_version); it is valid until the process
- * ends. NULL: no such row or value. */
-const char *peal_option_word(const char *name, int value);
+#define PEAL_OPTION_WORD_MAX 32
+
+/* peal_option_word writes the word for the value of an E row, for example
+ * peal_option_word("tls.min_version", o->tls_min_version, word), and returns out. */
+const char *peal_option_word(const char *name, int value, char out[PEAL_OPTION_WORD_MAX]);
 
 /* peal_option_value appends the value as it would be written in the file, secrets as ***.
  * Errors: PEAL_ENOMEM. */
-PEAL_MUST_USE peal_err peal_option_value(const struct peal_options *o,
-    const struct peal_option *row, struct peal_buf *out);
+PEAL_MUST_USE peal_err peal_option_value(
+    const struct peal_options *o, const struct peal_option *row, struct peal_buf *out);
 
 #endif

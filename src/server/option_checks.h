@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* Checks of single values, named in the rows of the option table; inside server/ only. */
+#ifndef PEAL_SERVER_OPTION_CHECKS_H
+#define PEAL_SERVER_OPTION_CHECKS_H
+
+#include "server/options.h"
+
+#define peal_check_any NULL /* anything is fine */
+
+peal_option_check_fn peal_check_listen;    /* host:port, [v6]:port, :port, unix:/path */
+peal_option_check_fn peal_check_cidr;      /* address or address/bits */
+peal_option_check_fn peal_check_origin;    /* *, or scheme://host[:port] */
+peal_option_check_fn peal_check_path;      /* /.../ */
+peal_option_check_fn peal_check_cookie;    /* a cookie's name */
+peal_option_check_fn peal_check_transport; /* polling, websocket */
+peal_option_check_fn peal_check_secret;    /* visible ASCII without spaces */
+
+#endif

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+/* Loading options: the default, --dev, the file, the environment and the command line,
+ * one over the other; all mistakes are collected. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "server/option_set.h"
+
+#define KEY_MAX 128
+
+/* What --dev changes, below everything that the user says. */
+static const char *const dev_settings[][2] = { { "dev", "on" },
+    { "listen", "127.0.0.1:8080" }, { "log.format", "friendly" },
+    { "socketio.cors", "*" }, { "ws.origins", "*" }, { "drain.delay", "0s" },
+    { "drain.window", "0s" } };
+
+static void
+load_defaults(struct peal_option_loader *l)
+{
+    struct peal_option_source src = { .level = PEAL_FROM_DEFAULT, .name = "default" };
+
+    for (unsigned i = 0; i < PEAL_OPTION_N; i++)
+        if (peal_option_table[i].type != PEAL_OPT_TREE)
+            peal_option_set(l, &peal_option_table[i], &src,
+                peal_slice_str(peal_option_table[i].default_text));
+}
+
+static void
+load_dev(struct peal_option_loader *l)
+{
+    struct peal_option_source src = { .level = PEAL_FROM_DEV, .name = "--dev" };
+
+    for (unsigned i = 0; i < sizeof(dev_settings) / sizeof(*dev_settings); i++)
+        peal_option_set(l, peal_option_find(peal_slice_str(dev_settings[i][0])), &src,
+            peal_slice_str(dev_settings[i][1]));
+}
+
+/* The file. */
+
+static peal_err
+read_all(const char *name, struct peal_buf *out)
+{
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    peal_err err = fd < 0 ? PEAL_EIO : PEAL_OK;
+    ssize_t n = 1;
+
+    while (err == PEAL_OK && n > 0 && out->len <= PEAL_YAML_BYTES_MAX) {
+        if ((err = peal_buf_reserve(out, 4096)) != PEAL_OK)
+            break;
+        if ((n = read(fd, out->data + out->len, 4096)) < 0)
+            err = PEAL_EIO;
+        else
+            out->len += (size_t)n;
+    }
+    if (fd >= 0)
+        close(fd);
+    return err;
+}
+
+static bool
+is_group(const char *key)
+{
+    size_t len = strlen(key);
+
+    for (unsigned i = 0; i < PEAL_OPTION_N; i++)
+        if (strncmp(peal_option_table[i].name, key, len) == 0 &&
+            peal_option_table[i].name[len] == '.')
+            return true;
+    return false;
+}
+
+/* A value of the file for a row. */
+static void
+load_value(struct peal_option_loader *l, const struct peal_option *row,
+    struct peal_option_source *src, const struct peal_yaml *y)
+{
+    bool list = peal_option_is_list(row);
+
+    src->line = y->line;
+    src->column = y->column;
+    if (peal_yaml_is_null(y) || (list && y->kind == PEAL_YAML_SCALAR && y->len == 0)) {
+        if (peal_option_begin(l, row, src) && !list)
+            peal_option_complain(l, src, row->name, "has no value");
+    } else if (y->kind == PEAL_YAML_SCALAR) {
+        peal_option_set(l, row, src, peal_yaml_slice(y));
+    } else if (y->kind == PEAL_YAML_SEQ && list) {
+        if (!peal_option_begin(l, row, src))
+            return;
+        for (const struct peal_yaml *v = y->first; v != NULL; v = v->next) {
+            src->line = v->line;
+            src->column = v->column;
+            if (v->kind == PEAL_YAML_SCALAR)
+                peal_option_put(l, row, src, peal_yaml_slice(v));
+            else
+                peal_option_complain(
+                    l, src, row->name, "expected a list of single values");
+        }
+    } else {
+        peal_option_complain(l, src, row->name, "expected a %s, not a %s",
+            list ? "value or a list" : "single value",
+            y->kind == PEAL_YAML_MAP ? "map" : "list");
+    }
+}
+
+/* Takes a subtree out of its document. */
+static void
+load_tree(struct peal_option_loader *l, const struct peal_option *row,
+    struct peal_option_source *src, struct peal_yaml *map, struct peal_yaml *y)
+{
+    struct peal_yaml **at = &map->first;
+
+    if (!peal_option_begin(l, row, src))
+        return;
+    while (*at != y)
+        at = &(*at)->next;
+    *at = y->next;
+    y->next = NULL;
+    peal_option_put_tree(l, row, y);
+}
+
+static void
+load_map(struct peal_option_loader *l, const char *file, const char *prefix,
+    struct peal_yaml *map)
+{
+    struct peal_yaml *next;
+
+    for (struct peal_yaml *y = map->first; y != NULL; y = next) {
+        struct peal_option_source src = { PEAL_FROM_FILE, file, y->key->line,
+            y->key->column };
+        const struct peal_option *row;
+        char key[KEY_MAX];
+
+        next = y->next;
+        snprintf(key, sizeof(key), "%s%s%s", prefix, *prefix ? "." : "", y->key->text);
+        row = peal_option_find(peal_slice_str(key));
+        if (y->kind == PEAL_YAML_MAP && is_group(key))
+            load_map(l, file, key, y);
+        else if (row == NULL)
+            peal_option_unknown(l, &src, key);
+        else if (row->type == PEAL_OPT_TREE && y->kind != PEAL_YAML_SCALAR)
+            load_tree(l, row, &src, map, y);
+        else
+            load_value(l, row, &src, y);
+    }
+}
+
+static void
+load_file(struct peal_option_loader *l, const char *name)
+{
+    struct peal_option_source src = { .level = PEAL_FROM_FILE, .name = name };
+    struct peal_yaml *doc = NULL;
+    struct peal_buf text = { 0 };
+    peal_err err = read_all(name, &text);
+
+    if (err == PEAL_EIO) {
+        peal_option_complain(l, &src, "cannot be read", "%s", strerror(errno));
+    } else if (err != PEAL_OK) {
+        l->err = PEAL_ENOMEM;
+    } else if ((err = peal_yaml_read(peal_buf_slice(&text), name, &doc, l->errors)) !=
+               PEAL_OK) {
+        l->err = err == PEAL_ENOMEM || peal_buf_add_char(l->errors, '\n') != PEAL_OK
+                     ? PEAL_ENOMEM
+                     : PEAL_EINVAL;
+    } else if (doc->kind != PEAL_YAML_MAP) {
+        src.line = doc->line;
+        src.column = doc->column;
+        peal_option_complain(l, &src, "options", "expected a map of options");
+    } else {
+        load_map(l, name, "", doc);
+    }
+    peal_yaml_free(&doc);
+    peal_buf_fini(&text);
+}
+
+/* The environment. */
+
+/* PEAL_SOCKETIO_PATH for socketio.path. */
+static void
+env_name(const struct peal_option *row, char out[KEY_MAX])
+{
+    size_t n = (size_t)snprintf(out, KEY_MAX, "PEAL_%s", row->name);
+
+    for (size_t i = 5; i < n; i++)
+        out[i] = out[i] == '.'
+                     ? '_'
+                     : (char)(out[i] >= 'a' && out[i] <= 'z' ? out[i] - 32 : out[i]);
+}
+
+/* What Kubernetes sets for a Service that is called peal. */
+static bool
+is_service_variable(struct peal_slice name)
+{
+    return peal_slice_starts(name, PEAL_S("PEAL_SERVICE_")) ||
+           peal_slice_eq(name, PEAL_S("PEAL_PORT")) ||
+           peal_slice_starts(name, PEAL_S("PEAL_PORT_"));
+}
+
+static void
+load_secret_file(struct peal_option_loader *l, const struct peal_option *row,
+    struct peal_option_source *src, const char *file)
+{
+    struct peal_buf text = { 0 };
+    struct peal_slice rest;
+
+    if (read_all(file, &text) != PEAL_OK) {
+        peal_option_complain(
+            l, src, row->name, "%s cannot be read: %s", file, strerror(errno));
+    } else if (peal_option_begin(l, row, src)) {
+        for (rest = peal_buf_slice(&text); rest.data != NULL;)
+            peal_option_put(l, row, src, peal_slice_trim(peal_slice_cut(&rest, '\n')));
+    }
+    peal_buf_fini(&text);
+}
+
+static void
+load_variable(struct peal_option_loader *l, const char *variable)
+{
+    struct peal_slice value = peal_slice_str(variable),
+                      name = peal_slice_cut(&value, '=');
+    char known[KEY_MAX], copy[KEY_MAX];
+    struct peal_option_source src = { .level = PEAL_FROM_ENV, .name = copy };
+
+    snprintf(copy, sizeof(copy), "%.*s", (int)name.len, name.data);
+    if (!peal_slice_starts(name, PEAL_S("PEAL_")) || value.data == NULL ||
+        is_service_variable(name))
+        return;
+    for (unsigned i = 0; i < PEAL_OPTION_N; i++) {
+        const struct peal_option *row = &peal_option_table[i];
+
+        env_name(row, known);
+        if (strcmp(known, copy) == 0) {
+            peal_option_set(l, row, &src, value);
+            return;
+        }
+        strncat(known, "_FILE", sizeof(known) - strlen(known) - 1);
+        if (row->type == PEAL_OPT_SECRET && strcmp(known, copy) == 0) {
+            load_secret_file(l, row, &src, value.data);
+            return;
+        }
+    }
+    for (char *c = copy; *c != '\0'; c++)
+        *c = *c == '_' ? '.' : (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
+    src.name = "environment";
+    peal_option_unknown(l, &src, copy + 5);
+}
+
+static void
+load_set(struct peal_option_loader *l, const char *set)
+{
+    struct peal_option_source src = { .level = PEAL_FROM_SET, .name = "--set" };
+    struct peal_slice value = peal_slice_str(set), key = peal_slice_cut(&value, '=');
+    const struct peal_option *row = peal_option_find(key);
+    char name[KEY_MAX];
+
+    snprintf(name, sizeof(name), "%.*s", (int)key.len, key.data);
+    if (row == NULL)
+        peal_option_unknown(l, &src, name);
+    else if (value.data == NULL)
+        peal_option_complain(l, &src, name, "expected %s=value", name);
+    else
+        peal_option_set(l, row, &src, value);
+}
+
+/* What one option asks of another. */
+static void
+check_together(struct peal_option_loader *l)
+{
+    const struct peal_options *o = l->o;
+    struct peal_option_source src = { .name = o->file != NULL ? o->file : "options" };
+
+    if (o->listen.n == 0)
+        peal_option_complain(l, &src, "listen",
+            "is required: where to listen, such as 0.0.0.0:8080 (--dev: 127.0.0.1:8080)");
+    if ((*o->tls_cert != '\0') != (*o->tls_key != '\0'))
+        peal_option_complain(l, &src, "tls.cert", "and tls.key go together");
+    if (o->socketio_transports.n == 0)
+        peal_option_complain(l, &src, "socketio.transports", "needs at least one");
+    if (o->http_line_max > o->http_head_max)
+        peal_option_complain(l, &src, "http.line_max", "is above http.head_max");
+}
+
+peal_err
+peal_options_load(const struct peal_option_input *in, struct peal_options **out,
+    struct peal_buf *errors)
+{
+    struct peal_option_loader l = { .errors = errors, .o = calloc(1, sizeof(*l.o)) };
+
+    if (l.o == NULL)
+        return PEAL_ENOMEM;
+    load_defaults(&l);
+    if (in->dev)
+        load_dev(&l);
+    if (in->file != NULL) {
+        if ((l.o->file = strdup(in->file)) == NULL)
+            l.err = PEAL_ENOMEM;
+        load_file(&l, in->file);
+    }
+    for (const char *const *v = in->env; v != NULL && *v != NULL; v++)
+        load_variable(&l, *v);
+    for (unsigned i = 0; i < in->n_sets; i++)
+        load_set(&l, in->sets[i]);
+    if (l.err == PEAL_OK)
+        check_together(&l);
+    if (l.err != PEAL_OK) {
+        peal_options_free(&l.o);
+        return l.err;
+    }
+    *out = l.o;
+    return PEAL_OK;
+}
+
+void
+peal_options_free(struct peal_options **op)
+{
+    struct peal_options *o = *op;
+
+    *op = NULL;
+    if (o == NULL)
+        return;
+    for (unsigned i = 0; i < PEAL_OPTION_N; i++) {
+        const struct peal_option *row = &peal_option_table[i];
+        void *field = peal_option_field(o, row);
+
+        if (row->type == PEAL_OPT_STRING) {
+            free(*(char **)field);
+        } else if (row->type == PEAL_OPT_TREE) {
+            peal_yaml_free(field);
+        } else if (peal_option_is_list(row)) {
+            struct peal_strings *s = field;
+
+            for (unsigned k = 0; k < s->n; k++)
+                free(s->v[k]);
+            free(s->v);
+        }
+    }
+    free(o->file);
+    free(o);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* The option table: the rows of options.h as data, and how a value is written. */
+#include <stddef.h>
+#include <stdio.h>
+
+#include "server/option_checks.h"
+#include "server/option_set.h"
+
+#define AT(field) offsetof(struct peal_options, field)
+
+#define ROW_B(field, name, dflt, help)                                                   \
+    { name, PEAL_OPT_BOOL, AT(field), 0, 0, NULL, NULL, dflt, help },
+#define ROW_I(field, name, min, max, dflt, help)                                         \
+    { name, PEAL_OPT_INT, AT(field), min, max, NULL, NULL, dflt, help },
+#define ROW_Z(field, name, min, max, dflt, help)                                         \
+    { name, PEAL_OPT_BYTES, AT(field), min, max, NULL, NULL, dflt, help },
+#define ROW_D(field, name, min, max, dflt, help)                                         \
+    { name, PEAL_OPT_DURATION, AT(field##_ms), min, max, NULL, NULL, dflt, help },
+#define ROW_S(field, name, check, dflt, help)                                            \
+    { name, PEAL_OPT_STRING, AT(field), 0, 0, NULL, peal_check_##check, dflt, help },
+#define ROW_E(field, name, choices, dflt, help)                                          \
+    { name, PEAL_OPT_ENUM, AT(field), 0, 0, choices, NULL, dflt, help },
+#define ROW_L(field, name, check, dflt, help)                                            \
+    { name, PEAL_OPT_LIST, AT(field), 0, 0, NULL, peal_check_##check, dflt, help },
+#define ROW_K(field, name, help)                                                         \
+    { name, PEAL_OPT_SECRET, AT(field), 0, 0, NULL, peal_check_secret, "", help },
+#define ROW_T(field, name, help)                                                         \
+    { name, PEAL_OPT_TREE, AT(field), 0, 0, NULL, NULL, "", help },
+
+const struct peal_option peal_option_table[PEAL_OPTION_N] = { PEAL_OPTIONS(
+    ROW_B, ROW_I, ROW_Z, ROW_D, ROW_S, ROW_E, ROW_L, ROW_K, ROW_T) };
+
+#define NAME(field, name, ...) name,
+
+const char *const peal_option_names[] = {
+    PEAL_OPTIONS(NAME, NAME, NAME, NAME, NAME, NAME, NAME, NAME, NAME) "accept", "node",
+    "log", "io", "http", "tls", "ws", "sse", "socketio", "api", "admin", "drain", NULL
+};
+
+const struct peal_option *
+peal_option_find(struct peal_slice name)
+{
+    for (unsigned i = 0; i < PEAL_OPTION_N; i++)
+        if (peal_slice_eq(name, peal_slice_str(peal_option_table[i].name)))
+            return &peal_option_table[i];
+    return NULL;
+}
+
+static struct peal_slice
+choice(const struct peal_option *row, int index)
+{
+    struct peal_slice rest = peal_slice_str(row->choices), word;
+
+    do
+        word = peal_slice_cut(&rest, ',');
+    while (index-- > 0 && rest.data != NULL);
+    return word;
+}
+
+const char *
+peal_option_word(const char *name, int value, char out[PEAL_OPTION_WORD_MAX])
+{
+    const struct peal_option *row = peal_option_find(peal_slice_str(name));
+    struct peal_slice word = choice(row, value);
+
+    snprintf(out, PEAL_OPTION_WORD_MAX, "%.*s", (int)word.len, word.data);
+    return out;
+}
+
+static peal_err
+write_strings(const struct peal_strings *s, bool secret, struct peal_buf *out)
+{
+    peal_err err = PEAL_OK;
+
+    for (unsigned i = 0; i < s->n && err == PEAL_OK; i++)
+        err = peal_buf_printf(out, "%s%s", i > 0 ? "," : "", secret ? "***" : s->v[i]);
+    return err;
+}
+
+/* In the largest unit that leaves a whole number. */
+static peal_err
+write_duration(uint64_t ms, struct peal_buf *out)
+{
+    if (ms == 0 || (ms % 1000 == 0 && ms % 60000 != 0))
+        return peal_buf_printf(out, "%llus", (unsigned long long)ms / 1000);
+    if (ms % 1000 != 0)
+        return peal_buf_printf(out, "%llums", (unsigned long long)ms);
+    return peal_buf_printf(out, "%llum", (unsigned long long)ms / 60000);
+}
+
+static peal_err
+write_bytes(size_t n, struct peal_buf *out)
+{
+    if (n > 0 && n % (1 << 20) == 0)
+        return peal_buf_printf(out, "%zum", n >> 20);
+    if (n > 0 && n % 1024 == 0)
+        return peal_buf_printf(out, "%zuk", n >> 10);
+    return peal_buf_printf(out, "%zu", n);
+}
+
+peal_err
+peal_option_value(
+    const struct peal_options *o, const struct peal_option *row, struct peal_buf *out)
+{
+    const void *field = (const char *)o + row->offset;
+    const struct peal_yaml *tree;
+
+    switch (row->type) {
+    case PEAL_OPT_BOOL:
+        return peal_buf_add_slice(
+            out, *(const bool *)field ? PEAL_S("on") : PEAL_S("off"));
+    case PEAL_OPT_INT:
+        return peal_buf_printf(out, "%lld", (long long)*(const int64_t *)field);
+    case PEAL_OPT_BYTES:
+        return write_bytes(*(const size_t *)field, out);
+    case PEAL_OPT_DURATION:
+        return write_duration(*(const uint64_t *)field, out);
+    case PEAL_OPT_STRING:
+        return peal_buf_add_slice(out, peal_slice_str(*(char *const *)field));
+    case PEAL_OPT_ENUM:
+        return peal_buf_add_slice(out, choice(row, *(const int *)field));
+    case PEAL_OPT_TREE:
+        tree = *(struct peal_yaml *const *)field;
+        return tree == NULL ? PEAL_OK : peal_yaml_write(tree, out);
+    default:
+        return write_strings(field, row->type == PEAL_OPT_SECRET, out);
+    }
+}
