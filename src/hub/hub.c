@@ -402,3 +402,18 @@ peal_room_channel(struct peal_slice nsp, struct peal_slice room, struct peal_buf
     }
     return err == PEAL_OK ? peal_buf_add_slice(out, room) : err;
 }
+
+struct peal_slice
+peal_channel_nsp(struct peal_slice channel)
+{
+    if (channel.len == 0 || channel.data[0] != '/')
+        return PEAL_S("/");
+    return peal_slice_cut(&channel, '#');
+}
+
+struct peal_slice
+peal_session_channel(const struct peal_session *s)
+{
+    return s->subs == NULL ? peal_slice_of(NULL, 0)
+                           : peal_channel_slice(s->subs->channel);
+}

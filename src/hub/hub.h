@@ -97,4 +97,7 @@ void peal_publish(struct peal_shard *sh, struct peal_msg *m);
 PEAL_MUST_USE peal_err peal_room_channel(
     struct peal_slice nsp, struct peal_slice room, struct peal_buf *out);
 
+/* peal_channel_nsp is the namespace that a channel's name belongs to. */
+struct peal_slice peal_channel_nsp(struct peal_slice channel);
+
 #endif

@@ -44,4 +44,7 @@ peal_session_id(const struct peal_session *s)
     return (struct peal_slice){ s->id, PEAL_ID_LEN };
 }
 
+/* peal_session_channel is the channel that s joined last; data NULL: it has none. */
+struct peal_slice peal_session_channel(const struct peal_session *s);
+
 #endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* Plain sessions: which channels a request names, and whether it may have them. */
+#include "proto/plain_session.h"
+
+#include "wire/query.h"
+
+/* How a request is refused. */
+struct refusal {
+    unsigned status;
+    const char *why;
+};
+
+bool
+peal_plain_channel_ok(struct peal_slice name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if ((unsigned char)name.data[i] < 0x20 || name.data[i] == 0x7f)
+            return false;
+    return name.len > 0 && name.len <= PEAL_CHANNEL_NAME_MAX && peal_utf8_valid(name);
+}
+
+static bool
+subscribe(struct peal_plain *p, struct peal_slice raw, bool query, struct refusal *no)
+{
+    struct peal_app *app = p->proto->app;
+    struct peal_buf name = { 0 };
+    peal_err err = peal_percent_decode(raw, query, &name);
+    struct peal_slice channel = peal_buf_slice(&name);
+
+    *no = (struct refusal){ 400, "a channel's name is 1 to 1024 bytes of UTF-8 without "
+                                 "control characters\n" };
+    if (err == PEAL_OK && peal_plain_channel_ok(channel)) {
+        if (!app->ops->may_subscribe(app, &p->session, channel)) {
+            peal_stat_add(peal_proto_stats(p->proto), PEAL_STAT_DENIED, 1);
+            *no = (struct refusal){ 403, "this channel is not open to you\n" };
+            err = PEAL_EPERM;
+        } else if ((err = peal_join(&p->session, channel)) == PEAL_EEXIST) {
+            err = PEAL_OK;
+        } else if (err == PEAL_EPERM) {
+            *no = (struct refusal){ 403, "the id of a session is not a channel\n" };
+        } else if (err == PEAL_ELIMIT) {
+            *no = (struct refusal){ 400, "too many channels for one connection\n" };
+        } else {
+            *no = (struct refusal){ 503, "out of memory\n" };
+        }
+    } else {
+        err = PEAL_EINVAL;
+    }
+    peal_buf_fini(&name);
+    return err == PEAL_OK;
+}
+
+bool
+peal_plain_subscribe(struct peal_plain *p, struct peal_http *h, struct peal_slice prefix)
+{
+    struct peal_slice path = peal_slice_from(h->head->path, prefix.len);
+    struct peal_slice rest = h->head->query, key, value;
+    struct refusal no = { 400, "name a channel: in the path, or as ?channel=\n" };
+    bool ok = true;
+
+    if (path.len > 0)
+        ok = subscribe(p, path, false, &no);
+    while (ok && peal_query_next(&rest, &key, &value))
+        if (peal_slice_eq(key, PEAL_S("channel")))
+            ok = subscribe(p, value, true, &no);
+    if (ok && p->session.n_subs > 0)
+        return true;
+    peal_http_reply(h, no.status, "text/plain", peal_slice_str(no.why));
+    return false;
+}
+
+void
+peal_plain_begin(struct peal_plain *p, enum peal_stat gauge)
+{
+    peal_list_append(&p->proto->sessions, &p->link);
+    peal_stat_add(peal_proto_stats(p->proto), gauge, 1);
+}
+
+void
+peal_plain_end(struct peal_plain *p, enum peal_stat gauge)
+{
+    if (!peal_list_linked(&p->link))
+        return;
+    peal_list_unlink(&p->link);
+    peal_timer_stop(&p->timer);
+    peal_stat_add(peal_proto_stats(p->proto), gauge, -1);
+    peal_session_fini(&p->session);
+}
+
+unsigned
+peal_plain_drain(struct peal_proto *proto, unsigned n)
+{
+    unsigned left = 0;
+
+    while (n > 0 && !peal_list_empty(&proto->sessions)) {
+        struct peal_plain *p =
+            PEAL_CONTAINER(proto->sessions.next, struct peal_plain, link);
+
+        n--;
+        p->leave(p);
+    }
+    for (struct peal_link *l = proto->sessions.next; l != &proto->sessions; l = l->next)
+        left++;
+    return left;
+}

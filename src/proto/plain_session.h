@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* What /ws and /sse share: a session, and the channels that a request names. */
+#ifndef PEAL_PROTO_PLAIN_SESSION_H
+#define PEAL_PROTO_PLAIN_SESSION_H
+
+#include "proto/plain.h"
+#include "proto/wsconn.h"
+
+/* Begins a ws or sse session. */
+struct peal_plain {
+    struct peal_session session; /* first */
+    struct peal_proto *proto;
+    struct peal_link link; /* on proto->sessions */
+    struct peal_timer timer;
+    void (*leave)(struct peal_plain *p); /* closes it for a drain */
+};
+
+/*
+ * peal_plain_subscribe joins the channels that the request names: the rest of its path,
+ * or the values of `channel` in its query.
+ *   prefix  of the route, with a slash at its end
+ * false: refused, and answered.
+ */
+bool peal_plain_subscribe(
+    struct peal_plain *p, struct peal_http *h, struct peal_slice prefix);
+
+/* peal_plain_begin puts it on the list and counts it; peal_plain_end undoes that and ends
+ * the session. */
+void peal_plain_begin(struct peal_plain *p, enum peal_stat gauge);
+void peal_plain_end(struct peal_plain *p, enum peal_stat gauge);
+
+/* peal_plain_several: has it more than one channel? Then it speaks in envelopes. */
+static inline bool
+peal_plain_several(const struct peal_plain *p)
+{
+    return p->session.n_subs > 1;
+}
+
+/* peal_plain_channel_ok: may this be the name of a channel? */
+bool peal_plain_channel_ok(struct peal_slice name);
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Channels as Server-Sent Events. The response never ends; comments keep proxies from
+ * cutting it. Last-Event-ID is accepted and means nothing yet: there is no history.
+ */
+#include "wire/sse.h"
+
+#include <stdlib.h>
+
+#include "proto/plain_session.h"
+#include "wire/forms.h"
+
+#define EXTRA_MAX 4096 /* bytes that a client may send after its request */
+
+struct sse {
+    struct peal_plain plain; /* first */
+    struct peal_conn *conn;
+    size_t extra;
+};
+
+static void
+end(struct sse *s)
+{
+    struct peal_loop *loop = s->plain.proto->loop;
+
+    peal_plain_end(&s->plain, PEAL_STAT_SSE_SESSIONS);
+    peal_loop_free_later(loop, free, s);
+}
+
+static void
+on_closed(struct peal_conn *c, enum peal_close why)
+{
+    end(c->owner);
+}
+
+static size_t
+on_data(struct peal_conn *c, uint8_t *data, size_t len)
+{
+    struct sse *s = c->owner;
+
+    if ((s->extra += len) > EXTRA_MAX) {
+        peal_conn_close(c, PEAL_CLOSE_PROTO);
+        end(s);
+    }
+    return len;
+}
+
+static const struct peal_conn_ops conn_ops = { .data = on_data, .closed = on_closed };
+
+static bool
+deliver(struct peal_session *session, struct peal_msg *m, unsigned k)
+{
+    struct sse *s = (struct sse *)session;
+    struct peal_blob *b;
+
+    if ((m->flags & PEAL_MSG_VOLATILE) != 0 && !peal_conn_ready(s->conn)) {
+        peal_stat_add(peal_proto_stats(s->plain.proto), PEAL_STAT_VOLATILE_DROPPED, 1);
+        return false;
+    }
+    b = peal_form(m, PEAL_FMT_SSE, s->plain.proto->deflate);
+    return b != NULL && peal_conn_send(s->conn, b, m->channels[k].hash | 1);
+}
+
+/* The stream ends, and the client comes back by itself: EventSource reconnects. */
+static void
+finish(struct sse *s)
+{
+    peal_conn_finish(s->conn, PEAL_CLOSE_LOCAL);
+    end(s);
+}
+
+static void
+disconnect(struct peal_session *session, bool everything)
+{
+    finish((struct sse *)session);
+}
+
+static void
+leave(struct peal_plain *p)
+{
+    finish((struct sse *)p);
+}
+
+static const struct peal_session_ops session_ops = {
+    .protocol = "sse", .deliver = deliver, .disconnect = disconnect
+};
+
+static void
+arm(struct sse *s)
+{
+    struct peal_proto *p = s->plain.proto;
+
+    peal_loop_start(p->loop, &s->plain.timer, p->config->sse_ping_interval_ms);
+}
+
+static void
+on_timer(struct peal_timer *t)
+{
+    struct sse *s = PEAL_CONTAINER(t, struct sse, plain.timer);
+
+    peal_conn_send_bytes(s->conn, PEAL_S(PEAL_SSE_PING));
+    arm(s);
+}
+
+static struct peal_conn *
+take(struct sse *s, struct peal_http *h)
+{
+    struct peal_buf retry = { 0 };
+
+    peal_http_add(h, "Cache-Control", "no-cache, no-transform");
+    peal_http_add(h, "X-Accel-Buffering", "no");
+    s->conn = peal_http_take(h, 200, "text/event-stream; charset=utf-8", &conn_ops, s);
+    if (s->conn != NULL &&
+        peal_sse_retry(&retry, s->plain.proto->config->sse_retry_ms) == PEAL_OK)
+        peal_conn_send_bytes(s->conn, peal_buf_slice(&retry));
+    peal_buf_fini(&retry);
+    return s->conn;
+}
+
+void
+peal_sse_handle(struct peal_http *h, void *proto)
+{
+    struct peal_proto *p = proto;
+    struct sse *s;
+
+    if (peal_http_cors(h, &p->config->cors))
+        return;
+    if (!peal_slice_eq(h->head->method, PEAL_S("GET"))) {
+        peal_http_add(h, "Allow", "GET");
+        peal_http_reply(h, 405, "text/plain", PEAL_S("an event stream is a GET\n"));
+        return;
+    }
+    if ((s = calloc(1, sizeof(*s))) == NULL) {
+        peal_http_close(h, PEAL_CLOSE_ERROR);
+        return;
+    }
+    s->plain.proto = p;
+    s->plain.timer.fn = on_timer;
+    s->plain.leave = leave;
+    (void)!peal_session_init(&s->plain.session, p->shard, &session_ops, false);
+    s->plain.session.n_subs_max = (uint16_t)p->config->channels_max;
+    if (!peal_plain_subscribe(&s->plain, h, PEAL_S("/sse/")) || take(s, h) == NULL) {
+        peal_session_fini(&s->plain.session);
+        free(s);
+        return;
+    }
+    peal_plain_begin(&s->plain, PEAL_STAT_SSE_SESSIONS);
+    arm(s);
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Channels over a plain WebSocket. One channel: messages as they are, both ways. Several:
+ * an envelope {"channel","event","data"} says to which a message belongs, both ways.
+ */
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "proto/plain_session.h"
+#include "wire/forms.h"
+
+struct ws {
+    struct peal_plain plain; /* first */
+    struct peal_wsconn conn;
+    bool heard; /* something came since the last ping */
+    bool waiting;
+};
+
+static struct ws *
+ws_of(struct peal_wsconn *w)
+{
+    return PEAL_CONTAINER(w, struct ws, conn);
+}
+
+static void
+end(struct ws *w)
+{
+    struct peal_loop *loop = w->plain.proto->loop;
+
+    if (!peal_list_linked(&w->plain.link))
+        return;
+    peal_plain_end(&w->plain, PEAL_STAT_WS_SESSIONS);
+    peal_loop_free_later(loop, free, w);
+}
+
+static void
+close_with(struct ws *w, uint16_t code, const char *why)
+{
+    peal_wsconn_close(&w->conn, code, peal_slice_str(why));
+    end(w);
+}
+
+static void
+on_closed(struct peal_wsconn *conn, uint16_t code)
+{
+    end(ws_of(conn));
+}
+
+/* From channels to the client. */
+
+static struct peal_blob *
+bytes_of(struct ws *w, struct peal_msg *m, unsigned k, bool *ours)
+{
+    struct peal_deflate *z = w->plain.proto->deflate;
+    bool deflate = w->conn.deflate_bits == PEAL_DEFLATE_BITS_MAX;
+
+    *ours = false;
+    if (!peal_plain_several(&w->plain))
+        return peal_form(m, deflate ? PEAL_FMT_WS_DEFLATE : PEAL_FMT_WS, z);
+    if (k == 0)
+        return peal_form(m, deflate ? PEAL_FMT_ENVELOPE_DEFLATE : PEAL_FMT_ENVELOPE, z);
+    *ours = true;
+    return peal_form_envelope_for(m, k, deflate ? z : NULL);
+}
+
+static bool
+deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
+{
+    struct ws *w = (struct ws *)s;
+    struct peal_blob *b;
+    bool ours, ok;
+
+    if ((m->flags & PEAL_MSG_VOLATILE) != 0 &&
+        (w->conn.conn == NULL || !peal_conn_ready(w->conn.conn))) {
+        peal_stat_add(peal_proto_stats(w->plain.proto), PEAL_STAT_VOLATILE_DROPPED, 1);
+        return false;
+    }
+    b = bytes_of(w, m, k, &ours);
+    ok = b != NULL && peal_wsconn_send_frames(&w->conn, b, m->channels[k].hash | 1);
+    if (ours)
+        peal_blob_drop(b);
+    return ok;
+}
+
+static void
+disconnect(struct peal_session *s, bool everything)
+{
+    close_with((struct ws *)s, PEAL_WS_CLOSE_NORMAL, "");
+}
+
+static void
+leave(struct peal_plain *p)
+{
+    close_with((struct ws *)p, PEAL_WS_CLOSE_RESTART, "the server is restarting");
+}
+
+static const struct peal_session_ops session_ops = {
+    .protocol = "ws", .deliver = deliver, .disconnect = disconnect
+};
+
+/* From the client to channels. */
+
+static bool
+is_container(struct peal_slice s)
+{
+    size_t at = 0;
+
+    while (at < s.len && strchr(" \t\r\n", s.data[at]) != NULL && s.data[at] != '\0')
+        at++;
+    return at < s.len && (s.data[at] == '{' || s.data[at] == '[') &&
+           peal_json_check(s) == PEAL_OK;
+}
+
+static void
+publish(struct ws *w, struct peal_msg_spec *spec, struct peal_slice channel)
+{
+    struct peal_proto *p = w->plain.proto;
+    struct peal_msg *m = NULL;
+
+    if (!p->app->ops->may_publish(p->app, &w->plain.session, channel)) {
+        peal_stat_add(peal_proto_stats(p), PEAL_STAT_DENIED, 1);
+        close_with(w, PEAL_WS_CLOSE_POLICY, "publishing here is not allowed");
+        return;
+    }
+    spec->channels = &channel;
+    spec->n_channels = 1;
+    spec->nsp = peal_channel_nsp(channel);
+    if (peal_msg_new(spec, &m) != PEAL_OK) {
+        close_with(w, PEAL_WS_CLOSE_TRY_LATER, "out of memory");
+        return;
+    }
+    peal_publish(p->shard, m);
+    peal_msg_drop(m);
+}
+
+/* The one channel of a session. */
+static struct peal_slice
+only_channel(const struct ws *w)
+{
+    return peal_session_channel(&w->plain.session);
+}
+
+static void
+on_bare(struct ws *w, bool binary, struct peal_slice payload)
+{
+    struct peal_msg_spec spec = { .args = payload,
+        .n_args = 1,
+        .kind = binary                  ? PEAL_DATA_BYTES
+                : is_container(payload) ? PEAL_DATA_JSON
+                                        : PEAL_DATA_TEXT };
+
+    publish(w, &spec, only_channel(w));
+}
+
+/* The fields of an envelope, raw. */
+struct envelope {
+    struct peal_slice channel, event, data;
+};
+
+static bool
+read_envelope(struct peal_slice text, struct envelope *e)
+{
+    struct peal_slice value, rest, key;
+    size_t used;
+
+    *e = (struct envelope){ 0 };
+    if (peal_json_check(text) != PEAL_OK ||
+        peal_json_skip(text, &value, &used) != PEAL_OK || value.data[0] != '{')
+        return false;
+    rest = peal_slice_of(value.data + 1, value.len - 2);
+    while (peal_json_field(&rest, &key, &value)) {
+        if (peal_json_string_is(key, PEAL_S("channel")))
+            e->channel = value;
+        else if (peal_json_string_is(key, PEAL_S("event")))
+            e->event = value;
+        else if (peal_json_string_is(key, PEAL_S("data")))
+            e->data = value;
+        else
+            return false;
+    }
+    return e->channel.len > 0 && e->channel.data[0] == '"' && e->data.len > 0 &&
+           (e->event.len == 0 ||
+               (e->event.data[0] == '"' && !peal_sio_event_reserved(e->event)));
+}
+
+static void
+on_envelope(struct ws *w, bool binary, struct peal_slice payload)
+{
+    struct peal_buf name = { 0 };
+    struct peal_msg_spec spec;
+    struct envelope e;
+
+    if (binary || !read_envelope(payload, &e) ||
+        peal_json_unquote(&name, e.channel) != PEAL_OK ||
+        !peal_plain_channel_ok(peal_buf_slice(&name))) {
+        peal_stat_add(peal_proto_stats(w->plain.proto), PEAL_STAT_WS_FRAMES_BAD, 1);
+        close_with(w, PEAL_WS_CLOSE_BAD_DATA,
+            "expected {\"channel\":\"...\",\"event\":\"...\",\"data\":...}");
+    } else {
+        spec = (struct peal_msg_spec){ .args = e.data, .event = e.event, .n_args = 1 };
+        publish(w, &spec, peal_buf_slice(&name));
+    }
+    peal_buf_fini(&name);
+}
+
+static void
+on_message(struct peal_wsconn *conn, bool binary, struct peal_slice payload)
+{
+    struct ws *w = ws_of(conn);
+
+    w->heard = true;
+    peal_stat_add(peal_proto_stats(w->plain.proto), PEAL_STAT_RECEIVED, 1);
+    if (peal_plain_several(&w->plain))
+        on_envelope(w, binary, payload);
+    else
+        on_bare(w, binary, payload);
+}
+
+static void
+on_pong(struct peal_wsconn *conn)
+{
+    ws_of(conn)->heard = true;
+}
+
+static const struct peal_wsconn_ops conn_ops = {
+    .message = on_message, .pong = on_pong, .closed = on_closed
+};
+
+/* Whoever was heard since the last look needs no ping; a pinged one must be heard. */
+static void
+on_timer(struct peal_timer *t)
+{
+    struct ws *w = PEAL_CONTAINER(t, struct ws, plain.timer);
+    const struct peal_proto_config *c = w->plain.proto->config;
+
+    if (w->waiting && !w->heard) {
+        peal_stat_add(peal_proto_stats(w->plain.proto), PEAL_STAT_PING_TIMEOUTS, 1);
+        peal_wsconn_drop(&w->conn, PEAL_CLOSE_TIMEOUT);
+        end(w);
+        return;
+    }
+    w->waiting = !w->heard && !w->waiting;
+    w->heard = false;
+    if (w->waiting)
+        peal_wsconn_ping(&w->conn);
+    peal_loop_start(w->plain.proto->loop, t,
+        w->waiting ? c->ws_ping_timeout_ms : c->ws_ping_interval_ms);
+}
+
+/* Is this a handshake that may go on? Refuses it if not. */
+static bool
+check(struct peal_proto *p, struct peal_http *h)
+{
+    unsigned status;
+    const char *why;
+
+    if (peal_wsconn_check(h, &status, &why) != PEAL_OK) {
+        if (status == 426)
+            peal_http_add(h, "Upgrade", "websocket");
+        if (status == 426)
+            peal_http_add(h, "Sec-WebSocket-Version", "13");
+        peal_http_reply(h, status, "text/plain", peal_slice_str(why));
+        return false;
+    }
+    if (!peal_http_origin_ok(h, p->config->ws_origins, p->config->n_ws_origins)) {
+        peal_stat_add(peal_proto_stats(p), PEAL_STAT_DENIED, 1);
+        peal_http_reply(h, 403, "text/plain",
+            PEAL_S("pages of this Origin may not connect: see ws.origins\n"));
+        return false;
+    }
+    return true;
+}
+
+void
+peal_ws_handle(struct peal_http *h, void *proto)
+{
+    struct peal_proto *p = proto;
+    struct peal_wsconn_config config = { &p->config->ws, p->config->ws_deflate };
+    struct ws *w;
+
+    if (!check(p, h))
+        return;
+    if ((w = calloc(1, sizeof(*w))) == NULL) {
+        peal_http_close(h, PEAL_CLOSE_ERROR);
+        return;
+    }
+    w->plain.proto = p;
+    w->plain.timer.fn = on_timer;
+    w->plain.leave = leave;
+    (void)!peal_session_init(&w->plain.session, p->shard, &session_ops, false);
+    w->plain.session.n_subs_max = (uint16_t)p->config->channels_max;
+    if (!peal_plain_subscribe(&w->plain, h, PEAL_S("/ws/")) ||
+        peal_wsconn_accept(&w->conn, h, &config, &conn_ops, p->deflate) != PEAL_OK) {
+        peal_session_fini(&w->plain.session);
+        free(w);
+        return;
+    }
+    peal_plain_begin(&w->plain, PEAL_STAT_WS_SESSIONS);
+    peal_loop_start(p->loop, &w->plain.timer, p->config->ws_ping_interval_ms);
+}
