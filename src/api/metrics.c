@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Metrics in the text format of Prometheus, version 0.0.4: the counters of base/stats.h,
+ * added up over all workers, and a few facts about the process.
+ *
+ * Any worker may read the others' counters: each is one atomic number, and a sum that is
+ * a moment old does no harm.
+ */
+#include "api/request.h"
+
+static int64_t
+sum(const struct peal_api_node *node, enum peal_stat id)
+{
+    int64_t total = 0;
+
+    for (unsigned i = 0; i < node->n_loops; i++)
+        total += peal_stat_get(&node->loops[i]->stats, id);
+    return total;
+}
+
+static peal_err
+put_head(struct peal_buf *out, const char *family, const char *type, const char *help)
+{
+    return peal_buf_printf(
+        out, "# HELP %s %s\n# TYPE %s %s\n", family, help, family, type);
+}
+
+static peal_err
+put_value(struct peal_buf *out, enum peal_stat id, int64_t value)
+{
+    /* The one that is counted in nanoseconds, so that it stays an integer. */
+    if (id == PEAL_STAT_LOOP_LAG)
+        return peal_buf_printf(out, " %.6f\n", (double)value / 1e9);
+    return peal_buf_printf(out, " %lld\n", (long long)value);
+}
+
+static peal_err
+put_stat(struct peal_buf *out, const struct peal_api_node *node, enum peal_stat id)
+{
+    const struct peal_stat_info *row = &peal_stat_table[id];
+    const char *before = id > 0 ? peal_stat_table[id - 1].family : "";
+    peal_err err = PEAL_OK;
+
+    if (strcmp(row->family, before) != 0)
+        err =
+            put_head(out, row->family, row->type == 'C' ? "counter" : "gauge", row->help);
+    if (err == PEAL_OK)
+        err = row->labels[0] != '\0'
+                  ? peal_buf_printf(out, "%s{%s}", row->family, row->labels)
+                  : peal_buf_printf(out, "%s", row->family);
+    return err == PEAL_OK ? put_value(out, id, sum(node, id)) : err;
+}
+
+/* A label's value: what would end it is escaped. */
+static peal_err
+put_label(struct peal_buf *out, const char *name, const char *value)
+{
+    peal_err err = peal_buf_printf(out, "%s=\"", name);
+
+    for (; err == PEAL_OK && *value != '\0'; value++) {
+        if (*value == '\n')
+            err = peal_buf_add(out, "\\n", 2);
+        else if (*value == '"' || *value == '\\')
+            err = peal_buf_printf(out, "\\%c", *value);
+        else
+            err = peal_buf_add_char(out, *value);
+    }
+    return err == PEAL_OK ? peal_buf_add_char(out, '"') : err;
+}
+
+static peal_err
+put_build(struct peal_buf *out, const struct peal_api_node *node)
+{
+    const char *engine = node->n_loops > 0 ? peal_loop_engine(node->loops[0]) : "";
+    peal_err err = put_head(out, "peal_build_info", "gauge",
+        "1; version, what writes output, and name of this node");
+
+    if (err == PEAL_OK)
+        err = peal_buf_add_slice(out, PEAL_S("peal_build_info{"));
+    if (err == PEAL_OK)
+        err = put_label(out, "version", node->version ? node->version : "");
+    if (err == PEAL_OK)
+        err = peal_buf_add_char(out, ',');
+    if (err == PEAL_OK)
+        err = put_label(out, "engine", engine);
+    if (err == PEAL_OK)
+        err = peal_buf_add_char(out, ',');
+    if (err == PEAL_OK)
+        err = put_label(out, "node", node->name ? node->name : "");
+    return err == PEAL_OK ? peal_buf_add(out, "} 1\n", 4) : err;
+}
+
+static peal_err
+put_node(struct peal_buf *out, const struct peal_api_node *node)
+{
+    bool ready = atomic_load_explicit(&node->unready, memory_order_acquire) == NULL;
+    peal_err err = put_head(out, "peal_ready", "gauge", "What /readyz says: 1 is ready");
+
+    if (err == PEAL_OK)
+        err = peal_buf_printf(out, "peal_ready %d\n", ready);
+    if (err == PEAL_OK)
+        err = put_head(out, "peal_workers", "gauge", "Event-loop threads");
+    if (err == PEAL_OK)
+        err = peal_buf_printf(out, "peal_workers %u\n", node->n_loops);
+    return err;
+}
+
+peal_err
+peal_api_metrics_text(const struct peal_api_node *node, struct peal_buf *out)
+{
+    peal_err err = put_build(out, node);
+
+    if (err == PEAL_OK)
+        err = put_node(out, node);
+    for (unsigned id = 0; err == PEAL_OK && id < PEAL_STAT_N; id++)
+        err = put_stat(out, node, id);
+    if (err == PEAL_OK)
+        err =
+            peal_api_process_text(sum(node, PEAL_STAT_CONNECTIONS), node->started_s, out);
+    return err;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of api/ share: who may ask, what was asked, how to say no. */
+#ifndef PEAL_API_REQUEST_H
+#define PEAL_API_REQUEST_H
+
+#include "api/api.h"
+
+/* A field of a request's object; value is raw JSON, data NULL: absent. */
+struct peal_api_field {
+    const char *name;
+    struct peal_slice value;
+};
+
+/* Names that a request gives, decoded. Zeroed: none. */
+struct peal_api_names {
+    struct peal_slice *v; /* n slices of text */
+    unsigned n;
+    struct peal_buf text;
+};
+
+/* peal_api_error answers {"error":{"code":...,"message":...}} and counts. fmt gives UTF-8
+ * text. */
+void peal_api_error(struct peal_http *h, struct peal_api *api, unsigned status,
+    const char *code, const char *fmt, ...) PEAL_PRINTF(5, 6);
+
+/* peal_api_memory answers 503. */
+void peal_api_memory(struct peal_http *h, struct peal_api *api);
+
+/* peal_api_method answers 405 unless the method is in allow, a list as the field Allow
+ * has it. true: it is. */
+bool peal_api_method(struct peal_http *h, const char *allow);
+
+/* These read the request of h. They return false after they have answered what is wrong
+ * with it. */
+
+/* peal_api_enter: may this client ask, and in this form? Once, by begin or the handler.
+ */
+bool peal_api_enter(struct peal_http *h, struct peal_api *api);
+
+/* peal_api_read cuts the body's object into the n fields; others are an error. */
+bool peal_api_read(
+    struct peal_http *h, struct peal_api *api, struct peal_api_field *fields, unsigned n);
+
+/*
+ * peal_api_read_names reads a string, or an array of them, 1 to PEAL_CHANNELS_MAX.
+ *   nsp  data NULL: channels, which must not be empty; else rooms of this namespace, out
+ *        has their channels
+ *   out  release with peal_api_names_fini, also on false
+ */
+bool peal_api_read_names(struct peal_http *h, struct peal_api *api,
+    const struct peal_api_field *field, struct peal_slice nsp,
+    struct peal_api_names *out);
+void peal_api_names_fini(struct peal_api_names *names);
+
+/* peal_api_check_event: a string that is not empty and not a reserved name. */
+bool peal_api_check_event(
+    struct peal_http *h, struct peal_api *api, const struct peal_api_field *field);
+
+/* peal_api_read_flag: true or false; absent is false. */
+bool peal_api_read_flag(struct peal_http *h, struct peal_api *api,
+    const struct peal_api_field *field, bool *out);
+
+/* peal_api_send publishes what spec says and answers. */
+void peal_api_send(
+    struct peal_http *h, struct peal_api *api, const struct peal_msg_spec *spec);
+
+/* peal_api_process_text appends the process_ metrics that this system has; process.c.
+ *   connections  open now: listing many file descriptors would take too long
+ * Errors: PEAL_ENOMEM. */
+PEAL_MUST_USE peal_err peal_api_process_text(
+    int64_t connections, int64_t started_s, struct peal_buf *out);
+
+#endif
