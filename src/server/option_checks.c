@@ -2,62 +2,39 @@
 /* Checks of single values: what can be seen to be wrong without opening anything. */
 #include "server/option_checks.h"
 
-#include <arpa/inet.h>
 #include <sys/un.h>
 
-static bool
-is_port(const char *s)
-{
-    uint64_t port;
-
-    return peal_slice_u64(peal_slice_str(s), 65535, &port) == PEAL_OK;
-}
+#include "wire/addr.h"
 
 const char *
 peal_check_listen(const char *value)
 {
-    static const char want[] = "host:port, [address]:port, :port or unix:/path";
-    const char *colon;
+    struct peal_addr addr;
+    struct peal_slice path;
+    const char *colon = strrchr(value, ':');
 
     if (strncmp(value, "unix:", 5) == 0) {
         if (value[5] != '/')
             return "an absolute path after unix:";
         if (strlen(value + 5) >= sizeof(((struct sockaddr_un *)0)->sun_path))
-            return "a shorter path: a socket's may have 107 bytes";
-        return NULL;
+            return "a shorter path: a unix socket's may have 107 bytes";
     }
-    colon = strrchr(value, ':');
-    if (colon == NULL || !is_port(colon + 1))
-        return want;
-    if (value[0] == '[')
-        return colon[-1] == ']' ? NULL : want;
-    if (memchr(value, ':', (size_t)(colon - value)) != NULL)
-        return "an IPv6 address in brackets: [::1]:8080";
-    return strpbrk(value, " \t/") == NULL ? NULL : want;
+    if (peal_addr_parse(peal_slice_str(value), &addr, &path) == PEAL_OK)
+        return NULL;
+    if (colon != NULL && value[0] != '[' &&
+        memchr(value, ':', (size_t)(colon - value)) != NULL)
+        return "an IPv6 address in brackets, such as [::1]:8080";
+    return "address:port, :port or unix:/path; an address in numbers, or localhost";
 }
 
 const char *
 peal_check_cidr(const char *value)
 {
-    static const char want[] = "an address or a network such as 10.0.0.0/8";
-    unsigned char addr[sizeof(struct in6_addr)];
-    const char *slash = strchr(value, '/');
-    char host[INET6_ADDRSTRLEN + 1];
-    size_t len = slash ? (size_t)(slash - value) : strlen(value);
-    uint64_t bits;
-    bool v6;
+    struct peal_cidr net;
 
-    if (len >= sizeof(host))
-        return want;
-    memcpy(host, value, len);
-    host[len] = '\0';
-    v6 = strchr(host, ':') != NULL;
-    if (inet_pton(v6 ? AF_INET6 : AF_INET, host, addr) != 1)
-        return want;
-    if (slash != NULL &&
-        peal_slice_u64(peal_slice_str(slash + 1), v6 ? 128 : 32, &bits) != PEAL_OK)
-        return want;
-    return NULL;
+    if (peal_cidr_parse(peal_slice_str(value), &net) == PEAL_OK)
+        return NULL;
+    return "an address, a network such as 10.0.0.0/8, or unix";
 }
 
 const char *
@@ -90,7 +67,7 @@ peal_check_cookie(const char *value)
 {
     for (const char *s = value; *s != '\0'; s++)
         if (*s <= 0x20 || *s >= 0x7f || strchr("()<>@,;:\\\"/[]?={}", *s) != NULL)
-            return "a cookie's name, letters and digits, or off";
+            return "a cookie's name, such as io";
     return NULL;
 }
 

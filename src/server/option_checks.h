@@ -7,8 +7,8 @@
 
 #define peal_check_any NULL /* anything is fine */
 
-peal_option_check_fn peal_check_listen;    /* host:port, [v6]:port, :port, unix:/path */
-peal_option_check_fn peal_check_cidr;      /* address or address/bits */
+peal_option_check_fn peal_check_listen;    /* address:port, :port, unix:/path */
+peal_option_check_fn peal_check_cidr;      /* address, address/bits, unix */
 peal_option_check_fn peal_check_origin;    /* *, or scheme://host[:port] */
 peal_option_check_fn peal_check_path;      /* /.../ */
 peal_option_check_fn peal_check_cookie;    /* a cookie's name */

@@ -11,11 +11,10 @@
 
 #define KEY_MAX 128
 
-/* What --dev changes, below everything that the user says. */
-static const char *const dev_settings[][2] = { { "dev", "on" },
-    { "listen", "127.0.0.1:8080" }, { "log.format", "friendly" },
-    { "socketio.cors", "*" }, { "ws.origins", "*" }, { "drain.delay", "0s" },
-    { "drain.window", "0s" } };
+/* What --dev (or dev: on) changes, below everything else that the user says. */
+static const char *const dev_settings[][2] = { { "listen", "127.0.0.1:8080" },
+    { "log.format", "friendly" }, { "socketio.cors", "*" }, { "ws.origins", "*" },
+    { "drain.delay", "0s" }, { "drain.window", "0s" } };
 
 static void
 load_defaults(struct peal_option_loader *l)
@@ -28,14 +27,19 @@ load_defaults(struct peal_option_loader *l)
                 peal_slice_str(peal_option_table[i].default_text));
 }
 
+/* Comes last, as the option dev can be set anywhere: fills in what nobody else set. */
 static void
 load_dev(struct peal_option_loader *l)
 {
     struct peal_option_source src = { .level = PEAL_FROM_DEV, .name = "--dev" };
 
-    for (unsigned i = 0; i < sizeof(dev_settings) / sizeof(*dev_settings); i++)
-        peal_option_set(l, peal_option_find(peal_slice_str(dev_settings[i][0])), &src,
-            peal_slice_str(dev_settings[i][1]));
+    for (unsigned i = 0; i < sizeof(dev_settings) / sizeof(*dev_settings); i++) {
+        const struct peal_option *row =
+            peal_option_find(peal_slice_str(dev_settings[i][0]));
+
+        if (peal_option_place(l->o, row)->level == PEAL_FROM_DEFAULT)
+            peal_option_set(l, row, &src, peal_slice_str(dev_settings[i][1]));
+    }
 }
 
 /* The file. */
@@ -78,12 +82,15 @@ load_value(struct peal_option_loader *l, const struct peal_option *row,
     struct peal_option_source *src, const struct peal_yaml *y)
 {
     bool list = peal_option_is_list(row);
+    bool may_be_empty = list || row->type == PEAL_OPT_STRING;
 
     src->line = y->line;
     src->column = y->column;
-    if (peal_yaml_is_null(y) || (list && y->kind == PEAL_YAML_SCALAR && y->len == 0)) {
-        if (peal_option_begin(l, row, src) && !list)
+    if (peal_yaml_is_null(y)) {
+        if (!may_be_empty)
             peal_option_complain(l, src, row->name, "has no value");
+        else
+            peal_option_set(l, row, src, PEAL_S(""));
     } else if (y->kind == PEAL_YAML_SCALAR) {
         peal_option_set(l, row, src, peal_yaml_slice(y));
     } else if (y->kind == PEAL_YAML_SEQ && list) {
@@ -177,25 +184,15 @@ load_file(struct peal_option_loader *l, const char *name)
 
 /* The environment. */
 
-/* PEAL_SOCKETIO_PATH for socketio.path. */
-static void
-env_name(const struct peal_option *row, char out[KEY_MAX])
-{
-    size_t n = (size_t)snprintf(out, KEY_MAX, "PEAL_%s", row->name);
-
-    for (size_t i = 5; i < n; i++)
-        out[i] = out[i] == '.'
-                     ? '_'
-                     : (char)(out[i] >= 'a' && out[i] <= 'z' ? out[i] - 32 : out[i]);
-}
-
-/* What Kubernetes sets for a Service that is called peal. */
+/* What Kubernetes sets for a Service that is called peal, peal-redis and so on. */
 static bool
-is_service_variable(struct peal_slice name)
+is_service_variable(struct peal_slice name, struct peal_slice value)
 {
-    return peal_slice_starts(name, PEAL_S("PEAL_SERVICE_")) ||
-           peal_slice_eq(name, PEAL_S("PEAL_PORT")) ||
-           peal_slice_starts(name, PEAL_S("PEAL_PORT_"));
+    return peal_slice_glob(PEAL_S("PEAL*_SERVICE_HOST"), name) ||
+           peal_slice_glob(PEAL_S("PEAL*_SERVICE_PORT*"), name) ||
+           peal_slice_glob(PEAL_S("PEAL*_PORT_*"), name) ||
+           (peal_slice_glob(PEAL_S("PEAL*_PORT"), name) &&
+               peal_slice_glob(PEAL_S("*://*"), value));
 }
 
 static void
@@ -204,8 +201,11 @@ load_secret_file(struct peal_option_loader *l, const struct peal_option *row,
 {
     struct peal_buf text = { 0 };
     struct peal_slice rest;
+    peal_err err = read_all(file, &text);
 
-    if (read_all(file, &text) != PEAL_OK) {
+    if (err == PEAL_ENOMEM) {
+        l->err = PEAL_ENOMEM;
+    } else if (err != PEAL_OK) {
         peal_option_complain(
             l, src, row->name, "%s cannot be read: %s", file, strerror(errno));
     } else if (peal_option_begin(l, row, src)) {
@@ -216,36 +216,52 @@ load_secret_file(struct peal_option_loader *l, const struct peal_option *row,
 }
 
 static void
+complain_variable(struct peal_option_loader *l, const char *name)
+{
+    static const char form[] = "unknown variable";
+    char names[PEAL_OPTION_N][PEAL_OPTION_ENV_MAX];
+    const char *list[PEAL_OPTION_N + 1] = { NULL }, *near;
+    struct peal_option_source src = { .level = PEAL_FROM_ENV, .name = "environment" };
+
+    for (unsigned i = 0; i < PEAL_OPTION_N; i++)
+        list[i] = peal_option_env(&peal_option_table[i], names[i]);
+    if ((near = peal_yaml_nearest(peal_slice_str(name), list)) != NULL)
+        peal_option_complain(l, &src, name, "%s; did you mean %s?", form, near);
+    else
+        peal_option_complain(l, &src, name, "%s; `peal config --env` lists them", form);
+}
+
+static void
 load_variable(struct peal_option_loader *l, const char *variable)
 {
     struct peal_slice value = peal_slice_str(variable),
                       name = peal_slice_cut(&value, '=');
-    char known[KEY_MAX], copy[KEY_MAX];
+    char known[PEAL_OPTION_ENV_MAX], copy[KEY_MAX];
     struct peal_option_source src = { .level = PEAL_FROM_ENV, .name = copy };
 
-    snprintf(copy, sizeof(copy), "%.*s", (int)name.len, name.data);
     if (!peal_slice_starts(name, PEAL_S("PEAL_")) || value.data == NULL ||
-        is_service_variable(name))
+        is_service_variable(name, value))
         return;
+    snprintf(copy, sizeof(copy), "%.*s", (int)name.len, name.data);
     for (unsigned i = 0; i < PEAL_OPTION_N; i++) {
         const struct peal_option *row = &peal_option_table[i];
+        size_t len = strlen(peal_option_env(row, known));
 
-        env_name(row, known);
-        if (strcmp(known, copy) == 0) {
+        if (strncmp(copy, known, len) != 0)
+            continue;
+        if (copy[len] == '\0') {
             peal_option_set(l, row, &src, value);
             return;
         }
-        strncat(known, "_FILE", sizeof(known) - strlen(known) - 1);
-        if (row->type == PEAL_OPT_SECRET && strcmp(known, copy) == 0) {
+        if (row->type == PEAL_OPT_SECRET && strcmp(copy + len, "_FILE") == 0) {
             load_secret_file(l, row, &src, value.data);
             return;
         }
     }
-    for (char *c = copy; *c != '\0'; c++)
-        *c = *c == '_' ? '.' : (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
-    src.name = "environment";
-    peal_option_unknown(l, &src, copy + 5);
+    complain_variable(l, copy);
 }
+
+/* The command line. */
 
 static void
 load_set(struct peal_option_loader *l, const char *set)
@@ -256,7 +272,9 @@ load_set(struct peal_option_loader *l, const char *set)
     char name[KEY_MAX];
 
     snprintf(name, sizeof(name), "%.*s", (int)key.len, key.data);
-    if (row == NULL)
+    if (row == NULL && is_group(name))
+        peal_option_complain(l, &src, name, "is a group of options, not an option");
+    else if (row == NULL)
         peal_option_unknown(l, &src, name);
     else if (value.data == NULL)
         peal_option_complain(l, &src, name, "expected %s=value", name);
@@ -264,22 +282,74 @@ load_set(struct peal_option_loader *l, const char *set)
         peal_option_set(l, row, &src, value);
 }
 
-/* What one option asks of another. */
+/* Who is to blame for the value of an option. */
+static struct peal_option_source
+source_of(const struct peal_options *o, const char *name)
+{
+    const struct peal_option *row = peal_option_find(peal_slice_str(name));
+    const struct peal_option_place *place = &o->place[row - peal_option_table];
+    struct peal_option_source src = { .level = place->level, .name = "options" };
+
+    if (place->level == PEAL_FROM_FILE) {
+        src.name = o->file;
+        src.line = place->line;
+        src.column = place->column;
+    } else if (place->level == PEAL_FROM_ENV) {
+        src.name = "environment";
+    } else if (place->level == PEAL_FROM_SET) {
+        src.name = "--set";
+    } else if (o->file != NULL) {
+        src.name = o->file;
+    }
+    return src;
+}
+
+static void
+need(struct peal_option_loader *l, bool right, const char *name, const char *text)
+{
+    struct peal_option_source src = source_of(l->o, name);
+
+    if (!right)
+        peal_option_complain(l, &src, name, "%s", text);
+}
+
+/* What options ask of each other. */
 static void
 check_together(struct peal_option_loader *l)
 {
     const struct peal_options *o = l->o;
-    struct peal_option_source src = { .name = o->file != NULL ? o->file : "options" };
 
-    if (o->listen.n == 0)
-        peal_option_complain(l, &src, "listen",
-            "is required: where to listen, such as 0.0.0.0:8080 (--dev: 127.0.0.1:8080)");
-    if ((*o->tls_cert != '\0') != (*o->tls_key != '\0'))
-        peal_option_complain(l, &src, "tls.cert", "and tls.key go together");
-    if (o->socketio_transports.n == 0)
-        peal_option_complain(l, &src, "socketio.transports", "needs at least one");
-    if (o->http_line_max > o->http_head_max)
-        peal_option_complain(l, &src, "http.line_max", "is above http.head_max");
+    need(l, o->listen.n > 0, "listen",
+        "is required: where to listen, such as 0.0.0.0:8080 (--dev: 127.0.0.1:8080)");
+    need(l, o->tls_cert == NULL || o->tls_key != NULL, "tls.cert", "needs tls.key, too");
+    need(l, o->tls_key == NULL || o->tls_cert != NULL, "tls.key", "needs tls.cert, too");
+    need(l, o->socketio_path != NULL, "socketio.path", "must not be empty");
+    need(l, o->socketio_transports.n > 0, "socketio.transports", "needs at least one");
+    need(l, o->http_line_max <= o->http_head_max, "http.line_max",
+        "is more than http.head_max");
+}
+
+static void
+load(struct peal_option_loader *l, const struct peal_option_input *in)
+{
+    struct peal_option_source src = { .level = PEAL_FROM_SET, .name = "--dev" };
+
+    load_defaults(l);
+    if (in->file != NULL) {
+        if ((l->o->file = strdup(in->file)) == NULL)
+            l->err = PEAL_ENOMEM;
+        load_file(l, in->file);
+    }
+    for (const char *const *v = in->env; v != NULL && *v != NULL; v++)
+        load_variable(l, *v);
+    if (in->dev)
+        peal_option_set(l, peal_option_find(PEAL_S("dev")), &src, PEAL_S("on"));
+    for (unsigned i = 0; i < in->n_sets; i++)
+        load_set(l, in->sets[i]);
+    if (l->o->dev)
+        load_dev(l);
+    if (l->err == PEAL_OK)
+        check_together(l);
 }
 
 peal_err
@@ -290,20 +360,7 @@ peal_options_load(const struct peal_option_input *in, struct peal_options **out,
 
     if (l.o == NULL)
         return PEAL_ENOMEM;
-    load_defaults(&l);
-    if (in->dev)
-        load_dev(&l);
-    if (in->file != NULL) {
-        if ((l.o->file = strdup(in->file)) == NULL)
-            l.err = PEAL_ENOMEM;
-        load_file(&l, in->file);
-    }
-    for (const char *const *v = in->env; v != NULL && *v != NULL; v++)
-        load_variable(&l, *v);
-    for (unsigned i = 0; i < in->n_sets; i++)
-        load_set(&l, in->sets[i]);
-    if (l.err == PEAL_OK)
-        check_together(&l);
+    load(&l, in);
     if (l.err != PEAL_OK) {
         peal_options_free(&l.o);
         return l.err;

@@ -74,10 +74,10 @@ peal_option_begin(struct peal_option_loader *l, const struct peal_option *row,
 }
 
 static bool
-read_bool(struct peal_slice text, bool *out)
+read_bool(char *text, bool *out)
 {
     const struct peal_yaml y = {
-        .kind = PEAL_YAML_SCALAR, .text = (char *)text.data, .len = text.len
+        .kind = PEAL_YAML_SCALAR, .text = text, .len = strlen(text)
     };
 
     return peal_yaml_bool(&y, out) == PEAL_OK;
@@ -203,8 +203,11 @@ check_string(struct peal_option_loader *l, const struct peal_option *row,
     const char *expected;
     char *s;
 
-    if (memchr(text.data, '\0', text.len) != NULL ||
-        (s = strndup(text.data, text.len)) == NULL) {
+    if (text.len > 0 && memchr(text.data, '\0', text.len) != NULL) {
+        peal_option_complain(l, src, row->name, "has a zero byte");
+        return NULL;
+    }
+    if ((s = strndup(text.len > 0 ? text.data : "", text.len)) == NULL) {
         out_of_memory(l);
         return NULL;
     }
@@ -217,12 +220,21 @@ check_string(struct peal_option_loader *l, const struct peal_option *row,
     return NULL;
 }
 
+/* Takes s. */
 static void
-append_string(struct peal_option_loader *l, struct peal_strings *list, char *s)
+append_string(struct peal_option_loader *l, const struct peal_option *row,
+    const struct peal_option_source *src, char *s)
 {
-    char **v = realloc(list->v, (list->n + 2) * sizeof(*v));
+    struct peal_strings *list = peal_option_field(l->o, row);
+    char **v;
 
-    if (v == NULL) {
+    if (list->n == PEAL_OPTION_VALUES_MAX) {
+        peal_option_complain(
+            l, src, row->name, "more than %d values", PEAL_OPTION_VALUES_MAX);
+        free(s);
+        return;
+    }
+    if ((v = realloc(list->v, (list->n + 2) * sizeof(*v))) == NULL) {
         free(s);
         out_of_memory(l);
         return;
@@ -245,17 +257,19 @@ peal_option_put(struct peal_option_loader *l, const struct peal_option *row,
     case PEAL_OPT_BOOL:
         if ((s = check_string(l, row, src, text)) == NULL)
             return;
-        if (read_bool(peal_slice_str(s), &on))
+        if (read_bool(s, &on))
             *(bool *)field = on;
         else
             peal_option_complain(l, src, row->name, "expected on or off, not \"%s\"", s);
         free(s);
         return;
     case PEAL_OPT_STRING:
-        if ((s = check_string(l, row, src, text)) != NULL) {
-            free(*(char **)field);
-            *(char **)field = s;
-        }
+        if ((s = check_string(l, row, src, text)) == NULL)
+            return;
+        free(*(char **)field);
+        *(char **)field = *s != '\0' ? s : NULL;
+        if (*s == '\0')
+            free(s);
         return;
     case PEAL_OPT_ENUM:
         if ((i = find_choice(row, text)) >= 0)
@@ -267,7 +281,7 @@ peal_option_put(struct peal_option_loader *l, const struct peal_option *row,
     case PEAL_OPT_LIST:
     case PEAL_OPT_SECRET:
         if (text.len > 0 && (s = check_string(l, row, src, text)) != NULL)
-            append_string(l, field, s);
+            append_string(l, row, src, s);
         return;
     default:
         put_number(l, row, src, text);

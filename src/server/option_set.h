@@ -26,8 +26,8 @@ void peal_option_complain(struct peal_option_loader *l,
     PEAL_PRINTF(4, 5);
 
 /* Complains about a name that is no option's, with the nearest one. */
-void peal_option_unknown(struct peal_option_loader *l,
-    const struct peal_option_source *src, const char *key);
+void peal_option_unknown(
+    struct peal_option_loader *l, const struct peal_option_source *src, const char *key);
 
 /*
  * Begins a new value for row, over what weaker levels said. false: it cannot be (it was
@@ -46,8 +46,8 @@ void peal_option_set(struct peal_option_loader *l, const struct peal_option *row
     const struct peal_option_source *src, struct peal_slice text);
 
 /* Puts a tree, taken, in the place of the one before. */
-void peal_option_put_tree(struct peal_option_loader *l, const struct peal_option *row,
-    struct peal_yaml *tree);
+void peal_option_put_tree(
+    struct peal_option_loader *l, const struct peal_option *row, struct peal_yaml *tree);
 
 /* Names of all options and of their groups, NULL at the end. */
 extern const char *const peal_option_names[];

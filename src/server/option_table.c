@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The option table: the rows of options.h as data, and how a value is written. */
+#include <assert.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -46,6 +47,17 @@ peal_option_find(struct peal_slice name)
     return NULL;
 }
 
+const char *
+peal_option_env(const struct peal_option *row, char out[PEAL_OPTION_ENV_MAX])
+{
+    int n = snprintf(out, PEAL_OPTION_ENV_MAX, "PEAL_%s", row->name);
+
+    assert(n < PEAL_OPTION_ENV_MAX - (int)sizeof("_FILE"));
+    for (char *c = out; *c != '\0'; c++)
+        *c = *c == '.' ? '_' : (char)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
+    return out;
+}
+
 static struct peal_slice
 choice(const struct peal_option *row, int index)
 {
@@ -81,11 +93,13 @@ write_strings(const struct peal_strings *s, bool secret, struct peal_buf *out)
 static peal_err
 write_duration(uint64_t ms, struct peal_buf *out)
 {
-    if (ms == 0 || (ms % 1000 == 0 && ms % 60000 != 0))
-        return peal_buf_printf(out, "%llus", (unsigned long long)ms / 1000);
     if (ms % 1000 != 0)
         return peal_buf_printf(out, "%llums", (unsigned long long)ms);
-    return peal_buf_printf(out, "%llum", (unsigned long long)ms / 60000);
+    if (ms == 0 || ms % 60000 != 0)
+        return peal_buf_printf(out, "%llus", (unsigned long long)ms / 1000);
+    if (ms % 3600000 != 0)
+        return peal_buf_printf(out, "%llum", (unsigned long long)ms / 60000);
+    return peal_buf_printf(out, "%lluh", (unsigned long long)ms / 3600000);
 }
 
 static peal_err

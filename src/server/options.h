@@ -28,16 +28,17 @@
  *   K  like L, but secret                          struct peal_strings field
  *   T  a tree of its own, see base/yaml.h          struct peal_yaml *field, or NULL
  *
- * S and L rows name what checks a value, see option_checks.h.
+ * S and L rows name what checks a value, see option_checks.h. A list holds
+ * PEAL_OPTION_VALUES_MAX values at most.
  */
+#define PEAL_OPTION_VALUES_MAX 256
 #define PEAL_OPTIONS(B, I, Z, D, S, E, L, K, T)                                          \
     L(listen, "listen", listen, "",                                                      \
-        "Addresses to listen on: host:port, :port or unix:/path. Required but for "      \
-        "--dev, "                                                                        \
-        "where it is 127.0.0.1:8080")                                                    \
+        "Addresses for clients and the API: address:port, :port or unix:/path. "         \
+        "Required, but for --dev, where it is 127.0.0.1:8080")                           \
     B(listen_proxy_protocol, "listen.proxy_protocol", "off",                             \
         "Expect a PROXY protocol v1 or v2 header on every client connection")            \
-    I(workers, "workers", 0, 255, "0", "Event-loop threads; 0: one for each core")       \
+    I(workers, "workers", 0, 64, "0", "Event-loop threads; 0: one for each core")        \
     I(max_connections, "max_connections", 0, 100000000, "0",                             \
         "Client connections at most; 0: as many as the limit of open files allows")      \
     I(accept_rate, "accept.rate", 0, 10000000, "0",                                      \
@@ -116,8 +117,8 @@
         "Origins whose pages may use Socket.IO; * for any")                              \
     B(socketio_cors_credentials, "socketio.cors_credentials", "off",                     \
         "Allow those pages to send cookies")                                             \
-    S(socketio_cookie, "socketio.cookie", cookie, "off",                                 \
-        "Name of a cookie with the session id, for sticky load balancers; off: none")    \
+    S(socketio_cookie, "socketio.cookie", cookie, "",                                    \
+        "Name of a cookie with the session id, for sticky load balancers; empty: none")  \
     L(socketio_transports, "socketio.transports", transport, "polling,websocket",        \
         "Transports that are allowed: polling, websocket")                               \
     E(socketio_parser, "socketio.parser", "default,msgpack", "default",                  \
@@ -259,6 +260,12 @@ void peal_options_free(struct peal_options **op);
 
 /* peal_option_find returns the row of a dotted name, or NULL. */
 const struct peal_option *peal_option_find(struct peal_slice name);
+
+#define PEAL_OPTION_ENV_MAX 64
+
+/* peal_option_env writes the name of the environment variable of a row, such as
+ * PEAL_SOCKETIO_PATH for socketio.path, and returns out. */
+const char *peal_option_env(const struct peal_option *row, char out[PEAL_OPTION_ENV_MAX]);
 
 #define PEAL_OPTION_WORD_MAX 32
 
