@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The server: workers, listeners and their life, from options to the last drained client. */
+/* The server: workers, listeners and their life, from options to the last drained client.
+ */
 #ifndef PEAL_SERVER_SERVER_H
 #define PEAL_SERVER_SERVER_H
 

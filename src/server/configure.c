@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* From options to the settings of each layer. */
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/rules.h"
+#include "server/node.h"
+
+/* Strings of an option as slices, kept by the node. NULL with *n_out 0: there are none.
+ */
+static const struct peal_slice *
+slices(struct peal_node *n, const struct peal_strings *s, unsigned *n_out)
+{
+    struct peal_slice *list;
+
+    *n_out = 0;
+    if (s->n == 0 || (list = calloc(s->n, sizeof(*list))) == NULL)
+        return NULL;
+    for (unsigned i = 0; i < s->n; i++)
+        list[i] = peal_slice_str(s->v[i]);
+    n->lists[n->n_lists++] = list;
+    *n_out = s->n;
+    return list;
+}
+
+static bool
+set_trusted(struct peal_node *n)
+{
+    const struct peal_strings *s = &n->o->http_trusted_proxies;
+
+    if (s->n > 0 && (n->trusted = calloc(s->n, sizeof(*n->trusted))) == NULL)
+        return false;
+    for (unsigned i = 0; i < s->n; i++)
+        if (peal_cidr_parse(peal_slice_str(s->v[i]), &n->trusted[i]) != PEAL_OK)
+            return false;
+    n->http.trusted = n->trusted;
+    n->http.n_trusted = s->n;
+    return true;
+}
+
+static bool
+set_http(struct peal_node *n)
+{
+    const struct peal_options *o = n->o;
+
+    n->http = (struct peal_http_config){
+        .limits = { .line_max = o->http_line_max,
+            .head_max = o->http_head_max,
+            .headers_max = (unsigned)o->http_headers_max },
+        .head_timeout_ms = o->http_head_timeout_ms,
+        .body_timeout_ms = o->http_body_timeout_ms,
+        .idle_timeout_ms = o->http_idle_timeout_ms,
+        .proxy_protocol = o->listen_proxy_protocol,
+    };
+    if (!set_trusted(n))
+        return false;
+    n->admin_http = n->http;
+    n->admin_http.proxy_protocol = false;
+    return true;
+}
+
+static bool
+has(const struct peal_strings *s, const char *word)
+{
+    for (unsigned i = 0; i < s->n; i++)
+        if (strcmp(s->v[i], word) == 0)
+            return true;
+    return false;
+}
+
+static void
+set_proto(struct peal_node *n)
+{
+    const struct peal_options *o = n->o;
+    struct peal_proto_config *c = &n->proto;
+
+    *c = (struct peal_proto_config){
+        .ws.message_max = o->ws_message_max,
+        .ws_ping_interval_ms = o->ws_ping_interval_ms,
+        .ws_ping_timeout_ms = o->ws_ping_timeout_ms,
+        .ws_deflate = o->ws_deflate,
+        .channels_max = (unsigned)o->ws_channels_max,
+        .sse_ping_interval_ms = o->sse_ping_interval_ms,
+        .sse_retry_ms = o->sse_retry_ms,
+        .sio_path = peal_slice_str(o->socketio_path),
+        .sio_ws.message_max = o->socketio_max_payload,
+        .max_payload = o->socketio_max_payload,
+        .ping_interval_ms = o->socketio_ping_interval_ms,
+        .ping_timeout_ms = o->socketio_ping_timeout_ms,
+        .upgrade_timeout_ms = o->socketio_upgrade_timeout_ms,
+        .connect_timeout_ms = o->socketio_connect_timeout_ms,
+        .polling = has(&o->socketio_transports, "polling"),
+        .websocket = has(&o->socketio_transports, "websocket"),
+        .msgpack = o->socketio_parser == PEAL_PARSER_MSGPACK,
+        .sio_deflate = o->socketio_deflate,
+        .namespaces_max = (unsigned)o->socketio_namespaces_max,
+        .rooms_max = (unsigned)o->socketio_rooms_max,
+        .queue_bytes_max = o->io_queue_max,
+        .slow_policy = (enum peal_slow_policy)o->io_slow_policy,
+    };
+    c->ws_origins = slices(n, &o->ws_origins, &c->n_ws_origins);
+    c->cors.origins = slices(n, &o->http_cors, &c->cors.n);
+    c->sio_cors.origins = slices(n, &o->socketio_cors, &c->sio_cors.n);
+    c->sio_cors.credentials = o->socketio_cors_credentials;
+    if (strcmp(o->socketio_cookie, "off") != 0)
+        c->cookie = peal_slice_str(o->socketio_cookie);
+}
+
+static void
+set_api(struct peal_node *n)
+{
+    const struct peal_options *o = n->o;
+
+    n->api_cors = n->proto.cors;
+    n->api = (struct peal_api_node){ .dev = o->dev,
+        .cors = &n->api_cors,
+        .loops = n->loops,
+        .n_loops = n->n_workers,
+        .version = PEAL_VERSION,
+        .name = o->node_name,
+        .started_s = (int64_t)time(NULL) };
+    n->api.keys = slices(n, &o->api_key, &n->api.n_keys);
+}
+
+/* The application: of the program, or the rules. */
+static bool
+set_app(struct peal_node *n)
+{
+    struct peal_buf errors = { 0 };
+    const char *file = n->o->file != NULL ? n->o->file : "rules";
+    peal_err err;
+
+    if (n->program->app != NULL)
+        err = n->program->app(n->o, &n->app);
+    else
+        err = peal_rules_new(n->o->rules, file, n->o->dev, &errors, &n->app);
+    if (err != PEAL_OK)
+        peal_log(&n->log, PEAL_LOG_ERROR, "the rules cannot be used", "why=\"%.*s\"",
+            (int)errors.len, errors.len > 0 ? errors.data : "");
+    peal_buf_fini(&errors);
+    return err == PEAL_OK;
+}
+
+struct peal_tls_ctx *
+peal_node_load_tls(struct peal_node *n)
+{
+    const struct peal_options *o = n->o;
+    struct peal_tls_ctx *ctx = NULL;
+    struct peal_buf why = { 0 };
+
+    if (peal_tls_ctx_new(o->tls_cert, o->tls_key,
+            o->tls_min_version == PEAL_TLS_1_3 ? "1.3" : "1.2", &ctx, &why) != PEAL_OK)
+        peal_log(&n->log, PEAL_LOG_ERROR, "the certificate cannot be used",
+            "tls.cert=%s tls.key=%s why=\"%.*s\"", o->tls_cert, o->tls_key, (int)why.len,
+            why.len > 0 ? why.data : "");
+    peal_buf_fini(&why);
+    return ctx;
+}
+
+bool
+peal_node_configure(struct peal_node *n)
+{
+    if (!set_http(n))
+        return false;
+    set_proto(n);
+    set_api(n);
+    if (peal_hub_new((uint16_t)peal_random_u64(), &n->hub) != PEAL_OK || !set_app(n))
+        return false;
+    if (*n->o->tls_cert == '\0')
+        return true;
+    return (n->tls = peal_node_load_tls(n)) != NULL;
+}
+
+void
+peal_node_unconfigure(struct peal_node *n)
+{
+    if (n->app != NULL)
+        n->app->ops->free(n->app);
+    peal_hub_free(&n->hub);
+    peal_tls_ctx_drop(n->tls);
+    for (unsigned i = 0; i < n->n_lists; i++)
+        free(n->lists[i]);
+    free(n->trusted);
+}

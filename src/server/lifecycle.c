@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a node, on the control thread: run, drain, stop.
+ *
+ * SIGTERM or SIGINT: not ready any more; after drain.delay, when balancers have noticed,
+ * nothing new is accepted and sessions are closed evenly over drain.window, so that their
+ * clients do not all come back elsewhere at once. A second one: now. SIGHUP: the
+ * certificate is read again.
+ */
+#include <signal.h>
+#include <stdlib.h>
+
+#include "server/node.h"
+
+#define STEP_MS 100  /* between two steps of a drain */
+#define LAST_MS 3000 /* for the last bytes of closed connections */
+
+struct life {
+    struct peal_node *node;
+    uv_loop_t loop;
+    uv_signal_t term, interrupt, hup;
+    uv_timer_t timer;
+    unsigned steps; /* left of the drain */
+    uint64_t last;  /* time at which to stop waiting for connections to close */
+    bool draining;
+};
+
+static void
+stop_now(struct life *life)
+{
+    uv_stop(&life->loop);
+}
+
+static unsigned
+sessions_left(const struct peal_node *n)
+{
+    unsigned left = 0;
+
+    for (unsigned i = 0; i < n->n_workers; i++)
+        left += n->workers[i].left;
+    return left;
+}
+
+/* All have been told; wait for what is still being written. */
+static void
+on_last(uv_timer_t *t)
+{
+    struct life *life = t->data;
+
+    if (life->node->limits.open == 0 || uv_now(&life->loop) >= life->last)
+        stop_now(life);
+}
+
+static void
+on_step(uv_timer_t *t)
+{
+    struct life *life = t->data;
+    struct peal_node *n = life->node;
+
+    if (life->steps == 0) {
+        life->last = uv_now(&life->loop) + LAST_MS;
+        uv_timer_start(t, on_last, STEP_MS / 4, STEP_MS / 4);
+        return;
+    }
+    for (unsigned i = 0; i < n->n_workers; i++)
+        peal_worker_drain(&n->workers[i], life->steps);
+    life->steps--;
+    if (n->limits.open == 0 && sessions_left(n) == 0)
+        stop_now(life);
+}
+
+static void
+on_delay(uv_timer_t *t)
+{
+    struct life *life = t->data;
+    struct peal_node *n = life->node;
+
+    peal_log(&n->log, PEAL_LOG_INFO, "draining", "connections=%lld window=%llums",
+        (long long)n->limits.open, (unsigned long long)n->o->drain_window_ms);
+    for (unsigned i = 0; i < n->n_workers; i++)
+        peal_worker_stop_accepting(&n->workers[i]);
+    life->steps = (unsigned)(n->o->drain_window_ms / STEP_MS) + 1;
+    uv_timer_start(t, on_step, 0, STEP_MS);
+}
+
+static void
+on_stop_signal(uv_signal_t *s, int number)
+{
+    struct life *life = s->data;
+    struct peal_node *n = life->node;
+
+    if (life->draining) {
+        peal_log(&n->log, PEAL_LOG_WARN, "stopping now", "connections=%lld",
+            (long long)n->limits.open);
+        stop_now(life);
+        return;
+    }
+    life->draining = true;
+    n->api.unready = "draining";
+    peal_log(&n->log, PEAL_LOG_INFO, "stopping", "signal=%s delay=%llums",
+        number == SIGTERM ? "SIGTERM" : "SIGINT",
+        (unsigned long long)n->o->drain_delay_ms);
+    uv_timer_start(&life->timer, on_delay, n->o->drain_delay_ms, 0);
+}
+
+static void
+on_reload_signal(uv_signal_t *s, int number)
+{
+    struct peal_node *n = ((struct life *)s->data)->node;
+    struct peal_tls_ctx *ctx;
+
+    if (n->tls == NULL) {
+        peal_log(&n->log, PEAL_LOG_INFO, "nothing to reload", NULL);
+        return;
+    }
+    if ((ctx = peal_node_load_tls(n)) == NULL)
+        return; /* logged; the old one stays */
+    for (unsigned i = 0; i < n->n_workers; i++)
+        peal_worker_tls(&n->workers[i], peal_tls_ctx_hold(ctx));
+    peal_tls_ctx_drop(n->tls);
+    n->tls = ctx;
+    peal_log(
+        &n->log, PEAL_LOG_INFO, "certificate reloaded", "tls.cert=%s", n->o->tls_cert);
+}
+
+static void
+watch(struct life *life, uv_signal_t *s, uv_signal_cb cb, int number)
+{
+    uv_signal_init(&life->loop, s);
+    s->data = life;
+    uv_signal_start(s, cb, number);
+}
+
+static void
+on_walk(uv_handle_t *h, void *arg)
+{
+    uv_close(h, NULL);
+}
+
+/* Runs until told to stop. */
+static void
+live(struct life *life)
+{
+    watch(life, &life->term, on_stop_signal, SIGTERM);
+    watch(life, &life->interrupt, on_stop_signal, SIGINT);
+    watch(life, &life->hup, on_reload_signal, SIGHUP);
+    uv_timer_init(&life->loop, &life->timer);
+    life->timer.data = life;
+    uv_run(&life->loop, UV_RUN_DEFAULT);
+    uv_walk(&life->loop, on_walk, NULL);
+    uv_run(&life->loop, UV_RUN_DEFAULT);
+}
+
+/* Ends the threads, and lets the loops take their last mails while all of them are still
+ * there. */
+static void
+join(struct peal_node *n)
+{
+    for (unsigned i = 0; i < n->n_workers; i++)
+        if (n->workers[i].started)
+            peal_worker_stop(&n->workers[i]);
+    for (unsigned i = 0; i < n->n_workers; i++)
+        if (n->workers[i].started)
+            uv_thread_join(&n->workers[i].thread);
+    for (unsigned i = 0; i < n->n_workers; i++)
+        if (n->workers[i].loop != NULL)
+            uv_run(&n->workers[i].loop->uv, UV_RUN_NOWAIT);
+}
+
+int
+peal_node_run(struct peal_node *n)
+{
+    struct life life = { .node = n };
+    bool ok = uv_loop_init(&life.loop) == 0;
+
+    if (!ok)
+        return 1;
+    for (unsigned i = 0; i < n->n_workers && ok; i++)
+        ok = peal_worker_start(&n->workers[i]);
+    if (ok)
+        live(&life);
+    join(n);
+    uv_loop_close(&life.loop);
+    peal_log(&n->log, PEAL_LOG_INFO, "stopped", NULL);
+    return ok ? 0 : 1;
+}

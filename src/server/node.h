@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the running server share: the node and its workers. */
+#ifndef PEAL_SERVER_NODE_H
+#define PEAL_SERVER_NODE_H
+
+#include "api/api.h"
+#include "io/listener.h"
+#include "server/server.h"
+
+struct peal_node;
+
+/* A thread and everything that belongs to its loop. */
+struct peal_worker {
+    struct peal_node *node;
+    struct peal_loop *loop;
+    struct peal_proto proto;
+    struct peal_api api;
+    struct peal_http_server *http, *admin; /* admin: first worker, with admin.listen */
+    struct peal_http_route routes[PEAL_ROUTES_MAX], admin_routes[PEAL_ROUTES_MAX];
+    struct peal_listener **listeners;
+    unsigned n_listeners;
+    uv_thread_t thread;
+    bool started;
+    _Atomic unsigned left; /* sessions, as of the last step of a drain */
+};
+
+/* A listening socket waiting for its worker. */
+struct peal_socket {
+    int fd;
+    unsigned worker;
+    bool admin;
+};
+
+struct peal_node {
+    const struct peal_options *o;
+    const struct peal_program *program;
+    struct peal_log log;
+    struct peal_accept_limits limits;
+    struct peal_http_config http, admin_http;
+    struct peal_cidr *trusted;
+    struct peal_proto_config proto;
+    struct peal_cors api_cors;
+    struct peal_api_node api;
+    struct peal_slice *lists[5]; /* of strings of options; to be freed */
+    unsigned n_lists;
+    struct peal_hub *hub;
+    struct peal_app *app;
+    struct peal_tls_ctx *tls; /* NULL: plain */
+    struct peal_worker *workers;
+    struct peal_http_server **peers; /* of all workers, for moving requests */
+    struct peal_loop **loops;
+    unsigned n_workers;
+    struct peal_socket *sockets;
+    unsigned n_sockets;
+};
+
+/* peal_node_configure turns options into what the layers below want; configure.c. Logs
+ * what is wrong. false: it cannot be. */
+bool peal_node_configure(struct peal_node *n);
+void peal_node_unconfigure(struct peal_node *n);
+
+/* peal_node_limits raises the limit of open files and says what fits; limits.c. */
+bool peal_node_limits(struct peal_node *n);
+
+/* peal_node_sockets opens every listening socket, so that what cannot be opened is known
+ * before anything runs; sockets.c. */
+bool peal_node_sockets(struct peal_node *n);
+void peal_node_close_sockets(struct peal_node *n);
+
+/* Workers; worker.c. */
+bool peal_worker_init(struct peal_worker *w, struct peal_node *n, unsigned index);
+bool peal_worker_listen(struct peal_worker *w); /* takes its sockets */
+bool peal_worker_start(struct peal_worker *w);
+void peal_worker_fini(struct peal_worker *w); /* its thread has ended */
+/* These ask a running worker, from any thread; lost without memory. */
+void peal_worker_stop(struct peal_worker *w);
+void peal_worker_stop_accepting(struct peal_worker *w);
+/* Closes its share of sessions, so that all are closed in `steps` calls like this. */
+void peal_worker_drain(struct peal_worker *w, unsigned steps);
+void peal_worker_tls(struct peal_worker *w, struct peal_tls_ctx *ctx); /* takes ctx */
+
+/* peal_node_run runs the workers until the process is told to stop, and through the
+ * drain; lifecycle.c. Returns the exit status. */
+int peal_node_run(struct peal_node *n);
+
+/* peal_node_load_tls reads certificate and key. NULL: logged why not. */
+struct peal_tls_ctx *peal_node_load_tls(struct peal_node *n);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* The server: everything is made here in order, and taken down in the other. */
+#include "server/server.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "server/node.h"
+
+static bool
+allocate(struct peal_node *n)
+{
+    unsigned count = n->n_workers;
+
+    n->workers = calloc(count, sizeof(*n->workers));
+    n->peers = calloc(count, sizeof(struct peal_http_server *));
+    n->loops = calloc(count, sizeof(struct peal_loop *));
+    return n->workers != NULL && n->peers != NULL && n->loops != NULL;
+}
+
+static bool
+make_workers(struct peal_node *n)
+{
+    for (unsigned i = 0; i < n->n_workers; i++)
+        if (!peal_worker_init(&n->workers[i], n, i))
+            return false;
+    if (!peal_node_sockets(n))
+        return false;
+    for (unsigned i = 0; i < n->n_workers; i++)
+        if (!peal_worker_listen(&n->workers[i]))
+            return false;
+    return true;
+}
+
+static void
+say_hello(struct peal_node *n)
+{
+    peal_log(&n->log, PEAL_LOG_INFO, "started",
+        "version=%s pid=%d workers=%u engine=%s max_connections=%lld app=%s",
+        PEAL_VERSION, (int)getpid(), n->n_workers, peal_loop_engine(n->workers[0].loop),
+        (long long)n->limits.open_max, n->app->ops->name);
+    if (n->o->dev)
+        peal_log(&n->log, PEAL_LOG_INFO,
+            "development mode: everything is allowed, open the page", "url=http%s://%s/",
+            n->tls != NULL ? "s" : "", n->o->listen.v[0]);
+}
+
+static unsigned
+count_workers(const struct peal_options *o)
+{
+    unsigned n = o->workers > 0 ? (unsigned)o->workers : uv_available_parallelism();
+
+    return n < PEAL_WORKERS_MAX ? n : PEAL_WORKERS_MAX;
+}
+
+int
+peal_serve(struct peal_options *opts, const struct peal_program *program)
+{
+    static const struct peal_program none = { 0 };
+    struct peal_node n = { .o = opts,
+        .program = program != NULL ? program : &none,
+        .log = { .fd = STDERR_FILENO,
+            .friendly = opts->log_format == PEAL_LOG_FRIENDLY,
+            .level = opts->log_level },
+        .limits.rate = (uint64_t)opts->accept_rate,
+        .n_workers = count_workers(opts) };
+    int status = 1;
+
+    signal(SIGPIPE, SIG_IGN);
+    if (!allocate(&n))
+        peal_log(&n.log, PEAL_LOG_ERROR, "out of memory", NULL);
+    else if (peal_node_limits(&n) && peal_node_configure(&n) && make_workers(&n)) {
+        say_hello(&n);
+        status = peal_node_run(&n);
+    }
+    for (unsigned i = 0; i < n.n_workers && n.workers != NULL; i++)
+        peal_worker_fini(&n.workers[i]);
+    peal_node_close_sockets(&n);
+    peal_node_unconfigure(&n);
+    free(n.workers);
+    free(n.peers);
+    free(n.loops);
+    return status;
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/* A worker: one loop with its shard, protocols, routes and listeners, on one thread. */
+#include <stdlib.h>
+
+#include "proto/plain.h"
+#include "proto/sio.h"
+#include "server/assets.h"
+#include "server/node.h"
+#include "wire/deflate.h"
+
+#define DEFLATE_LEVEL 1 /* fan-out is once a message, but it is in everybody's way */
+#define DEFLATE_MEM_LEVEL 8
+
+static void
+add_route(struct peal_worker *w, unsigned *n, const char *path, bool prefix,
+    peal_http_fn *handle, void *ctx)
+{
+    w->routes[(*n)++] = (struct peal_http_route){
+        .path = peal_slice_str(path), .prefix = prefix, .handle = handle, .ctx = ctx
+    };
+}
+
+/* What is served where. The first route that matches wins. */
+static unsigned
+make_routes(struct peal_worker *w)
+{
+    const struct peal_node *node = w->node;
+    const struct peal_program *program = node->program;
+    unsigned n = 0;
+
+    if (program->handle != NULL)
+        add_route(w, &n, program->path, true, program->handle, &w->proto);
+    n += peal_assets_routes(node->o, w->routes + n, PEAL_ROUTES_MAX - n);
+    w->routes[n++] = (struct peal_http_route){ .path = node->proto.sio_path,
+        .prefix = true,
+        .body_max = node->proto.max_payload,
+        .bare_errors = true,
+        .begin = peal_eio_begin,
+        .handle = peal_eio_handle,
+        .ctx = &w->proto };
+    add_route(w, &n, "/ws/", true, peal_ws_handle, &w->proto);
+    add_route(w, &n, "/ws", false, peal_ws_handle, &w->proto);
+    add_route(w, &n, "/sse/", true, peal_sse_handle, &w->proto);
+    add_route(w, &n, "/sse", false, peal_sse_handle, &w->proto);
+    n += peal_api_routes(&w->api, w->routes + n);
+    if (node->o->admin_listen.n == 0)
+        n += peal_api_admin_routes(&w->api, w->routes + n);
+    return n;
+}
+
+static bool
+init_loop(struct peal_worker *w)
+{
+    struct peal_node *n = w->node;
+    struct peal_loop_config config = { .engine = (enum peal_io_engine)n->o->io_engine,
+        .slow_policy = (enum peal_slow_policy)n->o->io_slow_policy,
+        .queue_bytes_max = n->o->io_queue_max,
+        .queue_age_ms = n->o->io_queue_age_ms,
+        .log = &n->log,
+        .open = &n->limits.open };
+    peal_err err = peal_loop_new(&config, &w->loop);
+
+    if (err == PEAL_EUNSUPP)
+        peal_log(&n->log, PEAL_LOG_ERROR, "io_uring cannot be had here",
+            "hint=\"set io.engine to auto or epoll\"");
+    else if (err != PEAL_OK)
+        peal_log(&n->log, PEAL_LOG_ERROR, "cannot make an event loop", "why=\"%s\"",
+            peal_err_text(err));
+    return err == PEAL_OK;
+}
+
+bool
+peal_worker_init(struct peal_worker *w, struct peal_node *n, unsigned index)
+{
+    const struct peal_eio_ops *engine =
+        n->program->engine != NULL ? n->program->engine : &peal_sio_ops;
+    struct peal_proto *p = &w->proto;
+    unsigned n_routes;
+
+    w->node = n;
+    if (!init_loop(w))
+        return false;
+    n->loops[index] = w->loop;
+    p->loop = w->loop;
+    p->app = n->app;
+    p->config = &n->proto;
+    peal_list_init(&p->sessions);
+    w->api = (struct peal_api){ .node = &n->api, .body_max = n->o->http_body_max };
+    if (peal_deflate_new(DEFLATE_LEVEL, DEFLATE_MEM_LEVEL, &p->deflate) != PEAL_OK ||
+        peal_shard_new(n->hub, index, w->loop, (unsigned)n->o->io_turn_budget, p->deflate,
+            &p->shard) != PEAL_OK ||
+        peal_eio_new(p, engine) != PEAL_OK)
+        return false;
+    w->api.shard = p->shard;
+    n_routes = make_routes(w);
+    if (peal_http_server_new(
+            w->loop, &n->http, w->routes, n_routes, n->peers, &w->http) != PEAL_OK)
+        return false;
+    n->peers[index] = w->http;
+    if (n->tls != NULL)
+        peal_http_server_tls(w->http, peal_tls_ctx_hold(n->tls));
+    if (index > 0 || n->o->admin_listen.n == 0)
+        return true;
+    n_routes = peal_api_admin_routes(&w->api, w->admin_routes);
+    return peal_http_server_new(w->loop, &n->admin_http, w->admin_routes, n_routes, NULL,
+               &w->admin) == PEAL_OK;
+}
+
+bool
+peal_worker_listen(struct peal_worker *w)
+{
+    struct peal_node *n = w->node;
+    unsigned index = (unsigned)(w - n->workers);
+
+    if ((w->listeners = calloc(n->n_sockets, sizeof(struct peal_listener *))) == NULL)
+        return false;
+    for (unsigned i = 0; i < n->n_sockets; i++) {
+        struct peal_socket *s = &n->sockets[i];
+
+        if (s->worker != index)
+            continue;
+        if (peal_listener_new(w->loop, s->fd, &n->limits, peal_http_server_accept,
+                s->admin ? w->admin : w->http, &w->listeners[w->n_listeners]) != PEAL_OK)
+            return false;
+        w->n_listeners++;
+        s->fd = -1;
+    }
+    return true;
+}
+
+static void
+run(void *arg)
+{
+    peal_loop_run(((struct peal_worker *)arg)->loop);
+}
+
+bool
+peal_worker_start(struct peal_worker *w)
+{
+    w->started = uv_thread_create(&w->thread, run, w) == 0;
+    return w->started;
+}
+
+void
+peal_worker_fini(struct peal_worker *w)
+{
+    if (w->loop == NULL)
+        return;
+    for (unsigned i = 0; i < w->n_listeners; i++)
+        peal_listener_close(&w->listeners[i]);
+    free(w->listeners);
+    if (w->proto.shard != NULL) {
+        peal_eio_free(&w->proto);
+        peal_plain_drain(&w->proto, UINT32_MAX);
+    }
+    peal_http_server_free(&w->http);
+    peal_http_server_free(&w->admin);
+    peal_shard_free(&w->proto.shard);
+    peal_deflate_free(&w->proto.deflate);
+    peal_loop_free(&w->loop);
+}
+
+/* Asking a running worker. */
+
+struct order {
+    struct peal_mail mail; /* first */
+    struct peal_worker *worker;
+    struct peal_tls_ctx *tls;
+    unsigned steps;
+};
+
+static void
+ask(struct peal_worker *w, peal_mail_fn *fn, unsigned steps, struct peal_tls_ctx *tls)
+{
+    struct order *o = calloc(1, sizeof(*o));
+
+    if (o == NULL) {
+        peal_tls_ctx_drop(tls);
+        return;
+    }
+    *o = (struct order){ .mail.fn = fn, .worker = w, .tls = tls, .steps = steps };
+    peal_loop_post(w->loop, &o->mail);
+}
+
+static void
+do_stop(struct peal_loop *loop, struct peal_mail *mail)
+{
+    peal_loop_stop(loop);
+    free(mail);
+}
+
+void
+peal_worker_stop(struct peal_worker *w)
+{
+    ask(w, do_stop, 0, NULL);
+}
+
+static void
+do_stop_accepting(struct peal_loop *loop, struct peal_mail *mail)
+{
+    struct peal_worker *w = ((struct order *)mail)->worker;
+
+    for (unsigned i = 0; i < w->n_listeners; i++)
+        peal_listener_close(&w->listeners[i]);
+    peal_http_server_drain(w->http);
+    if (w->admin != NULL)
+        peal_http_server_drain(w->admin);
+    free(mail);
+}
+
+void
+peal_worker_stop_accepting(struct peal_worker *w)
+{
+    ask(w, do_stop_accepting, 0, NULL);
+}
+
+static void
+do_drain(struct peal_loop *loop, struct peal_mail *mail)
+{
+    struct peal_worker *w = ((struct order *)mail)->worker;
+    unsigned steps = ((struct order *)mail)->steps;
+    unsigned plain = peal_plain_drain(&w->proto, 0),
+             engine = peal_eio_drain(&w->proto, 0);
+
+    plain = peal_plain_drain(&w->proto, (plain + steps - 1) / steps);
+    engine = peal_eio_drain(&w->proto, (engine + steps - 1) / steps);
+    w->left = plain + engine;
+    free(mail);
+}
+
+void
+peal_worker_drain(struct peal_worker *w, unsigned steps)
+{
+    ask(w, do_drain, steps, NULL);
+}
+
+static void
+do_tls(struct peal_loop *loop, struct peal_mail *mail)
+{
+    struct order *o = (struct order *)mail;
+
+    peal_http_server_tls(o->worker->http, o->tls);
+    free(o);
+}
+
+void
+peal_worker_tls(struct peal_worker *w, struct peal_tls_ctx *ctx)
+{
+    ask(w, do_tls, 0, ctx);
+}

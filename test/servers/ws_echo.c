@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* A WebSocket that sends every message back, for the Autobahn suite: on every path, with
+ * permessage-deflate. */
+#include <stdlib.h>
+
+#include "proto/wsconn.h"
+#include "run.h"
+
+struct echo {
+    struct peal_wsconn ws; /* first */
+    struct peal_loop *loop;
+};
+
+static void
+on_message(struct peal_wsconn *w, bool binary, struct peal_slice payload)
+{
+    peal_wsconn_send(w, binary, payload, 0);
+}
+
+static void
+on_closed(struct peal_wsconn *w, uint16_t code)
+{
+    peal_loop_free_later(((struct echo *)w)->loop, free, w);
+}
+
+static const struct peal_wsconn_ops ops = { .message = on_message, .closed = on_closed };
+
+static void
+handle(struct peal_http *h, void *proto)
+{
+    struct peal_proto *p = proto;
+    struct peal_wsconn_config config = { &p->config->ws, p->config->ws_deflate };
+    struct echo *e;
+    unsigned status;
+    const char *why;
+
+    if (peal_wsconn_check(h, &status, &why) != PEAL_OK) {
+        peal_http_reply(h, status, "text/plain", peal_slice_str(why));
+        return;
+    }
+    if ((e = calloc(1, sizeof(*e))) == NULL) {
+        peal_http_close(h, PEAL_CLOSE_ERROR);
+        return;
+    }
+    e->loop = p->loop;
+    if (peal_wsconn_accept(&e->ws, h, &config, &ops, p->deflate) != PEAL_OK)
+        free(e);
+}
+
+int
+main(int argc, char **argv)
+{
+    static const char *const defaults[] = { "listen=127.0.0.1:3000", "ws.message_max=64m",
+        "io.queue_max=256m", "drain.delay=0s", "drain.window=0s", NULL };
+
+    return run_server(
+        argc, argv, &(struct peal_program){ .handle = handle, .path = "/" }, defaults);
+}
