@@ -238,6 +238,7 @@ peal_loop_free(struct peal_loop **lp)
     if (l == NULL)
         return;
     *lp = NULL;
+    l->n_hooks = 0; /* theirs is gone */
     while ((link = l->conns.next) != &l->conns)
         peal_conn_close(PEAL_CONTAINER(link, struct peal_conn, all), PEAL_CLOSE_LOCAL);
     collect_garbage(l);

@@ -103,8 +103,7 @@ set_proto(struct peal_node *n)
     c->cors.origins = slices(n, &o->http_cors, &c->cors.n);
     c->sio_cors.origins = slices(n, &o->socketio_cors, &c->sio_cors.n);
     c->sio_cors.credentials = o->socketio_cors_credentials;
-    if (strcmp(o->socketio_cookie, "off") != 0)
-        c->cookie = peal_slice_str(o->socketio_cookie);
+    c->cookie = peal_slice_str(o->socketio_cookie);
 }
 
 static void
@@ -112,13 +111,15 @@ set_api(struct peal_node *n)
 {
     const struct peal_options *o = n->o;
 
+    if (gethostname(n->hostname, sizeof(n->hostname) - 1) != 0)
+        n->hostname[0] = '\0';
     n->api_cors = n->proto.cors;
     n->api = (struct peal_api_node){ .dev = o->dev,
         .cors = &n->api_cors,
         .loops = n->loops,
         .n_loops = n->n_workers,
         .version = PEAL_VERSION,
-        .name = o->node_name,
+        .name = o->node_name != NULL ? o->node_name : n->hostname,
         .started_s = (int64_t)time(NULL) };
     n->api.keys = slices(n, &o->api_key, &n->api.n_keys);
 }
@@ -167,7 +168,7 @@ peal_node_configure(struct peal_node *n)
     set_api(n);
     if (peal_hub_new((uint16_t)peal_random_u64(), &n->hub) != PEAL_OK || !set_app(n))
         return false;
-    if (*n->o->tls_cert == '\0')
+    if (n->o->tls_cert == NULL)
         return true;
     return (n->tls = peal_node_load_tls(n)) != NULL;
 }

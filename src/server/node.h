@@ -41,6 +41,7 @@ struct peal_node {
     struct peal_proto_config proto;
     struct peal_cors api_cors;
     struct peal_api_node api;
+    char hostname[256];
     struct peal_slice *lists[5]; /* of strings of options; to be freed */
     unsigned n_lists;
     struct peal_hub *hub;

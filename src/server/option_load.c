@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "app/rules.h"
 #include "server/option_set.h"
 
 #define KEY_MAX 128
@@ -329,6 +330,23 @@ check_together(struct peal_option_loader *l)
         "is more than http.head_max");
 }
 
+/* Rules are read by the application; here only to say what it would not take. */
+static void
+check_rules(struct peal_option_loader *l)
+{
+    struct peal_option_source src = source_of(l->o, "rules");
+    struct peal_app *app = NULL;
+    peal_err err;
+
+    if (l->o->rules == NULL)
+        return;
+    err = peal_rules_new(l->o->rules, src.name, l->o->dev, l->errors, &app);
+    if (err == PEAL_OK)
+        app->ops->free(app);
+    else if (l->err == PEAL_OK || err == PEAL_ENOMEM)
+        l->err = err;
+}
+
 static void
 load(struct peal_option_loader *l, const struct peal_option_input *in)
 {
@@ -350,6 +368,7 @@ load(struct peal_option_loader *l, const struct peal_option_input *in)
         load_dev(l);
     if (l->err == PEAL_OK)
         check_together(l);
+    check_rules(l);
 }
 
 peal_err

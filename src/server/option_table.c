@@ -90,26 +90,22 @@ write_strings(const struct peal_strings *s, bool secret, struct peal_buf *out)
 }
 
 /* In the largest unit that leaves a whole number. */
-static peal_err
-write_duration(uint64_t ms, struct peal_buf *out)
+peal_err
+peal_option_number(enum peal_option_type type, int64_t n, struct peal_buf *out)
 {
-    if (ms % 1000 != 0)
-        return peal_buf_printf(out, "%llums", (unsigned long long)ms);
-    if (ms == 0 || ms % 60000 != 0)
-        return peal_buf_printf(out, "%llus", (unsigned long long)ms / 1000);
-    if (ms % 3600000 != 0)
-        return peal_buf_printf(out, "%llum", (unsigned long long)ms / 60000);
-    return peal_buf_printf(out, "%lluh", (unsigned long long)ms / 3600000);
-}
+    static const struct unit {
+        int64_t size;
+        const char *name;
+    } times[] = { { 3600000, "h" }, { 60000, "m" }, { 1000, "s" }, { 1, "ms" } },
+      sizes[] = { { 1 << 30, "g" }, { 1 << 20, "m" }, { 1 << 10, "k" }, { 1, "" } };
+    const struct unit *u = type == PEAL_OPT_DURATION ? times : sizes;
 
-static peal_err
-write_bytes(size_t n, struct peal_buf *out)
-{
-    if (n > 0 && n % (1 << 20) == 0)
-        return peal_buf_printf(out, "%zum", n >> 20);
-    if (n > 0 && n % 1024 == 0)
-        return peal_buf_printf(out, "%zuk", n >> 10);
-    return peal_buf_printf(out, "%zu", n);
+    if (type == PEAL_OPT_INT || n == 0)
+        return peal_buf_printf(
+            out, "%lld%s", (long long)n, type == PEAL_OPT_DURATION ? "s" : "");
+    while (n % u->size != 0)
+        u++;
+    return peal_buf_printf(out, "%lld%s", (long long)(n / u->size), u->name);
 }
 
 peal_err
@@ -124,11 +120,11 @@ peal_option_value(
         return peal_buf_add_slice(
             out, *(const bool *)field ? PEAL_S("on") : PEAL_S("off"));
     case PEAL_OPT_INT:
-        return peal_buf_printf(out, "%lld", (long long)*(const int64_t *)field);
+        return peal_option_number(row->type, *(const int64_t *)field, out);
     case PEAL_OPT_BYTES:
-        return write_bytes(*(const size_t *)field, out);
+        return peal_option_number(row->type, (int64_t) * (const size_t *)field, out);
     case PEAL_OPT_DURATION:
-        return write_duration(*(const uint64_t *)field, out);
+        return peal_option_number(row->type, (int64_t) * (const uint64_t *)field, out);
     case PEAL_OPT_STRING:
         return peal_buf_add_slice(out, peal_slice_str(*(char *const *)field));
     case PEAL_OPT_ENUM:

@@ -273,6 +273,11 @@ const char *peal_option_env(const struct peal_option *row, char out[PEAL_OPTION_
  * peal_option_word("tls.min_version", o->tls_min_version, word), and returns out. */
 const char *peal_option_word(const char *name, int value, char out[PEAL_OPTION_WORD_MAX]);
 
+/* peal_option_number appends a number of an I, Z or D row: 64k, 25s.
+ * Errors: PEAL_ENOMEM. */
+PEAL_MUST_USE peal_err peal_option_number(
+    enum peal_option_type type, int64_t n, struct peal_buf *out);
+
 /* peal_option_value appends the value as it would be written in the file, secrets as ***.
  * Errors: PEAL_ENOMEM. */
 PEAL_MUST_USE peal_err peal_option_value(
