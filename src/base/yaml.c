@@ -14,7 +14,8 @@ struct reader {
     const char *name;
     struct peal_buf *why;
     struct peal_yaml *root;
-    struct peal_yaml *open[PEAL_YAML_DEPTH_MAX]; /* maps and sequences without their end */
+    struct peal_yaml
+        *open[PEAL_YAML_DEPTH_MAX]; /* maps and sequences without their end */
     struct peal_yaml *last[PEAL_YAML_DEPTH_MAX]; /* the last value of each */
     struct peal_yaml *key;                       /* waits for its value, or NULL */
     unsigned depth, n_nodes;
@@ -22,8 +23,8 @@ struct reader {
 };
 
 /* line and column count from 0, as libyaml does. Returns err. */
-static PEAL_PRINTF(5, 6) peal_err
-complain(struct reader *r, size_t line, size_t column, peal_err err, const char *fmt, ...)
+static PEAL_PRINTF(5, 6) peal_err complain(
+    struct reader *r, size_t line, size_t column, peal_err err, const char *fmt, ...)
 {
     va_list ap;
 
@@ -207,8 +208,8 @@ peal_yaml_read(struct peal_slice text, const char *name, struct peal_yaml **out,
     if (!yaml_parser_initialize(&r.parser))
         return PEAL_ENOMEM;
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&r.parser,
-        (const unsigned char *)(text.data ? text.data : ""), text.len);
+    yaml_parser_set_input_string(
+        &r.parser, (const unsigned char *)(text.data ? text.data : ""), text.len);
     while (err == PEAL_OK && !r.done) {
         yaml_event_t ev;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * YAML trees: a document as nodes that remember where they stand, so whoever reads one can
- * say file:line:column. No anchors, aliases or tags: what a node says is what is written.
+ * YAML trees: a document as nodes that remember where they stand, so whoever reads one
+ * can say file:line:column. No anchors, aliases or tags: what a node says is what is
+ * written.
  *
  * Depth and number of nodes are bounded. A tree is immutable once read; any thread.
  */
@@ -22,11 +23,11 @@ enum peal_yaml_kind {
 
 struct peal_yaml {
     enum peal_yaml_kind kind;
-    unsigned line, column; /* from 1, of the node's first character */
-    bool quoted;           /* scalar: written in quotes or as a block, so never null */
-    char *text;            /* scalar: its text, ends in a zero; never NULL */
-    size_t len;            /* bytes of text */
-    struct peal_yaml *key; /* in a map: the scalar before this value; else NULL */
+    unsigned line, column;   /* from 1, of the node's first character */
+    bool quoted;             /* scalar: written in quotes or as a block, so never null */
+    char *text;              /* scalar: its text, ends in a zero; never NULL */
+    size_t len;              /* bytes of text */
+    struct peal_yaml *key;   /* in a map: the scalar before this value; else NULL */
     struct peal_yaml *next;  /* next value of the same map or sequence */
     struct peal_yaml *first; /* map, sequence: the first value */
     unsigned n;              /* map, sequence: values */
@@ -36,9 +37,9 @@ struct peal_yaml {
  * peal_yaml_read reads one document. An empty one is an empty map.
  *   name  borrowed: how messages call it, a file's name
  *   out   release it with peal_yaml_free
- *   why   on failure, a line "name:line:column: what is wrong" without newline is appended
- * A key that stands twice in one map is an error.
- * Errors: PEAL_EINVAL: not such YAML; PEAL_ELIMIT: too deep, too large; PEAL_ENOMEM.
+ *   why   on failure, a line "name:line:column: what is wrong" without newline is
+ * appended A key that stands twice in one map is an error. Errors: PEAL_EINVAL: not such
+ * YAML; PEAL_ELIMIT: too deep, too large; PEAL_ENOMEM.
  */
 PEAL_MUST_USE peal_err peal_yaml_read(struct peal_slice text, const char *name,
     struct peal_yaml **out, struct peal_buf *why);

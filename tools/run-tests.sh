@@ -1,0 +1,118 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Runs every test against one build: run-tests.sh [BUILD_DIR] [STEP...]
+#
+# A step that fails does not stop the next ones; what failed is printed, the rest goes to
+# BUILD_DIR/test-logs. The last line is "N passed, N failed", and the exit status says the same.
+# Steps: layers format unit fuzz cli interop pages (all, in this order, if none is named).
+set -u
+cd "$(dirname "$0")/.." || exit 1
+build=$(realpath -m "${1:-build}")
+[ $# -gt 0 ] && shift
+steps=${*:-layers format unit fuzz cli interop pages}
+
+logs=$build/test-logs
+mkdir -p "$logs"
+rm -f "$logs"/*.log
+passed=0 failed=0
+
+export PEAL_BIN=$build/peal
+export PEAL_SERVERS=$build/test/servers
+# For builds with sanitizers: a finding is a failure, at once.
+export ASAN_OPTIONS=${ASAN_OPTIONS-detect_leaks=1:abort_on_error=0}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS-print_stacktrace=1:halt_on_error=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS-halt_on_error=1:second_deadlock_stack=1}
+
+# count NAME PASSED FAILED SKIPPED: adds up, and prints a line for the step.
+count() {
+  local note=
+  [ "$4" -gt 0 ] && note=" ($4 left out)"
+  passed=$((passed + $2)) failed=$((failed + $3))
+  printf '  %-22s %4d ok %4d wrong%s\n' "$1" "$2" "$3" "$note"
+}
+
+show() { sed 's/^/    | /' "$1" | tail -n "${2:-60}"; }
+
+# script NAME COMMAND...: one test.
+script() {
+  local name=$1 log=$logs/$1.log
+  shift
+  if timeout 300 "$@" >"$log" 2>&1; then
+    count "$name" 1 0 0
+  else
+    count "$name" 0 1 0
+    show "$log"
+  fi
+}
+
+# cmocka NAME BINARY: as many tests as it says; one that dies counts as a failure.
+cmocka() {
+  local log=$logs/$1.log status good bad
+  timeout 300 "$2" >"$log" 2>&1
+  status=$?
+  good=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$log" | awk '{ n += $1 } END { print n + 0 }')
+  bad=$(sed -n 's/^\[  FAILED  \] \([0-9]*\) test.*/\1/p' "$log" | awk '{ n += $1 } END { print n + 0 }')
+  [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
+  [ "$good" -eq 0 ] && [ "$bad" -eq 0 ] && bad=1
+  count "$1" "$good" "$bad" 0
+  [ "$bad" -eq 0 ] && return
+  echo "    status $status"
+  grep -vE '^\[ +(RUN|OK|PASSED) +\]' "$log" >"$log.wrong"
+  show "$log.wrong"
+}
+
+# node_tests NAME DIR [OPTION]...: node's test runner on the *.test.mjs of a folder.
+node_tests() {
+  local name=$1 dir=$2 log=$logs/$1.log status good bad left
+  shift 2
+  (cd "$dir" && timeout 900 node --test --test-reporter=tap "$@" ./*.test.mjs) >"$log" 2>&1
+  status=$?
+  good=$(sed -n 's/^# pass \([0-9]*\)$/\1/p' "$log" | tail -n 1)
+  bad=$(sed -n 's/^# \(fail\|cancelled\) \([0-9]*\)$/\2/p' "$log" | tail -n 2 | awk '{ n += $1 } END { print n + 0 }')
+  left=$(sed -n 's/^# \(skipped\|todo\) \([0-9]*\)$/\2/p' "$log" | tail -n 2 | awk '{ n += $1 } END { print n + 0 }')
+  good=${good:-0}
+  [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
+  [ "$good" -eq 0 ] && [ "$bad" -eq 0 ] && bad=1
+  count "$name" "$good" "$bad" "$left"
+  [ "$bad" -eq 0 ] && return
+  # The failing tests with their diagnostics; if there are none, the end of it all.
+  awk '/^ *not ok / { on = 1 } /^ *ok / { on = 0 } on' "$log" >"$log.wrong"
+  [ -s "$log.wrong" ] || tail -n 40 "$log" >"$log.wrong"
+  show "$log.wrong" 200
+}
+
+step_layers() { script layers tools/check-layers.sh; }
+step_format() { script format tools/check-format.sh; }
+
+step_unit() {
+  local t
+  for t in "$build"/test/unit/test_*; do
+    [ -f "$t" ] && [ -x "$t" ] && cmocka "unit-$(basename "$t" | sed s/^test_//)" "$t"
+  done
+}
+
+# What fuzzing once found interesting, and what it must survive for ever.
+step_fuzz() {
+  local t name
+  for t in "$build"/test/fuzz/replay_*; do
+    [ -f "$t" ] && [ -x "$t" ] || continue
+    name=$(basename "$t" | sed s/^replay_//)
+    script "fuzz-$name" "$t" "test/fuzz/corpus/$name"
+  done
+}
+
+step_cli() { node_tests cli test/cli; }
+step_interop() { node_tests interop test/interop --test-concurrency=2; }
+step_pages() {
+  ls test/pages/*.test.mjs >/dev/null 2>&1 && node_tests pages test/pages
+}
+
+for step in $steps; do
+  if ! declare -F "step_$step" >/dev/null; then
+    echo "run-tests.sh: no step $step" >&2
+    exit 2
+  fi
+  "step_$step"
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

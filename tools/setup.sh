@@ -1,0 +1,125 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Installs what is missing: setup.sh build|test|bench|fuzz
+#
+#   build   to compile and run: compiler, meson, libraries, and node for the pages
+#   test    also: what `make test` needs
+#   bench   also: what `make bench` needs; the Node servers it measures against
+#   fuzz    to compile with clang's fuzzer
+#
+# Debian packages come by apt, with sudo if need be; npm packages as the lock files say.
+# Nothing is asked twice: with everything there it takes a fraction of a second.
+set -eu
+cd "$(dirname "$0")/.."
+what=${1:-build}
+
+packages='gcc libc6-dev meson ninja-build pkg-config libuv1-dev libssl-dev zlib1g-dev
+  libjansson-dev libyaml-dev liburing-dev'
+msgpack='libmsgpack-c-dev libmsgpack-dev' # the name in Debian 13, in Debian 12
+npm_dirs=web
+case $what in
+build) ;;
+test)
+  packages="$packages libcmocka-dev clang-format-14 curl chromium"
+  npm_dirs='web test/interop'
+  ;;
+bench)
+  packages="$packages util-linux"
+  npm_dirs='web test/bench'
+  ;;
+fuzz) packages="$packages clang" ;;
+*)
+  echo "usage: setup.sh build|test|bench|fuzz" >&2
+  exit 2
+  ;;
+esac
+
+say() { echo "setup: $*" >&2; }
+
+node_is_new_enough() {
+  command -v node >/dev/null && command -v npm >/dev/null &&
+    [ "$(node -p 'parseInt(process.versions.node)' 2>/dev/null || echo 0)" -ge 18 ]
+}
+
+is_installed() { [ "$(dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null)" = 'ii ' ]; }
+
+missing_packages() {
+  for p in $packages; do
+    is_installed "$p" || echo "$p"
+  done
+  for p in $msgpack; do
+    is_installed "$p" && return
+  done
+  echo msgpack
+}
+
+not_debian() {
+  for tool in cc meson ninja pkg-config node npm; do
+    command -v "$tool" >/dev/null || lacking="${lacking-}$tool "
+  done
+  for lib in libuv openssl zlib jansson yaml-0.1; do
+    pkg-config --exists "$lib" 2>/dev/null || lacking="${lacking-}$lib "
+  done
+  [ -z "${lacking-}" ] && return
+  say "this is no Debian; please install, then try again: $lacking"
+  exit 1
+}
+
+apt() {
+  if [ "$(id -u)" = 0 ]; then
+    env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@"
+  elif command -v sudo >/dev/null; then
+    sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@"
+  else
+    say "not root, and there is no sudo. As root: apt-get install $missing"
+    exit 1
+  fi
+}
+
+install_packages() {
+  missing=$(missing_packages | tr '\n' ' ')
+  node_is_new_enough || missing="${missing}nodejs npm "
+  [ -z "$missing" ] && return
+  log=$(mktemp)
+  trap 'rm -f "$log"' EXIT
+  case " $missing" in
+  *' msgpack '*)
+    apt update >"$log" 2>&1 || true
+    for p in $msgpack; do
+      apt-cache show "$p" >/dev/null 2>&1 && break
+    done
+    missing=$(echo "$missing" | sed "s/msgpack /$p /")
+    ;;
+  esac
+  say "installing $missing"
+  if ! apt install -y --no-install-recommends $missing >"$log" 2>&1; then
+    apt update >>"$log" 2>&1 || true
+    if ! apt install -y --no-install-recommends $missing >>"$log" 2>&1; then
+      tail -n 20 "$log" >&2
+      say "apt-get could not install: $missing"
+      exit 1
+    fi
+  fi
+}
+
+# A copy of the lock file inside node_modules says what is installed there.
+install_npm() {
+  [ -f "$1/package-lock.json" ] || return 0
+  cmp -s "$1/package-lock.json" "$1/node_modules/.installed-lock" && return
+  say "installing the npm packages of $1"
+  if ! (cd "$1" && npm ci --silent --no-audit --no-fund); then
+    (cd "$1" && npm ci --no-audit --no-fund 2>&1 | tail -n 20 >&2) || true
+    say "npm could not install the packages of $1"
+    exit 1
+  fi
+  cp "$1/package-lock.json" "$1/node_modules/.installed-lock"
+}
+
+if command -v dpkg-query >/dev/null; then
+  install_packages
+else
+  not_debian
+fi
+for dir in $npm_dirs; do
+  install_npm "$dir"
+done
