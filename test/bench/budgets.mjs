@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// What is measured, and what the design's section 8 allows; the arithmetic between them.
+
+/** uWebSockets is not packaged. It costs this much of the bare send loop, measured once,
+ *  side by side, on the same machine: in step, and with all of a burst in one write. */
+const UWS_STEP = 1.15;
+const UWS_BURST = 1.28;
+
+const all = ['peal uring', 'peal epoll', 'send loop', 'node ws', 'nginx nchan'];
+const sio = ['peal uring', 'peal epoll', 'node socket.io'];
+
+/** [id, title, protocol, servers, arguments of peal bench, the number, its unit] */
+export const scenarios = [
+  { id: 'ws-step', title: 'WebSocket fan-out, in step', protocol: 'ws', servers: all,
+    args: ['fanout', '--connections', '3000', '--rounds', '150', '--duration', '4'],
+    keys: { cpu: 'cpu_us_per_delivery' } },
+  { id: 'ws-burst', title: 'WebSocket fan-out, bursts of 10', protocol: 'ws', servers: all,
+    args: ['fanout', '--connections', '3000', '--burst', '10', '--rounds', '150',
+      '--duration', '4'],
+    keys: { cpu: 'cpu_us_per_delivery' } },
+  { id: 'sio-step', title: 'Socket.IO fan-out, in step', protocol: 'socketio', servers: sio,
+    args: ['fanout', '--connections', '3000', '--rounds', '150', '--duration', '4'],
+    keys: { cpu: 'cpu_us_per_delivery' } },
+  { id: 'sio-burst', title: 'Socket.IO fan-out, bursts of 10', protocol: 'socketio',
+    servers: sio,
+    args: ['fanout', '--connections', '3000', '--burst', '10', '--rounds', '150',
+      '--duration', '4'],
+    keys: { cpu: 'cpu_us_per_delivery' } },
+  { id: 'sio-ack', title: 'Socket.IO event with acknowledgement', protocol: 'socketio',
+    servers: sio,
+    args: ['echo', '--connections', '100', '--outstanding', '4', '--duration', '3'],
+    keys: { cpu: 'cpu_us_per_round_trip' } },
+  { id: 'ws-connect', title: 'WebSocket connect', protocol: 'ws', servers: all,
+    args: ['connect', '--connections', '10000'],
+    keys: { cpu: 'cpu_us_per_connect', memory: 'bytes_per_connection' } },
+  { id: 'sio-connect', title: 'Socket.IO connect', protocol: 'socketio', servers: sio,
+    args: ['connect', '--connections', '10000'],
+    keys: { cpu: 'cpu_us_per_connect', memory: 'bytes_per_connection' } },
+];
+
+/** Once, not in every round: pings come every 25 s, so a look at them takes minutes. */
+export const idle = { id: 'sio-idle', title: 'Socket.IO, idle', protocol: 'socketio',
+  servers: ['peal uring', 'peal epoll'],
+  args: ['connect', '--connections', '19000', '--idle', '75'],
+  keys: { idle: 'idle_cpu_percent' } };
+
+const cpu = (m, id, server) => m(id, server, 'cpu');
+const ratio = (title, budget, value) => ({ title, budget, value, unit: 'x' });
+
+/** The rows of section 8 for one node. m(scenario, server, key) is a median or undefined;
+ *  a row whose value is NaN could not be measured in this run. budget null: no peer that
+ *  the budget names was there, the number is for information. */
+export function judge(m) {
+  const rows = [];
+  for (const [engine, step, burst] of [['uring', 0.7, 0.6], ['epoll', 1.05, 0.9]]) {
+    const peal = `peal ${engine}`;
+    rows.push(
+      ratio(`fan-out in step, ${engine} / uWebSockets`, step,
+        cpu(m, 'ws-step', peal) / (UWS_STEP * cpu(m, 'ws-step', 'send loop'))),
+      ratio(`fan-out in bursts, ${engine} / uWebSockets`, burst,
+        cpu(m, 'ws-burst', peal) / (UWS_BURST * cpu(m, 'ws-burst', 'send loop'))),
+      ratio(`Socket.IO in step / own WebSocket, ${engine}`, 1.1,
+        cpu(m, 'sio-step', peal) / cpu(m, 'ws-step', peal)),
+      ratio(`Socket.IO in bursts / own WebSocket, ${engine}`, 1.1,
+        cpu(m, 'sio-burst', peal) / cpu(m, 'ws-burst', peal)),
+      ratio(`Socket.IO in step, ${engine} / Node`, 0.2,
+        cpu(m, 'sio-step', peal) / cpu(m, 'sio-step', 'node socket.io')),
+      ratio(`Socket.IO in bursts, ${engine} / Node`, 0.2,
+        cpu(m, 'sio-burst', peal) / cpu(m, 'sio-burst', 'node socket.io')),
+      { title: `memory of a WebSocket connection, ${engine}`, budget: 512, unit: 'B',
+        value: m('ws-connect', peal, 'memory') },
+      { title: `memory of a Socket.IO session, ${engine}`, budget: 800, unit: 'B',
+        value: m('sio-connect', peal, 'memory') },
+      ratio(`WebSocket connect, ${engine} / bare loop`, null,
+        cpu(m, 'ws-connect', peal) / cpu(m, 'ws-connect', 'send loop')),
+      ratio(`Socket.IO connect, ${engine} / Node`, 0.15,
+        cpu(m, 'sio-connect', peal) / cpu(m, 'sio-connect', 'node socket.io')),
+      ratio(`event with acknowledgement, ${engine} / Node`, 0.25,
+        cpu(m, 'sio-ack', peal) / cpu(m, 'sio-ack', 'node socket.io')),
+      { title: `CPU of a worker with nothing to do, ${engine}`, budget: 0.005, unit: '%',
+        value: m('empty', peal, 'idle') },
+      { title: `CPU of pings, 19,000 sessions, ${engine}`, budget: 0.5 * 0.95, unit: '%',
+        value: m('sio-idle', peal, 'idle') },
+    );
+  }
+  return rows;
+}
+
+export function verdict({ budget, value }) {
+  if (!Number.isFinite(value)) return 'not measured';
+  if (budget === null) return 'for information';
+  return value <= budget ? 'PASS' : 'MISS';
+}

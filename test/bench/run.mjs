@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+// `make bench`: every server in turn, interleaved, several rounds, medians, ratios.
+//
+// A round plays every scenario against every server before the next round begins, so what
+// the machine does meanwhile hits all of them alike. Each measurement has a server process
+// of its own. The server is on core 0, the generator on core 1.
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, loadavg, release } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs, promisify } from 'node:util';
+import { idle, judge, scenarios, verdict } from './budgets.mjs';
+import { cpuNs, paths, pinned, servers, start } from './servers.mjs';
+
+const usage = `usage: run.mjs [--quick] [--rounds N] [--only SCENARIO,...] [--servers NAME,...]
+              [--build DIR] [--generator "COMMAND ..."] [--no-idle]`;
+const { values: options } = parseArgs({ options: {
+  quick: { type: 'boolean', default: false },
+  rounds: { type: 'string' },
+  only: { type: 'string' },
+  servers: { type: 'string' },
+  build: { type: 'string' },
+  generator: { type: 'string' },
+  'no-idle': { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} });
+if (options.help) {
+  console.log(usage);
+  process.exit(0);
+}
+if (options.build) Object.defineProperty(paths, 'build', { value: resolve(options.build) });
+
+const rounds = Number(options.rounds ?? (options.quick ? 1 : 5));
+const only = options.only?.split(',');
+const wanted = options.servers?.split(',');
+const pin = availableParallelism() > 1 && existsSync('/usr/bin/taskset');
+const generator = options.generator?.split(' ') ?? [paths.peal, 'bench'];
+const run = promisify(execFile);
+const samples = new Map(); // "scenario|server|key" -> numbers
+let failures = 0;
+
+function record(scenario, server, key, value) {
+  const id = `${scenario}|${server}|${key}`;
+  if (!samples.has(id)) samples.set(id, []);
+  if (Number.isFinite(value)) samples.get(id).push(value);
+}
+
+function median(scenario, server, key) {
+  const values = [...samples.get(`${scenario}|${server}|${key}`) ?? []].sort((a, b) => a - b);
+  if (values.length === 0) return undefined;
+  const middle = values.length >> 1;
+  return values.length % 2 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+async function generate(args) {
+  const [file, ...rest] = pinned(pin ? 1 : undefined, [...generator, ...args, '--json']);
+  try {
+    const { stdout, stderr } = await run(file, rest);
+    if (stderr) process.stderr.write(stderr);
+    return JSON.parse(stdout);
+  } catch (error) {
+    throw new Error((error.stderr ?? error.message).trim());
+  }
+}
+
+async function measure(scenario, name) {
+  let server;
+  try {
+    server = await start(name, pin ? 0 : undefined);
+    const [mode, ...args] = scenario.args;
+    const found = await generate([mode, ...servers[name][scenario.protocol](server.port),
+      ...args]);
+    for (const [key, field] of Object.entries(scenario.keys)) {
+      record(scenario.id, name, key, found[field]);
+    }
+    const shown = Object.values(scenario.keys).map((field) => `${field} ${found[field]}`);
+    const p99 = found.latency_p99_us === undefined ? ''
+      : `  (p99 ${Math.round(found.latency_p99_us)} us)`;
+    console.log(`  ${scenario.id.padEnd(12)} ${name.padEnd(15)} ${shown.join('  ')}${p99}`);
+  } catch (error) {
+    failures++;
+    console.log(`  ${scenario.id.padEnd(12)} ${name.padEnd(15)} FAILED: ${error.message}`);
+  } finally {
+    await server?.stop();
+  }
+}
+
+/** A server without a client: what it costs to wait. */
+async function measureEmpty(name, seconds) {
+  const server = await start(name, pin ? 0 : undefined);
+  await sleep(2000);
+  const before = cpuNs(server.pid);
+  await sleep(seconds * 1000);
+  record('empty', name, 'idle', (cpuNs(server.pid) - before) / 1e7 / seconds);
+  await server.stop();
+}
+
+function available() {
+  return new Set(Object.keys(servers).filter((name) => {
+    if (wanted && !wanted.includes(name)) return false;
+    const missing = servers[name].missing();
+    if (missing) console.log(`NOTICE: without ${name}: ${missing}`);
+    return !missing;
+  }));
+}
+
+const number = (v) => (v === undefined || !Number.isFinite(v) ? '-'
+  : v >= 100 ? v.toFixed(0) : v >= 10 ? v.toFixed(1) : v >= 0.01 || v === 0 ? v.toFixed(2)
+    : v.toFixed(4));
+
+function spread(scenario, server, key) {
+  const values = samples.get(`${scenario}|${server}|${key}`);
+  if (!values || values.length === 0) return '-';
+  const middle = number(median(scenario, server, key));
+  return values.length === 1 ? middle
+    : `${middle} (${number(Math.min(...values))} - ${number(Math.max(...values))})`;
+}
+
+function tables(here) {
+  const names = [...here];
+  const lines = ['', '### CPU of the server in microseconds, memory in bytes: median (least - most)',
+    '', `| scenario | ${names.join(' | ')} |`, `|---${'|---'.repeat(names.length)}|`];
+  const units = { cpu: 'us', memory: 'B', idle: '% of a core' };
+  for (const scenario of [...scenarios, idle]) {
+    for (const key of Object.keys(scenario.keys)) {
+      const cells = names.map((name) => spread(scenario.id, name, key));
+      if (cells.some((cell) => cell !== '-')) {
+        lines.push(`| ${scenario.title}, ${units[key]} | ${cells.join(' | ')} |`);
+      }
+    }
+  }
+  lines.push('', '### Budgets', '', '| what | measured | budget | |', '|---|---|---|---|');
+  for (const row of judge((...key) => median(...key) ?? NaN)) {
+    const budget = row.budget === null ? '-' : `<= ${row.budget} ${row.unit}`;
+    lines.push(`| ${row.title} | ${number(row.value)} ${row.unit} | ${budget} | ${verdict(row)} |`);
+  }
+  return lines.join('\n');
+}
+
+async function main() {
+  const here = available();
+  const chosen = scenarios.filter(({ id }) => !only || only.includes(id));
+  console.log(`${new Date().toISOString().slice(0, 10)}, ${cpus()[0].model}, ` +
+    `${availableParallelism()} cores, Linux ${release()}, load ${loadavg()[0].toFixed(2)}` +
+    `${pin ? ', server on core 0, generator on core 1' : ', not pinned'}`);
+  for (let round = 1; round <= rounds; round++) {
+    console.log(`round ${round} of ${rounds}`);
+    for (const scenario of chosen) {
+      for (const name of scenario.servers.filter((server) => here.has(server))) {
+        await measure(scenario, name);
+      }
+    }
+  }
+  if (!options['no-idle'] && (!only || only.includes(idle.id))) {
+    console.log('idle');
+    for (const name of idle.servers.filter((server) => here.has(server))) {
+      await measureEmpty(name, options.quick ? 3 : 10);
+      if (!options.quick) await measure(idle, name);
+    }
+  }
+  console.log(tables(here));
+  mkdirSync(paths.scratch, { recursive: true });
+  writeFileSync(join(paths.scratch, 'results.json'),
+    `${JSON.stringify(Object.fromEntries(samples), null, 1)}\n`);
+  if (failures > 0) console.log(`\n${failures} measurements FAILED`);
+  process.exitCode = failures > 0 ? 1 : 0;
+}
+
+await main();

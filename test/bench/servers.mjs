@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+// The servers that are measured: how each one is started, and what it can be asked.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const here = dirname(fileURLToPath(import.meta.url));
+
+/** Where things are; run.mjs fills in what its options say. */
+export const paths = {
+  build: join(here, '../../build-release'),
+  get peal() { return join(this.build, 'peal'); },
+  get sendloop() { return join(this.build, 'test/bench/sendloop'); },
+  get scratch() { return join(this.build, 'bench'); },
+};
+
+const nginxRoots = () => ['/', join(paths.scratch, 'nginx')];
+
+/** Debian's nginx and nchan: installed, or unpacked by tools/bench.sh. */
+function findNchan() {
+  const found = (file) => nginxRoots().map((root) => join(root, file)).find(existsSync);
+  const nginx = found('usr/sbin/nginx');
+  const module = found('usr/lib/nginx/modules/ngx_nchan_module.so');
+  return nginx && module ? { nginx, module } : undefined;
+}
+
+function nchanConfig(port, module, dir) {
+  const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+  return `load_module ${module};
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile 20000;
+${process.getuid() === 0 ? 'user root;' : ''}
+pid ${dir}/nginx.pid;
+error_log ${dir}/error.log;
+events { worker_connections 19000; }
+http {
+  access_log off;
+  keepalive_requests 100000000;
+  nchan_shared_memory_size 512m;
+${temp.map((name) => `  ${name}_temp_path ${dir}/${name};`).join('\n')}
+  server {
+    listen 127.0.0.1:${port} backlog=4096;
+    location = /sub {
+      nchan_subscriber websocket;
+      nchan_channel_id bench;
+      nchan_subscriber_first_message newest;
+    }
+    location = /pub {
+      nchan_publisher http;
+      nchan_channel_id bench;
+      nchan_message_buffer_length 100;
+      nchan_message_timeout 10s;
+    }
+  }
+}
+`;
+}
+
+function startNchan(port) {
+  const { nginx, module } = findNchan();
+  const dir = join(paths.scratch, `nchan-${port}`);
+  mkdirSync(dir, { recursive: true });
+  writeFileSync(join(dir, 'nginx.conf'), nchanConfig(port, module, dir));
+  return [nginx, '-p', dir, '-e', join(dir, 'error.log'), '-c', join(dir, 'nginx.conf')];
+}
+
+const peal = (engine, more = []) => ({
+  missing: () => !existsSync(paths.peal) && `${paths.peal} is not built`,
+  command: (port) => [paths.peal, 'serve', '--dev', '--set', `listen=127.0.0.1:${port}`,
+    '--set', 'workers=1', '--set', `io.engine=${engine}`, ...more],
+  ws: (port) => ['--url', `ws://127.0.0.1:${port}/ws/bench`],
+  socketio: (port) => ['--url', `http://127.0.0.1:${port}`],
+});
+
+const node = (script, name) => ({
+  missing: () => !existsSync(join(here, 'node_modules', name)) &&
+    `npm package ${name} is not installed in test/bench`,
+  command: (port) => [process.execPath, join(here, 'peers', script), String(port)],
+});
+
+export const servers = {
+  'peal uring': peal('uring'),
+  'peal epoll': peal('epoll'),
+  'send loop': {
+    missing: () => !existsSync(paths.sendloop) && `${paths.sendloop} is not built`,
+    command: (port) => [paths.sendloop, String(port)],
+    ws: (port) => ['--url', `ws://127.0.0.1:${port}/ws/bench`],
+  },
+  'node ws': {
+    ...node('ws.mjs', 'ws'),
+    ws: (port) => ['--url', `ws://127.0.0.1:${port}/ws/bench`],
+  },
+  'node socket.io': {
+    ...node('socketio.mjs', 'socket.io'),
+    socketio: (port) => ['--url', `http://127.0.0.1:${port}`],
+  },
+  'nginx nchan': {
+    missing: () => !findNchan() && 'nginx with libnginx-mod-nchan is not here',
+    command: startNchan,
+    ws: (port) => ['--url', `ws://127.0.0.1:${port}/sub`,
+      '--publish', `http://127.0.0.1:${port}/pub`],
+  },
+};
+
+async function freePort() {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+async function answers(port) {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Puts a command on one core, when there are two. */
+export const pinned = (cpu, command) => (cpu === undefined ? command
+  : ['taskset', '-c', String(cpu), ...command]);
+
+const running = new Set();
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+
+/** Starts a server and waits until it accepts; stop() ends it and waits for that. */
+export async function start(name, cpu) {
+  const port = await freePort();
+  const [file, ...args] = pinned(cpu, servers[name].command(port));
+  const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const gone = once(child, 'exit');
+  let said = '';
+  child.stderr.on('data', (data) => { said = (said + data).slice(-4000); });
+  running.add(child);
+  for (let i = 0; !(await answers(port)); i++) {
+    if (child.exitCode !== null || i === 200) {
+      child.kill('SIGKILL');
+      running.delete(child);
+      throw new Error(`${name} does not start: ${said.trim()}`);
+    }
+    await sleep(50);
+  }
+  const stop = async () => {
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), 1000);
+    await gone;
+    clearTimeout(timer);
+    running.delete(child);
+  };
+  return { port, pid: child.pid, stop };
+}
+
+/** Nanoseconds on a processor of all threads of a process. */
+export function cpuNs(pid) {
+  return readdirSync(`/proc/${pid}/task`)
+    .map((tid) => Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'utf8').split(' ')[0]))
+    .reduce((a, b) => a + b, 0);
+}
