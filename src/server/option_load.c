@@ -146,6 +146,8 @@ load_map(struct peal_option_loader *l, const char *file, const char *prefix,
         row = peal_option_find(peal_slice_str(key));
         if (y->kind == PEAL_YAML_MAP && is_group(key))
             load_map(l, file, key, y);
+        else if (row == NULL && is_group(key))
+            peal_option_complain(l, &src, key, "is a group of options, not an option");
         else if (row == NULL)
             peal_option_unknown(l, &src, key);
         else if (row->type == PEAL_OPT_TREE && y->kind != PEAL_YAML_SCALAR)
@@ -164,7 +166,7 @@ load_file(struct peal_option_loader *l, const char *name)
     peal_err err = read_all(name, &text);
 
     if (err == PEAL_EIO) {
-        peal_option_complain(l, &src, "cannot be read", "%s", strerror(errno));
+        peal_option_complain(l, &src, NULL, "cannot be read: %s", strerror(errno));
     } else if (err != PEAL_OK) {
         l->err = PEAL_ENOMEM;
     } else if ((err = peal_yaml_read(peal_buf_slice(&text), name, &doc, l->errors)) !=
@@ -175,7 +177,7 @@ load_file(struct peal_option_loader *l, const char *name)
     } else if (doc->kind != PEAL_YAML_MAP) {
         src.line = doc->line;
         src.column = doc->column;
-        peal_option_complain(l, &src, "options", "expected a map of options");
+        peal_option_complain(l, &src, NULL, "expected a map of options");
     } else {
         load_map(l, name, "", doc);
     }
@@ -220,14 +222,15 @@ static void
 complain_variable(struct peal_option_loader *l, const char *name)
 {
     static const char form[] = "unknown variable";
+    const size_t prefix = sizeof("PEAL_") - 1; /* would make all names alike */
     char names[PEAL_OPTION_N][PEAL_OPTION_ENV_MAX];
     const char *list[PEAL_OPTION_N + 1] = { NULL }, *near;
     struct peal_option_source src = { .level = PEAL_FROM_ENV, .name = "environment" };
 
     for (unsigned i = 0; i < PEAL_OPTION_N; i++)
-        list[i] = peal_option_env(&peal_option_table[i], names[i]);
-    if ((near = peal_yaml_nearest(peal_slice_str(name), list)) != NULL)
-        peal_option_complain(l, &src, name, "%s; did you mean %s?", form, near);
+        list[i] = peal_option_env(&peal_option_table[i], names[i]) + prefix;
+    if ((near = peal_yaml_nearest(peal_slice_str(name + prefix), list)) != NULL)
+        peal_option_complain(l, &src, name, "%s; did you mean PEAL_%s?", form, near);
     else
         peal_option_complain(l, &src, name, "%s; `peal config --env` lists them", form);
 }

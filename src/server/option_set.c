@@ -17,10 +17,12 @@ peal_option_complain(struct peal_option_loader *l, const struct peal_option_sour
     const char *key, const char *fmt, ...)
 {
     va_list ap;
-    peal_err err = src->line > 0 ? peal_buf_printf(l->errors, "%s:%u:%u: %s: ", src->name,
-                                       src->line, src->column, key)
-                                 : peal_buf_printf(l->errors, "%s: %s: ", src->name, key);
+    peal_err err = src->line > 0 ? peal_buf_printf(l->errors, "%s:%u:%u: ", src->name,
+                                       src->line, src->column)
+                                 : peal_buf_printf(l->errors, "%s: ", src->name);
 
+    if (err == PEAL_OK && key != NULL)
+        err = peal_buf_printf(l->errors, "%s: ", key);
     va_start(ap, fmt);
     if (err == PEAL_OK)
         err = peal_buf_vprintf(l->errors, fmt, ap);
@@ -142,6 +144,26 @@ find_choice(const struct peal_option *row, struct peal_slice text)
         if (peal_slice_eq(peal_slice_cut(&rest, ','), text))
             return i;
     return -1;
+}
+
+static void
+complain_choice(struct peal_option_loader *l, const struct peal_option *row,
+    const struct peal_option_source *src, struct peal_slice text)
+{
+    struct peal_slice rest = peal_slice_str(row->choices), word;
+    struct peal_buf list = { 0 };
+    peal_err err = PEAL_OK;
+
+    for (const char *sep = ""; rest.data != NULL && err == PEAL_OK; sep = ", ") {
+        word = peal_slice_cut(&rest, ',');
+        err = peal_buf_printf(&list, "%s%.*s", sep, (int)word.len, word.data);
+    }
+    if (err != PEAL_OK)
+        out_of_memory(l);
+    else
+        peal_option_complain(l, src, row->name, "expected one of %.*s, not \"%.*s\"",
+            (int)list.len, list.data, (int)text.len, text.data);
+    peal_buf_fini(&list);
 }
 
 /* A range in the unit of the row. */
@@ -275,8 +297,7 @@ peal_option_put(struct peal_option_loader *l, const struct peal_option *row,
         if ((i = find_choice(row, text)) >= 0)
             *(int *)field = i;
         else
-            peal_option_complain(l, src, row->name, "expected one of %s, not \"%.*s\"",
-                row->choices, (int)text.len, text.data);
+            complain_choice(l, row, src, text);
         return;
     case PEAL_OPT_LIST:
     case PEAL_OPT_SECRET:

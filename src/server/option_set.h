@@ -20,7 +20,7 @@ struct peal_option_source {
     unsigned line, column; /* of a file */
 };
 
-/* Appends an error line: where, key and what is wrong. */
+/* Appends an error line: where, key (unless NULL) and what is wrong. */
 void peal_option_complain(struct peal_option_loader *l,
     const struct peal_option_source *src, const char *key, const char *fmt, ...)
     PEAL_PRINTF(4, 5);
