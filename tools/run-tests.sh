@@ -31,7 +31,18 @@ count() {
   printf '  %-22s %4d ok %4d wrong%s\n' "$1" "$2" "$3" "$note"
 }
 
-show() { sed 's/^/    | /' "$1" | tail -n "${2:-60}"; }
+# show LOG [LINES]: its beginning and its end.
+show() {
+  local max=${2:-60} all
+  all=$(wc -l <"$1")
+  if [ "$all" -le "$max" ]; then
+    sed 's/^/    | /' "$1"
+  else
+    head -n $((max / 2)) "$1" | sed 's/^/    | /'
+    echo "    | ... all $all lines: $1"
+    tail -n $((max / 2)) "$1" | sed 's/^/    | /'
+  fi
+}
 
 # script NAME COMMAND...: one test.
 script() {
@@ -85,10 +96,15 @@ step_layers() { script layers tools/check-layers.sh; }
 step_format() { script format tools/check-format.sh; }
 
 step_unit() {
-  local t
+  local t found=
   for t in "$build"/test/unit/test_*; do
-    [ -f "$t" ] && [ -x "$t" ] && cmocka "unit-$(basename "$t" | sed s/^test_//)" "$t"
+    [ -f "$t" ] && [ -x "$t" ] || continue
+    found=1
+    cmocka "unit-$(basename "$t" | sed s/^test_//)" "$t"
   done
+  [ -n "$found" ] && return
+  count unit 0 1 0
+  echo "    no tests in $build/test/unit (was cmocka found?)"
 }
 
 # What fuzzing once found interesting, and what it must survive for ever.

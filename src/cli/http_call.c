@@ -156,10 +156,12 @@ static peal_err
 parse(struct peal_slice in, unsigned *status_out, struct peal_buf *answer,
     struct peal_buf *why)
 {
-    const char *end = in.len > 0 ? memmem(in.data, in.len, "\r\n\r\n", 4) : NULL;
+    const char *end;
     uint64_t status;
 
-    if (end == NULL || in.len < 12 || !peal_slice_starts(in, PEAL_S("HTTP/1.")) ||
+    if (in.data == NULL || in.len < 12 ||
+        (end = memmem(in.data, in.len, "\r\n\r\n", 4)) == NULL ||
+        !peal_slice_starts(in, PEAL_S("HTTP/1.")) ||
         peal_slice_u64(peal_slice_of(in.data + 9, 3), 999, &status) != PEAL_OK)
         return fail_with(why, PEAL_EPROTO, "%s",
             in.len == 0 ? "the connection was closed without an answer"
