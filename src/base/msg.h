@@ -12,8 +12,8 @@
 
 #include "base/blob.h"
 
-#define PEAL_CHANNELS_MAX 1000 /* channels, or exclusions, of one message */
-#define PEAL_ATTACHMENTS_MAX 10
+#define PEAL_CHANNELS_MAX 1000  /* channels, or exclusions, of one message */
+#define PEAL_ATTACHMENTS_MAX 32 /* of one message; what is found fits 32 bits */
 
 enum peal_data_kind {
     PEAL_DATA_JSON, /* args: raw JSON values joined by commas, n_args of them */

@@ -19,7 +19,7 @@ take_attachments(struct peal_slice *s, unsigned *n_out)
 
     for (; i < s->len && s->data[i] >= '0' && s->data[i] <= '9'; i++) {
         n = n * 10 + (unsigned)(s->data[i] - '0');
-        if (n > PEAL_ATTACHMENTS_MAX)
+        if (n > PEAL_SIO_ATTACHMENTS_MAX)
             return PEAL_ELIMIT;
     }
     if (n == 0 || i == s->len || s->data[i] != '-')
@@ -222,10 +222,10 @@ peal_sio_check_payload(struct peal_sio_packet *p)
 }
 
 /* Type 5 and 6 with their number of attachments; index 0 is 2 and 3. */
-static const struct peal_slice event_heads[PEAL_ATTACHMENTS_MAX + 1] = { PEAL_S("42"),
+static const struct peal_slice event_heads[PEAL_SIO_ATTACHMENTS_MAX + 1] = { PEAL_S("42"),
     PEAL_S("451-"), PEAL_S("452-"), PEAL_S("453-"), PEAL_S("454-"), PEAL_S("455-"),
     PEAL_S("456-"), PEAL_S("457-"), PEAL_S("458-"), PEAL_S("459-"), PEAL_S("4510-") };
-static const struct peal_slice ack_heads[PEAL_ATTACHMENTS_MAX + 1] = { PEAL_S("43"),
+static const struct peal_slice ack_heads[PEAL_SIO_ATTACHMENTS_MAX + 1] = { PEAL_S("43"),
     PEAL_S("461-"), PEAL_S("462-"), PEAL_S("463-"), PEAL_S("464-"), PEAL_S("465-"),
     PEAL_S("466-"), PEAL_S("467-"), PEAL_S("468-"), PEAL_S("469-"), PEAL_S("4610-") };
 
@@ -252,7 +252,7 @@ peal_sio_event_parts(struct peal_slice parts[PEAL_SIO_PARTS_MAX], bool engine,
 {
     unsigned n;
 
-    assert(n_atts <= PEAL_ATTACHMENTS_MAX);
+    assert(n_atts <= PEAL_SIO_ATTACHMENTS_MAX);
     n = add_header(parts, event_heads[n_atts], engine, nsp, id);
     parts[n++] = PEAL_S("[");
     parts[n++] = event.len > 0 ? event : PEAL_S("\"message\"");
@@ -298,7 +298,7 @@ peal_sio_ack(struct peal_buf *out, bool engine, struct peal_slice nsp,
     struct peal_slice parts[PEAL_SIO_PARTS_MAX];
     unsigned n;
 
-    assert(n_atts <= PEAL_ATTACHMENTS_MAX);
+    assert(n_atts <= PEAL_SIO_ATTACHMENTS_MAX);
     n = add_header(parts, ack_heads[n_atts], engine, nsp, id);
     parts[n++] = PEAL_S("[");
     parts[n++] = args;

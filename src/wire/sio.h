@@ -17,7 +17,9 @@
 #include "base/msg.h"
 
 #define PEAL_SIO_NSP_MAX 256 /* bytes */
-#define PEAL_SIO_ID_MAX 20   /* digits: any 64-bit number */
+/* More in one packet make an official client disconnect (parser 4.2.6 and later). */
+#define PEAL_SIO_ATTACHMENTS_MAX 10
+#define PEAL_SIO_ID_MAX 20 /* digits: any 64-bit number */
 
 enum peal_sio_type {
     PEAL_SIO_CONNECT = 0,
@@ -31,7 +33,7 @@ struct peal_sio_packet {
     enum peal_sio_type type;
     bool binary;     /* n_atts binary messages follow (with the msgpack parser: came) */
     bool ignore;     /* an event without payload: legal, means nothing */
-    unsigned n_atts; /* 0..PEAL_ATTACHMENTS_MAX */
+    unsigned n_atts; /* 0..PEAL_SIO_ATTACHMENTS_MAX; with msgpack PEAL_ATTACHMENTS_MAX */
     unsigned n_args;
     struct peal_slice nsp;     /* "/" if the packet names none */
     struct peal_slice id;      /* its digits as they came; data NULL: none */
