@@ -20,7 +20,7 @@ npm_dirs=web
 case $what in
 build) ;;
 test)
-  packages="$packages libcmocka-dev clang-format-14 curl chromium"
+  packages="$packages libcmocka-dev clang-format-14 chromium"
   npm_dirs='web test/interop'
   ;;
 bench)
