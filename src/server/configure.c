@@ -166,7 +166,8 @@ peal_node_configure(struct peal_node *n)
         return false;
     set_proto(n);
     set_api(n);
-    if (peal_hub_new((uint16_t)peal_random_u64(), &n->hub) != PEAL_OK || !set_app(n))
+    if (peal_assets_new(n->o, &n->assets) != PEAL_OK ||
+        peal_hub_new((uint16_t)peal_random_u64(), &n->hub) != PEAL_OK || !set_app(n))
         return false;
     if (n->o->tls_cert == NULL)
         return true;
@@ -180,6 +181,7 @@ peal_node_unconfigure(struct peal_node *n)
         n->app->ops->free(n->app);
     peal_hub_free(&n->hub);
     peal_tls_ctx_drop(n->tls);
+    peal_assets_free(&n->assets);
     for (unsigned i = 0; i < n->n_lists; i++)
         free(n->lists[i]);
     free(n->trusted);

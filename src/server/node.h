@@ -5,6 +5,7 @@
 
 #include "api/api.h"
 #include "io/listener.h"
+#include "server/assets.h"
 #include "server/server.h"
 
 struct peal_node;
@@ -40,6 +41,7 @@ struct peal_node {
     struct peal_cidr *trusted;
     struct peal_proto_config proto;
     struct peal_cors api_cors;
+    struct peal_assets assets;
     struct peal_api_node api;
     char hostname[256];
     struct peal_slice *lists[5]; /* of strings of options; to be freed */

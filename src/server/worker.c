@@ -4,7 +4,6 @@
 
 #include "proto/plain.h"
 #include "proto/sio.h"
-#include "server/assets.h"
 #include "server/node.h"
 #include "wire/deflate.h"
 
@@ -30,7 +29,8 @@ make_routes(struct peal_worker *w)
 
     if (program->handle != NULL)
         add_route(w, &n, program->path, true, program->handle, &w->proto);
-    n += peal_assets_routes(node->o, w->routes + n, PEAL_ROUTES_MAX - n);
+    memcpy(w->routes + n, node->assets.routes, node->assets.n * sizeof(*w->routes));
+    n += node->assets.n;
     w->routes[n++] = (struct peal_http_route){ .path = node->proto.sio_path,
         .prefix = true,
         .body_max = node->proto.max_payload,
