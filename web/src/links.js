@@ -55,7 +55,7 @@ export function websocketLink(channel, onMessage, onState) {
 export function sseLink(channel, onMessage, onState) {
   const source = new EventSource(`/sse/${encodeURIComponent(channel)}`);
   onState('wait', 'connecting');
-  source.onopen = () => onState('on', 'connected, receives only');
+  source.onopen = () => onState('on', 'connected');
   source.onerror = () => onState('wait', 'reconnecting');
   source.onmessage = (event) => onMessage(parse(event.data));
   return {
