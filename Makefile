@@ -45,10 +45,11 @@ tsan: ## unit and interop tests under the thread sanitizer
 	@$(NINJA) build-tsan --quiet
 	@tools/run-tests.sh build-tsan unit cli interop
 
-fuzz: ## fuzz every codec for a minute each (FUZZ_SECONDS=60)
+fuzz: ## fuzz every codec for a minute each (FUZZ_SECONDS=N)
 	@tools/setup.sh fuzz
-	@CC=clang tools/configure.sh build-fuzz $(OPTIONS) -Dfuzz=true
-	@$(NINJA) build-fuzz --quiet
+	@CC=clang tools/configure.sh build-fuzz $(OPTIONS) -Dfuzz=true \
+	  -Db_sanitize=address,undefined -Db_lundef=false
+	@$(NINJA) build-fuzz --quiet fuzzers
 	@tools/fuzz.sh build-fuzz
 
 fmt: ## format all C files
