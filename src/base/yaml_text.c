@@ -30,20 +30,56 @@ is_plain(const struct peal_yaml *y)
     return true;
 }
 
+/* The bytes at the start of s, UTF-8, that would not come back if they stood in quotes as
+ * they are (line breaks, and what YAML does not call printable), as an escape. 0: none.
+ */
+static size_t
+unprintable(struct peal_slice s, unsigned *code_out)
+{
+    static const struct {
+        char bytes[4];
+        unsigned code;
+    } odd[] = { { "\xe2\x80\xa8", 0x2028 }, { "\xe2\x80\xa9", 0x2029 },
+        { "\xef\xbb\xbf", 0xfeff }, { "\xef\xbf\xbe", 0xfffe },
+        { "\xef\xbf\xbf", 0xffff } };
+    unsigned char c = (unsigned char)s.data[0];
+
+    if (c < 0x20 || c == 0x7f) {
+        *code_out = c;
+        return 1;
+    }
+    if (c == 0xc2 && s.len > 1 && (unsigned char)s.data[1] < 0xa0) {
+        *code_out = (unsigned char)s.data[1];
+        return 2;
+    }
+    for (unsigned i = 0; i < sizeof(odd) / sizeof(*odd); i++)
+        if (s.len >= 3 && memcmp(s.data, odd[i].bytes, 3) == 0) {
+            *code_out = odd[i].code;
+            return 3;
+        }
+    return 0;
+}
+
 static peal_err
 write_quoted(const struct peal_yaml *y, struct peal_buf *out)
 {
     peal_err err = peal_buf_add_char(out, '"');
+    struct peal_slice rest = peal_yaml_slice(y);
 
-    for (size_t i = 0; i < y->len && err == PEAL_OK; i++) {
-        unsigned char c = (unsigned char)y->text[i];
+    while (rest.len > 0 && err == PEAL_OK) {
+        unsigned code;
+        size_t n = unprintable(rest, &code);
 
-        if (c == '"' || c == '\\')
-            err = peal_buf_printf(out, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
-            err = peal_buf_printf(out, "\\x%02x", c);
-        else
-            err = peal_buf_add_char(out, (char)c);
+        if (n > 0) {
+            err = peal_buf_printf(out, code < 0x100 ? "\\x%02x" : "\\u%04x", code);
+        } else {
+            if (*rest.data == '"' || *rest.data == '\\')
+                err = peal_buf_add_char(out, '\\');
+            if (err == PEAL_OK)
+                err = peal_buf_add_char(out, *rest.data);
+            n = 1;
+        }
+        rest = peal_slice_from(rest, n);
     }
     return err == PEAL_OK ? peal_buf_add_char(out, '"') : err;
 }

@@ -183,6 +183,8 @@ a_tree_is_written_on_one_line(void **state)
     check_written("a:\n  - 1\n  - x y\nb: ~\n", "{a: [1, \"x y\"], b: null}");
     check_written("{a: 'null', b: '', c: []}", "{a: \"null\", b: \"\", c: []}");
     check_written("a: \"q\\\"\\\\\\n\"", "{a: \"q\\\"\\\\\\x0a\"}");
+    check_written("\"a\\N\\L\\P\\uFEFF\\x7f\\u00e9\"",
+        "\"a\\x85\\u2028\\u2029\\ufeff\\x7f\xc3\xa9\"");
     check_written("at: a/b:80", "{at: a/b:80}");
     check_written("- 'a, b'\n- '{'\n- 'a: b'\n", "[\"a, b\", \"{\", \"a: b\"]");
 }
