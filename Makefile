@@ -3,7 +3,7 @@
 
 BUILD = build
 PREFIX = /usr/local
-OPTIONS = --prefix=$(PREFIX)
+OPTIONS = --prefix=$(PREFIX) -Dweb=enabled
 NINJA = ninja -C
 
 .PHONY: all build run test bench fmt install clean asan tsan fuzz help
