@@ -73,7 +73,7 @@
         "Channels with a subscriber, summed over workers")                               \
     X(SUBSCRIPTIONS, G, "peal_subscriptions", "", "Subscriptions")                       \
     X(FANOUT_SLICED, C, "peal_fanout_sliced_total", "",                                  \
-        "Deliveries of one message to one channel that took more than one loop turn")    \
+        "Turns of a loop that ended in the middle of a fan-out, to go on in the next")   \
     X(API_REQUESTS, C, "peal_api_requests_total", "result=\"ok\"",                       \
         "Calls of the HTTP API")                                                         \
     X(API_ERRORS, C, "peal_api_requests_total", "result=\"error\"", "")                  \

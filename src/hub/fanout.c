@@ -2,13 +2,14 @@
 /*
  * Fan-out: one message to every member of a channel.
  *
- * A turn has a budget of deliveries. What fits is delivered at once, inside publish. What
- * does not fit is put off: the channel remembers messages and a cursor over its members,
- * and each later turn carries all messages of the batch to the next members, so that a
- * member gets them in one write. While something is put off, later messages queue behind
- * it: a channel never overtakes itself.
+ * A message to a channel of any size waits for the end of the turn, with all others that
+ * come for it until then: a member is touched once for all of them, while it is warm in
+ * the cache, and its connection is written once. A turn has a budget of deliveries; what
+ * does not fit goes on in the next turn from a cursor over the members. Small channels
+ * are not worth the wait.
  *
  * Membership stays exact: who leaves gets what was published before; who joins does not.
+ * So does order: before something is sent to a session past its channels, it catches up.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -46,10 +47,14 @@ deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
     return s->ops->deliver(s, m, k);
 }
 
+/* Channels of this size, or less, are served at once. */
+#define SMALL 8
+
 void
 peal_deliver_session(
     struct peal_shard *sh, struct peal_session *s, struct peal_msg *m, unsigned k)
 {
+    peal_session_catch_up(s);
     peal_stat_add(peal_shard_stats(sh), PEAL_STAT_DELIVERED, deliver(s, m, k));
 }
 
@@ -115,16 +120,13 @@ peal_deliver_channel(
 {
     unsigned delivered = 0;
 
-    if (ch->fanout != NULL || ch->n > sh->left) {
-        peal_stat_add(peal_shard_stats(sh), PEAL_STAT_FANOUT_SLICED, 1);
-        if (put_off(sh, ch, m, k) == PEAL_OK || ch->fanout != NULL)
-            return;
-        /* No memory to wait with: delivering at once is late for others but loses
-         * nothing. */
-    }
-    sh->left -= ch->n < sh->left ? ch->n : sh->left;
-    for (uint32_t i = 0; i < ch->n; i++)
+    if ((ch->fanout != NULL || ch->n > SMALL) &&
+        (put_off(sh, ch, m, k) == PEAL_OK || ch->fanout != NULL))
+        return; /* without memory to wait with: late for others, but nothing is lost */
+    for (uint32_t i = 0; i < ch->n; i++) {
+        peal_session_catch_up(ch->members[i]->session);
         delivered += deliver(ch->members[i]->session, m, k);
+    }
     peal_stat_add(peal_shard_stats(sh), PEAL_STAT_DELIVERED, delivered);
 }
 
@@ -140,6 +142,41 @@ deliver_items(
     return delivered;
 }
 
+/* What has not reached sub yet. */
+static unsigned
+deliver_rest(struct peal_sub *sub)
+{
+    const struct peal_fanout *f = sub->channel->fanout;
+
+    return deliver_items(sub, f, sub->at < f->cursor ? f->batch : 0, f->n);
+}
+
+void
+peal_session_catch_up(struct peal_session *s)
+{
+    unsigned delivered = 0;
+
+    if (peal_list_empty(&s->shard->fanouts))
+        return;
+    for (struct peal_sub *sub = s->subs; sub != NULL; sub = sub->next) {
+        if (sub->channel->fanout == NULL)
+            continue;
+        delivered += deliver_rest(sub);
+        sub->since = sub->channel->seq;
+    }
+    peal_stat_add(peal_shard_stats(s->shard), PEAL_STAT_DELIVERED, delivered);
+}
+
+/* Asks the cache for the members to come: what they point to is spread all over. */
+static void
+prefetch(const struct peal_channel *ch, uint32_t at)
+{
+    if (at + 8 < ch->n)
+        __builtin_prefetch(ch->members[at + 8]);
+    if (at + 4 < ch->n)
+        __builtin_prefetch(ch->members[at + 4]->session);
+}
+
 /* Carry the batch to as many members as the budget allows. */
 static void
 advance(struct peal_shard *sh, struct peal_fanout *f)
@@ -152,12 +189,15 @@ advance(struct peal_shard *sh, struct peal_fanout *f)
             end_batch(f, f->batch);
             continue;
         }
+        prefetch(ch, f->cursor);
         delivered += deliver_items(ch->members[f->cursor++], f, 0, f->batch);
         sh->left -= f->batch < sh->left ? f->batch : sh->left;
     }
     peal_stat_add(peal_shard_stats(sh), PEAL_STAT_DELIVERED, delivered);
     if (f->n == 0)
         peal_fanout_free(ch);
+    else if (sh->left == 0)
+        peal_stat_add(peal_shard_stats(sh), PEAL_STAT_FANOUT_SLICED, 1);
 }
 
 bool
@@ -166,8 +206,6 @@ peal_fanout_turn(void *shard)
     struct peal_shard *sh = shard;
     struct peal_link *l;
 
-    /* The turn's own publishes have spent from the same budget; a new one begins here, so
-     * that put-off work goes on however busy publishers are. */
     sh->left = sh->turn_budget;
     while (sh->left > 0 && (l = peal_list_take(&sh->fanouts)) != NULL) {
         struct peal_fanout *f = PEAL_CONTAINER(l, struct peal_fanout, link);
@@ -175,23 +213,17 @@ peal_fanout_turn(void *shard)
         peal_list_append(&sh->fanouts, &f->link); /* to the end: channels take turns */
         advance(sh, f);
     }
-    sh->left = sh->turn_budget;
     return !peal_list_empty(&sh->fanouts);
 }
 
 void
-peal_fanout_leave(struct peal_shard *sh, struct peal_sub *sub, bool may_deliver)
+peal_fanout_leave(struct peal_sub *sub)
 {
     struct peal_channel *ch = sub->channel;
     struct peal_fanout *f = ch->fanout;
-    unsigned delivered;
 
     if (f == NULL)
         return;
-    if (may_deliver) {
-        delivered = deliver_items(sub, f, sub->at < f->cursor ? f->batch : 0, f->n);
-        peal_stat_add(peal_shard_stats(sh), PEAL_STAT_DELIVERED, delivered);
-    }
     if (sub->at < f->cursor) {
         /* The last of those who have the batch takes the place, and the place of that one
          * becomes the hole: nobody moves across the cursor. */

@@ -247,6 +247,8 @@ peal_join(struct peal_session *s, struct peal_slice channel)
         return err;
     if ((sub = malloc(sizeof(*sub))) == NULL)
         return PEAL_ENOMEM;
+    /* A message on several channels asks at delivery who is a member of which. */
+    peal_session_catch_up(s);
     ch = peal_map_get(&sh->channels, channel);
     if (ch == NULL && (ch = channel_new(sh, channel)) == NULL) {
         free(sub);
@@ -268,12 +270,12 @@ peal_join(struct peal_session *s, struct peal_slice channel)
 
 /* Take sub, already off its session's list, out of its channel. */
 static void
-sub_free(struct peal_shard *sh, struct peal_sub *sub, bool deliver)
+sub_free(struct peal_shard *sh, struct peal_sub *sub)
 {
     struct peal_channel *ch = sub->channel;
     struct peal_sub *last;
 
-    peal_fanout_leave(sh, sub, deliver);
+    peal_fanout_leave(sub);
     last = ch->members[--ch->n];
     ch->members[sub->at] = last;
     last->at = sub->at;
@@ -292,9 +294,9 @@ peal_leave(struct peal_session *s, struct peal_slice channel)
     if (sub == NULL)
         return PEAL_ENOTFOUND;
     /* What was put off is delivered while the session still counts as a member. */
-    peal_fanout_leave(s->shard, sub, true);
+    peal_session_catch_up(s);
     *at = sub->next;
-    sub_free(s->shard, sub, false);
+    sub_free(s->shard, sub);
     return PEAL_OK;
 }
 
@@ -305,7 +307,7 @@ peal_session_fini(struct peal_session *s)
 
     while ((sub = s->subs) != NULL) {
         s->subs = sub->next;
-        sub_free(s->shard, sub, false);
+        sub_free(s->shard, sub);
     }
     if (s->listed)
         peal_map_del(&s->shard->sessions, peal_session_id(s));

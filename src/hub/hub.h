@@ -79,11 +79,18 @@ PEAL_MUST_USE peal_err peal_join(struct peal_session *s, struct peal_slice chann
 /* peal_leave unsubscribes s, after what was published before. Errors: PEAL_ENOTFOUND. */
 peal_err peal_leave(struct peal_session *s, struct peal_slice channel);
 
+/*
+ * peal_session_catch_up delivers to s what its channels have put off. Call it before
+ * sending s something that must not overtake what was published before.
+ */
+void peal_session_catch_up(struct peal_session *s);
+
 bool peal_joined(const struct peal_session *s, struct peal_slice channel);
 
 /*
  * peal_publish sends m to every subscriber of its channels, and to sessions addressed by
- * their id. Borrows m. Cannot fail for the subscribers of this worker; without memory for
+ * their id. Borrows m. Delivery is before the end of the
+ * turn, or in later turns for what is beyond its budget. Without memory for
  * a mail those of another worker are left out (counted).
  */
 void peal_publish(struct peal_shard *sh, struct peal_msg *m);

@@ -77,9 +77,9 @@ void peal_deliver_channel(
 void peal_deliver_session(
     struct peal_shard *sh, struct peal_session *s, struct peal_msg *m, unsigned k);
 
-/* peal_fanout_leave hands sub what was put off and is still due, if deliver, and keeps
- * the cursor right while the member at sub->at is taken out. Call before removing. */
-void peal_fanout_leave(struct peal_shard *sh, struct peal_sub *sub, bool deliver);
+/* peal_fanout_leave keeps the cursor right while the member at sub->at is taken out. Call
+ * before removing. */
+void peal_fanout_leave(struct peal_sub *sub);
 
 /* peal_fanout_free drops what was put off for a channel. */
 void peal_fanout_free(struct peal_channel *ch);

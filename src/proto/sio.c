@@ -93,6 +93,9 @@ send_built(struct client *c, peal_err err, struct peal_blob *const *atts, unsign
     if (err == PEAL_OK)
         b = is_msgpack(c) ? peal_sio_pack_binary(built, t)
                           : peal_sio_pack(built, atts, n_atts, t);
+    /* What was published before goes before. */
+    for (struct socket *so = c->sockets; so != NULL; so = so->next)
+        peal_session_catch_up(&so->session);
     if (b != NULL)
         peal_eio_send(c->engine, b, 0);
     peal_blob_drop(b);

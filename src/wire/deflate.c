@@ -16,6 +16,7 @@
 
 struct peal_deflate {
     int level, mem_level;
+    size_t threshold;
     bool inflater_ready;
     bool deflater_ready[N_BITS];
     z_stream inflater;
@@ -48,6 +49,7 @@ peal_deflate_new(int level, int mem_level, struct peal_deflate **out)
         return PEAL_ENOMEM;
     z->level = level;
     z->mem_level = mem_level;
+    z->threshold = PEAL_DEFLATE_THRESHOLD;
     *out = z;
     return PEAL_OK;
 }
@@ -67,6 +69,18 @@ peal_deflate_free(struct peal_deflate **zp)
     }
     free(z);
     *zp = NULL;
+}
+
+void
+peal_deflate_set_threshold(struct peal_deflate *z, size_t bytes)
+{
+    z->threshold = bytes;
+}
+
+bool
+peal_deflate_pays(const struct peal_deflate *z, size_t payload_len)
+{
+    return payload_len > 0 && payload_len >= z->threshold;
 }
 
 /* A deflater as new for the window, or NULL: out of memory. */

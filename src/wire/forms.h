@@ -20,11 +20,8 @@
 
 struct peal_deflate;
 
-/* Payloads below this many bytes are not worth compressing. */
-#define PEAL_DEFLATE_THRESHOLD 1024
-
 /* The encoders, as peal_msg_bytes wants them. ctx may be NULL: then the deflate forms
- * give the plain ones, as they do for small payloads and PEAL_MSG_NO_COMPRESS. */
+ * give the plain ones, as they do where it does not pay and for PEAL_MSG_NO_COMPRESS. */
 peal_msg_encode_fn peal_form_ws, peal_form_ws_deflate;
 peal_msg_encode_fn peal_form_envelope, peal_form_envelope_deflate;
 peal_msg_encode_fn peal_form_sse;

@@ -57,7 +57,7 @@ add_deflated(struct peal_buf *out, const struct peal_frame *f, struct peal_defla
     uint8_t head[PEAL_WS_HEAD_MAX];
     struct peal_slice payload;
     size_t len = peal_parts_len(f->parts, f->n);
-    bool rsv1 = len >= PEAL_DEFLATE_THRESHOLD;
+    bool rsv1 = peal_deflate_pays(z, len);
     peal_err err;
 
     if ((err = peal_buf_reserve(&plain, len + 1)) != PEAL_OK)
@@ -85,9 +85,9 @@ peal_frames_deflate(const struct peal_frame *frames, unsigned n, struct peal_def
     peal_err err = PEAL_OK;
     bool large = false;
 
-    for (unsigned i = 0; i < n; i++)
-        large |= peal_parts_len(frames[i].parts, frames[i].n) >= PEAL_DEFLATE_THRESHOLD;
-    if (z == NULL || !large)
+    for (unsigned i = 0; i < n && z != NULL; i++)
+        large |= peal_deflate_pays(z, peal_parts_len(frames[i].parts, frames[i].n));
+    if (!large)
         return peal_frames(frames, n);
     for (unsigned i = 0; i < n && err == PEAL_OK; i++)
         err = add_deflated(&out, &frames[i], z);

@@ -16,8 +16,8 @@ struct peal_frame {
 /* peal_frames makes a blob of unfragmented frames. NULL: out of memory. */
 struct peal_blob *peal_frames(const struct peal_frame *frames, unsigned n);
 
-/* peal_frames_deflate is the same, compressed with a window of 15 bits where the payload
- * has at least PEAL_DEFLATE_THRESHOLD bytes. z NULL: not compressed. */
+/* peal_frames_deflate is the same, compressed with a window of 15 bits where it pays. z
+ * NULL: not compressed. */
 struct peal_blob *peal_frames_deflate(
     const struct peal_frame *frames, unsigned n, struct peal_deflate *z);
 
