@@ -25,10 +25,15 @@ void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t n);
 
 static long alloc_left = -1; /* allocations that still succeed; negative: all */
+static int alloc_one;        /* only the one after them fails */
 
 static inline int
 alloc_refused(void)
 {
+    if (alloc_left == 0 && alloc_one) {
+        alloc_left = -1;
+        return 1;
+    }
     if (alloc_left <= 0)
         return alloc_left == 0;
     alloc_left--;
