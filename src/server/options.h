@@ -66,7 +66,7 @@
     I(io_turn_budget, "io.turn_budget", 1, 10000000, "8192",                             \
         "Deliveries of fan-out in one turn of a loop, before others get their turn")     \
     Z(http_head_max, "http.head_max", 1024, 1048576, "16k", "Bytes of a request's head") \
-    I(http_headers_max, "http.headers_max", 8, 64, "64", "Header fields of a request")   \
+    I(http_headers_max, "http.headers_max", 8, 128, "64", "Header fields of a request")  \
     Z(http_line_max, "http.line_max", 256, 1048576, "8k", "Bytes of a request line")     \
     D(http_head_timeout, "http.head_timeout", 100, 3600000, "10s",                       \
         "How long a request's head may take to arrive")                                  \

@@ -16,7 +16,7 @@
 const struct peal_http_limits peal_http_limits_default = {
     .line_max = 8192,
     .head_max = 16384,
-    .headers_max = PEAL_HTTP_HEADERS_MAX,
+    .headers_max = 64,
 };
 
 enum {

@@ -10,7 +10,7 @@
 
 #include "base/slice.h"
 
-#define PEAL_HTTP_HEADERS_MAX 64
+#define PEAL_HTTP_HEADERS_MAX 128 /* what a head has room for, 4 KiB */
 #define PEAL_HTTP_DATE_LEN 29
 
 struct peal_http_limits {
