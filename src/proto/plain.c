@@ -90,7 +90,7 @@ peal_plain_end(struct peal_plain *p, enum peal_stat gauge)
 unsigned
 peal_plain_drain(struct peal_proto *proto, unsigned n)
 {
-    unsigned left = 0;
+    const struct peal_stats *stats = peal_proto_stats(proto);
 
     while (n > 0 && !peal_list_empty(&proto->sessions)) {
         struct peal_plain *p =
@@ -99,7 +99,6 @@ peal_plain_drain(struct peal_proto *proto, unsigned n)
         n--;
         p->leave(p);
     }
-    for (struct peal_link *l = proto->sessions.next; l != &proto->sessions; l = l->next)
-        left++;
-    return left;
+    return (unsigned)(peal_stat_get(stats, PEAL_STAT_WS_SESSIONS) +
+                      peal_stat_get(stats, PEAL_STAT_SSE_SESSIONS));
 }

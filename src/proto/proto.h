@@ -15,7 +15,7 @@ struct peal_proto_config {
     struct peal_ws_limits ws; /* /ws */
     uint64_t ws_ping_interval_ms, ws_ping_timeout_ms;
     bool ws_deflate;
-    size_t deflate_threshold; /* bytes, of messages to one client */
+    size_t deflate_threshold; /* bytes; smaller messages are sent as they are */
     const struct peal_slice *ws_origins;
     unsigned n_ws_origins;
     unsigned channels_max; /* of one /ws or /sse connection */

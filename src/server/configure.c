@@ -80,6 +80,7 @@ set_proto(struct peal_node *n)
         .ws_ping_interval_ms = o->ws_ping_interval_ms,
         .ws_ping_timeout_ms = o->ws_ping_timeout_ms,
         .ws_deflate = o->ws_deflate,
+        .deflate_threshold = o->ws_deflate_threshold,
         .channels_max = (unsigned)o->ws_channels_max,
         .sse_ping_interval_ms = o->sse_ping_interval_ms,
         .sse_retry_ms = o->sse_retry_ms,

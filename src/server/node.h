@@ -22,7 +22,9 @@ struct peal_worker {
     unsigned n_listeners;
     uv_thread_t thread;
     bool started;
-    _Atomic unsigned left; /* sessions, as of the last step of a drain */
+    /* A drain: its steps and the sessions at its beginning; the loop's. */
+    unsigned drain_steps, plain_began, engine_began;
+    _Atomic unsigned left; /* sessions, as of the last step */
 };
 
 /* A listening socket waiting for its worker. */

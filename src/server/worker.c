@@ -10,6 +10,9 @@
 #define DEFLATE_LEVEL 1 /* fan-out is once a message, but it is in everybody's way */
 #define DEFLATE_MEM_LEVEL 8
 
+/* peal_plain_drain and peal_eio_drain. */
+typedef unsigned peal_drain_fn(struct peal_proto *p, unsigned n);
+
 static void
 add_route(struct peal_worker *w, unsigned *n, const char *path, bool prefix,
     peal_http_fn *handle, void *ctx)
@@ -91,6 +94,7 @@ peal_worker_init(struct peal_worker *w, struct peal_node *n, unsigned index)
             &p->shard) != PEAL_OK ||
         peal_eio_new(p, engine) != PEAL_OK)
         return false;
+    peal_deflate_set_threshold(p->deflate, n->proto.deflate_threshold);
     w->api.shard = p->shard;
     n_routes = make_routes(w);
     if (peal_http_server_new(
@@ -214,17 +218,31 @@ peal_worker_stop_accepting(struct peal_worker *w)
     ask(w, do_stop_accepting, 0, NULL);
 }
 
+/* Closes what is beyond this step's share of those who were there at the beginning, so
+ * that few sessions are spread over the window as well as many. Who leaves by itself
+ * counts. */
+static unsigned
+drain_share(struct peal_worker *w, peal_drain_fn *drain, unsigned began, unsigned steps)
+{
+    unsigned left = drain(&w->proto, 0);
+    unsigned keep = (unsigned)((uint64_t)began * (steps - 1) / w->drain_steps);
+
+    return left > keep ? drain(&w->proto, left - keep) : left;
+}
+
 static void
 do_drain(struct peal_loop *loop, struct peal_mail *mail)
 {
     struct peal_worker *w = ((struct order *)mail)->worker;
     unsigned steps = ((struct order *)mail)->steps;
-    unsigned plain = peal_plain_drain(&w->proto, 0),
-             engine = peal_eio_drain(&w->proto, 0);
 
-    plain = peal_plain_drain(&w->proto, (plain + steps - 1) / steps);
-    engine = peal_eio_drain(&w->proto, (engine + steps - 1) / steps);
-    w->left = plain + engine;
+    if (w->drain_steps == 0) {
+        w->drain_steps = steps;
+        w->plain_began = peal_plain_drain(&w->proto, 0);
+        w->engine_began = peal_eio_drain(&w->proto, 0);
+    }
+    w->left = drain_share(w, peal_plain_drain, w->plain_began, steps) +
+              drain_share(w, peal_eio_drain, w->engine_began, steps);
     free(mail);
 }
 

@@ -15,7 +15,8 @@
 #define PEAL_DEFLATE_BITS_MIN 9
 #define PEAL_DEFLATE_BITS_MAX 15
 
-/* Payloads below this many bytes are sent as they are, unless a scratch says otherwise. */
+/* Payloads below this many bytes are sent as they are, unless a scratch says otherwise.
+ */
 #define PEAL_DEFLATE_THRESHOLD 1024
 
 struct peal_deflate; /* opaque; see deflate.c */
@@ -34,8 +35,8 @@ PEAL_MUST_USE peal_err peal_deflate_new(
 void peal_deflate_free(struct peal_deflate **zp);
 
 /* peal_deflate_set_threshold says from how many bytes on a payload is worth compressing,
- * to those who ask peal_deflate_pays; peal_deflate_message compresses whatever it gets.
- * Nothing is never worth it. */
+ * to those who ask peal_deflate_pays (an empty one never is); peal_deflate_message
+ * compresses whatever it gets. */
 void peal_deflate_set_threshold(struct peal_deflate *z, size_t bytes);
 bool peal_deflate_pays(const struct peal_deflate *z, size_t payload_len);
 

@@ -2,7 +2,7 @@
 /* WebSocket frames made in one allocation: sizes first, then heads and parts. */
 #include "wire/frames.h"
 
-#include "wire/forms.h"
+#include "wire/deflate.h"
 
 size_t
 peal_parts_len(const struct peal_slice *parts, unsigned n)
