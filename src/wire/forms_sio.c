@@ -20,8 +20,20 @@ struct event {
     unsigned n_atts;
 };
 
+/* More attachments than clients of the default parser take: all become strings. */
 static peal_err
-read_event(const struct peal_msg *m, struct event *e)
+inline_all(struct event *e)
+{
+    peal_err err = peal_sio_inline(&e->made, e->args, e->atts, e->n_atts);
+
+    e->args = peal_buf_slice(&e->made);
+    e->n_atts = 0;
+    return err;
+}
+
+/* atts_max: how many the client's parser takes. */
+static peal_err
+read_event(const struct peal_msg *m, struct event *e, unsigned atts_max)
 {
     *e = (struct event){ .args = m->args, .atts = m->atts, .n_atts = m->n_atts };
     if (m->kind == PEAL_DATA_TEXT) {
@@ -37,7 +49,7 @@ read_event(const struct peal_msg *m, struct event *e)
         e->atts = &e->bytes;
         e->n_atts = 1;
     }
-    return PEAL_OK;
+    return e->n_atts > atts_max ? inline_all(e) : PEAL_OK;
 }
 
 static void
@@ -124,7 +136,7 @@ form_event(const struct peal_msg *m, enum peal_sio_transport t, struct peal_defl
     struct event e;
     unsigned n;
 
-    if (read_event(m, &e) == PEAL_OK) {
+    if (read_event(m, &e, PEAL_SIO_ATTACHMENTS_MAX) == PEAL_OK) {
         n = peal_sio_event_parts(parts, true, m->nsp, none, m->event, e.args, e.n_atts);
         b = t == PEAL_SIO_WS     ? as_frames(parts, n, e.atts, e.n_atts, z)
             : t == PEAL_SIO_POLL ? as_piece(parts, n, e.atts, e.n_atts)
@@ -166,7 +178,7 @@ form_msgpack(const struct peal_msg *m, enum peal_sio_transport t)
     struct peal_blob *b = NULL;
     struct event e;
 
-    if (read_event(m, &e) == PEAL_OK &&
+    if (read_event(m, &e, PEAL_ATTACHMENTS_MAX) == PEAL_OK &&
         peal_sio_msgpack_event(
             &bytes, m->nsp, PEAL_S(""), m->event, e.args, e.atts, e.n_atts) == PEAL_OK)
         b = peal_sio_pack_binary(peal_buf_slice(&bytes), t);

@@ -16,7 +16,7 @@
 #include "base/json.h"
 #include "wire/sio.h"
 
-#define NUMBER_MAX 64 /* bytes of a JSON number that are looked at */
+#define NUMBER_MAX 64 /* bytes of a JSON number that needs no allocation */
 
 void
 peal_msgpack_atts_fini(struct peal_msgpack_atts *a)
@@ -385,9 +385,10 @@ put_ext(struct to_json *t, const struct head *h)
     if (is_undefined(h))
         return peal_buf_add(t->out, "null", 4);
     if (h->ext == 0 && h->fix && h->n == 8 && take_be(&s, 8, &ms)) {
-        int64_t v = (int64_t)ms, sec = v / 1000 - (v % 1000 < 0);
+        int64_t v = (int64_t)ms, part = v % 1000;
 
-        return put_date(t, sec, (unsigned)(v - sec * 1000));
+        return put_date(
+            t, v / 1000 - (part < 0), (unsigned)(part < 0 ? part + 1000 : part));
     }
     if (h->ext == 0)
         return put_bytes(t, h->bytes);
@@ -530,23 +531,36 @@ pack_string(struct from_json *f, struct peal_slice token)
     return err;
 }
 
+/* strtod wants a zero at the end. Few numbers do not fit on the stack. */
+static peal_err
+pack_double(struct from_json *f, struct peal_slice v)
+{
+    char text[NUMBER_MAX], *copy = v.len < sizeof(text) ? text : malloc(v.len + 1);
+    peal_err err;
+
+    if (copy == NULL)
+        return PEAL_ENOMEM;
+    memcpy(copy, v.data, v.len);
+    copy[v.len] = '\0';
+    err = packed(msgpack_pack_double(&f->pk, strtod(copy, NULL)));
+    if (copy != text)
+        free(copy);
+    return err;
+}
+
 static peal_err
 pack_number(struct from_json *f, struct peal_slice v)
 {
     bool whole = memchr(v.data, '.', v.len) == NULL &&
                  memchr(v.data, 'e', v.len) == NULL && memchr(v.data, 'E', v.len) == NULL;
-    char text[NUMBER_MAX];
-    size_t n = v.len < sizeof(text) - 1 ? v.len : sizeof(text) - 1;
     uint64_t u;
 
-    memcpy(text, v.data, n);
-    text[n] = '\0';
     if (whole && v.data[0] != '-' && peal_slice_u64(v, UINT64_MAX, &u) == PEAL_OK)
         return packed(msgpack_pack_uint64(&f->pk, u));
     if (whole && v.data[0] == '-' && v.len > 1 &&
         peal_slice_u64(peal_slice_from(v, 1), INT64_MAX, &u) == PEAL_OK)
         return packed(msgpack_pack_int64(&f->pk, -(int64_t)u));
-    return packed(msgpack_pack_double(&f->pk, strtod(text, NULL)));
+    return pack_double(f, v);
 }
 
 static peal_err

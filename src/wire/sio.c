@@ -31,8 +31,8 @@ take_attachments(struct peal_slice *s, unsigned *n_out)
 
 /* A namespace is sent back to others as it came, so it must not be able to break a
  * polling payload (0x1e) or a text frame. */
-static bool
-nsp_clean(struct peal_slice nsp)
+bool
+peal_sio_nsp_clean(struct peal_slice nsp)
 {
     for (size_t i = 0; i < nsp.len; i++)
         if ((unsigned char)nsp.data[i] < 0x20 || nsp.data[i] == 0x7f)
@@ -49,7 +49,7 @@ take_nsp(struct peal_slice *s, struct peal_slice *out)
     *out = peal_slice_cut(s, ',');
     if (out->len > PEAL_SIO_NSP_MAX)
         return PEAL_ELIMIT;
-    return nsp_clean(*out) ? PEAL_OK : PEAL_EPROTO;
+    return peal_sio_nsp_clean(*out) ? PEAL_OK : PEAL_EPROTO;
 }
 
 static peal_err

@@ -58,6 +58,10 @@ PEAL_MUST_USE peal_err peal_sio_parse(
  */
 PEAL_MUST_USE peal_err peal_sio_check_payload(struct peal_sio_packet *p);
 
+/* peal_sio_nsp_clean says whether a namespace is UTF-8 without control characters. For
+ * other parsers; peal_sio_parse has asked. */
+bool peal_sio_nsp_clean(struct peal_slice nsp);
+
 /* peal_sio_event_reserved says whether a name, a checked JSON token, is one that only the
  * library itself may emit ("connect", "disconnect", ...). */
 bool peal_sio_event_reserved(struct peal_slice token);

@@ -51,7 +51,7 @@ read_parts(struct peal_slice bytes, struct parts *p)
     if (err != PEAL_OK)
         return err;
     if (bytes.len > 0 || !p->has_type || p->type > PEAL_SIO_CONNECT_ERROR ||
-        p->nsp.len == 0 || p->nsp.data[0] != '/' || !peal_utf8_valid(p->nsp))
+        p->nsp.len == 0 || p->nsp.data[0] != '/' || !peal_sio_nsp_clean(p->nsp))
         return PEAL_EPROTO;
     return p->nsp.len > PEAL_SIO_NSP_MAX ? PEAL_ELIMIT : PEAL_OK;
 }
