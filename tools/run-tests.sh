@@ -74,9 +74,9 @@ cmocka() {
 
 # node_tests NAME DIR [OPTION]...: node's test runner on the *.test.mjs of a folder.
 node_tests() {
-  local name=$1 dir=$2 log=$logs/$1.log status good bad left
+  local name=$1 dir=$2 log=$logs/$1.log limit=400 status good bad left
   shift 2
-  (cd "$dir" && timeout 900 node --test --test-reporter=tap "$@" ./*.test.mjs) >"$log" 2>&1
+  (cd "$dir" && timeout -k 10 "$limit" node --test --test-reporter=tap "$@" ./*.test.mjs) >"$log" 2>&1
   status=$?
   good=$(sed -n 's/^# pass \([0-9]*\)$/\1/p' "$log" | tail -n 1)
   bad=$(sed -n 's/^# \(fail\|cancelled\) \([0-9]*\)$/\2/p' "$log" | tail -n 2 | awk '{ n += $1 } END { print n + 0 }')
@@ -86,6 +86,7 @@ node_tests() {
   [ "$good" -eq 0 ] && [ "$bad" -eq 0 ] && bad=1
   count "$name" "$good" "$bad" "$left"
   [ "$bad" -eq 0 ] && return
+  [ "$status" -eq 124 ] && echo "    not done after $limit s: a test, or what it left behind, never ended"
   # The failing tests with their diagnostics; if there are none, the end of it all.
   awk '/^ *not ok / { on = 1 } /^ *ok / { on = 0 } on' "$log" >"$log.wrong"
   [ -s "$log.wrong" ] || tail -n 40 "$log" >"$log.wrong"

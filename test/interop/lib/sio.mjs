@@ -17,7 +17,10 @@ export function makeClient(t, server, { nsp = '/', ...options } = {}) {
   const socket = io(`${server.url}${nsp}`, {
     forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 100, ...options,
   });
-  t.after(() => socket.disconnect());
+  t.after(() => {
+    socket.disconnect();
+    socket.io._close(); // sockets of other namespaces would keep it coming back for ever
+  });
   return socket;
 }
 
