@@ -233,6 +233,9 @@ find_route(const struct peal_http_server *s, struct peal_slice path)
     return NULL;
 }
 
+/* What serves a path that no route matches. */
+static const struct peal_http_route nowhere = { .handle = peal_http_not_found };
+
 /* Who is asking, through which proxies. */
 static void
 set_client(struct peal_http *h, const struct peal_http_head *head)
@@ -336,7 +339,8 @@ on_request(struct peal_http *h, struct peal_slice in, const struct peal_http_hea
     h->raw = in;
     set_client(h, head);
     if ((h->route = find_route(h->server, head->path)) == NULL) {
-        call(h, peal_http_not_found, head, peal_slice_of(NULL, 0));
+        h->route = &nowhere;
+        call(h, nowhere.handle, head, peal_slice_of(NULL, 0));
         return whole ? head_len + want : head_len;
     }
     if (!begin(h, head))
