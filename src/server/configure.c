@@ -164,11 +164,13 @@ bool
 peal_node_configure(struct peal_node *n)
 {
     if (!set_http(n))
-        return false;
+        return peal_node_no_memory(n);
     set_proto(n);
     set_api(n);
     if (peal_assets_new(n->o, &n->assets) != PEAL_OK ||
-        peal_hub_new((uint16_t)peal_random_u64(), &n->hub) != PEAL_OK || !set_app(n))
+        peal_hub_new((uint16_t)peal_random_u64(), &n->hub) != PEAL_OK)
+        return peal_node_no_memory(n);
+    if (!set_app(n))
         return false;
     if (n->o->tls_cert == NULL)
         return true;

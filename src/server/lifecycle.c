@@ -3,9 +3,9 @@
  * The life of a node, on the control thread: run, drain, stop.
  *
  * SIGTERM or SIGINT: not ready any more; after drain.delay, when balancers have noticed,
- * nothing new is accepted and sessions are closed evenly over drain.window, so that their
- * clients do not all come back elsewhere at once. A second one: now. SIGHUP: the
- * certificate is read again.
+ * nothing new is accepted (but for admin.listen: metrics go on) and sessions are closed
+ * evenly over drain.window, so that their clients do not all come back elsewhere at once.
+ * A second one: now. SIGHUP: the certificate is read again.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -77,8 +77,10 @@ on_delay(uv_timer_t *t)
 
     peal_log(&n->log, PEAL_LOG_INFO, "draining", "connections=%lld window=%llums",
         (long long)n->limits.open, (unsigned long long)n->o->drain_window_ms);
-    for (unsigned i = 0; i < n->n_workers; i++)
+    for (unsigned i = 0; i < n->n_workers; i++) {
+        n->workers[i].left = 1; /* not known before the first step */
         peal_worker_stop_accepting(&n->workers[i]);
+    }
     life->steps = (unsigned)(n->o->drain_window_ms / STEP_MS) + 1;
     uv_timer_start(t, on_step, 0, STEP_MS);
 }

@@ -34,6 +34,7 @@ peal_node_limits(struct peal_node *n)
             (long long)want, (long long)(want + reserve), (long long)have);
         return false;
     }
+    n->open_files = have;
     n->limits.open_max = want > 0 ? want : have - reserve;
     return true;
 }

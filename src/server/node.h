@@ -19,7 +19,7 @@ struct peal_worker {
     struct peal_http_server *http, *admin; /* admin: first worker, with admin.listen */
     struct peal_http_route routes[PEAL_ROUTES_MAX], admin_routes[PEAL_ROUTES_MAX];
     struct peal_listener **listeners;
-    unsigned n_listeners;
+    unsigned n_listeners, n_client_listeners; /* those of clients are first */
     uv_thread_t thread;
     bool started;
     /* A drain: its steps and the sessions at its beginning; the loop's. */
@@ -48,6 +48,7 @@ struct peal_node {
     char hostname[256];
     struct peal_slice *lists[5]; /* of strings of options; to be freed */
     unsigned n_lists;
+    int64_t open_files; /* the limit */
     struct peal_hub *hub;
     struct peal_app *app;
     struct peal_tls_ctx *tls; /* NULL: plain */
@@ -57,7 +58,11 @@ struct peal_node {
     unsigned n_workers;
     struct peal_socket *sockets;
     unsigned n_sockets;
+    char first[PEAL_ADDR_TEXT_MAX]; /* where clients come in, or empty: a unix socket */
 };
+
+/* peal_node_no_memory says so, and returns false. */
+bool peal_node_no_memory(struct peal_node *n);
 
 /* peal_node_configure turns options into what the layers below want; configure.c. Logs
  * what is wrong. false: it cannot be. */
@@ -79,7 +84,7 @@ bool peal_worker_start(struct peal_worker *w);
 void peal_worker_fini(struct peal_worker *w); /* its thread has ended */
 /* These ask a running worker, from any thread; lost without memory. */
 void peal_worker_stop(struct peal_worker *w);
-void peal_worker_stop_accepting(struct peal_worker *w);
+void peal_worker_stop_accepting(struct peal_worker *w); /* but for admin.listen */
 /* Closes its share of sessions, so that all are closed in `steps` calls like this. */
 void peal_worker_drain(struct peal_worker *w, unsigned steps);
 void peal_worker_tls(struct peal_worker *w, struct peal_tls_ctx *ctx); /* takes ctx */

@@ -8,6 +8,13 @@
 
 #include "server/node.h"
 
+bool
+peal_node_no_memory(struct peal_node *n)
+{
+    peal_log(&n->log, PEAL_LOG_ERROR, "out of memory", NULL);
+    return false;
+}
+
 static bool
 allocate(struct peal_node *n)
 {
@@ -16,7 +23,9 @@ allocate(struct peal_node *n)
     n->workers = calloc(count, sizeof(*n->workers));
     n->peers = calloc(count, sizeof(struct peal_http_server *));
     n->loops = calloc(count, sizeof(struct peal_loop *));
-    return n->workers != NULL && n->peers != NULL && n->loops != NULL;
+    if (n->workers != NULL && n->peers != NULL && n->loops != NULL)
+        return true;
+    return peal_node_no_memory(n);
 }
 
 static bool
@@ -37,13 +46,15 @@ static void
 say_hello(struct peal_node *n)
 {
     peal_log(&n->log, PEAL_LOG_INFO, "started",
-        "version=%s pid=%d workers=%u engine=%s max_connections=%lld app=%s",
+        "version=%s pid=%d workers=%u engine=%s tls=%s open_files=%lld "
+        "max_connections=%lld app=%s",
         PEAL_VERSION, (int)getpid(), n->n_workers, peal_loop_engine(n->workers[0].loop),
+        n->tls != NULL ? "on" : "off", (long long)n->open_files,
         (long long)n->limits.open_max, n->app->ops->name);
-    if (n->o->dev)
+    if (n->o->dev && n->first[0] != '\0')
         peal_log(&n->log, PEAL_LOG_INFO,
             "development mode: everything is allowed, open the page", "url=http%s://%s/",
-            n->tls != NULL ? "s" : "", n->o->listen.v[0]);
+            n->tls != NULL ? "s" : "", n->first);
 }
 
 static unsigned
@@ -68,9 +79,8 @@ peal_serve(struct peal_options *opts, const struct peal_program *program)
     int status = 1;
 
     signal(SIGPIPE, SIG_IGN);
-    if (!allocate(&n))
-        peal_log(&n.log, PEAL_LOG_ERROR, "out of memory", NULL);
-    else if (peal_node_limits(&n) && peal_node_configure(&n) && make_workers(&n)) {
+    if (allocate(&n) && peal_node_limits(&n) && peal_node_configure(&n) &&
+        make_workers(&n)) {
         say_hello(&n);
         status = peal_node_run(&n);
     }

@@ -105,6 +105,8 @@ say_listening(struct peal_node *n, const struct address *a, bool admin)
     peal_addr_from_sockaddr((const struct sockaddr *)&a->sa, a->len, &addr);
     if (a->sa.ss_family != AF_UNIX)
         peal_addr_format(&addr, text);
+    if (a->sa.ss_family != AF_UNIX && !admin && n->first[0] == '\0')
+        memcpy(n->first, text, sizeof(text));
     peal_log(&n->log, PEAL_LOG_INFO, "listening", "address=%s tls=%s%s",
         a->sa.ss_family == AF_UNIX ? a->text : text,
         n->tls != NULL && !admin ? "on" : "off", admin ? " for=admin" : "");
@@ -142,16 +144,15 @@ open_address(struct peal_node *n, const char *text, bool admin)
     if (!read_address(n, &a))
         return false;
     if (a.sa.ss_family != AF_UNIX && is_taken(&a))
-        return complain(n, &a, "the address is in use by another process");
+        return complain(n, &a, "the address is in use");
     err = peal_listen_socket((const struct sockaddr *)&a.sa, a.len, &fd, &port);
     if (err != PEAL_OK && a.any) {
         fall_back(&a);
         err = peal_listen_socket((const struct sockaddr *)&a.sa, a.len, &fd, &port);
     }
     if (err != PEAL_OK)
-        return complain(n, &a,
-            err == PEAL_EEXIST ? "the address is in use by another process"
-                               : strerror(errno));
+        return complain(
+            n, &a, err == PEAL_EEXIST ? "the address is in use" : strerror(errno));
     set_port(&a, port);
     if (!add(n, fd, 0, admin) || (!admin && !open_more(n, &a, fd)))
         return complain(n, &a, strerror(errno));

@@ -93,21 +93,23 @@ peal_worker_init(struct peal_worker *w, struct peal_node *n, unsigned index)
         peal_shard_new(n->hub, index, w->loop, (unsigned)n->o->io_turn_budget, p->deflate,
             &p->shard) != PEAL_OK ||
         peal_eio_new(p, engine) != PEAL_OK)
-        return false;
+        return peal_node_no_memory(n);
     peal_deflate_set_threshold(p->deflate, n->proto.deflate_threshold);
     w->api.shard = p->shard;
     n_routes = make_routes(w);
     if (peal_http_server_new(
             w->loop, &n->http, w->routes, n_routes, n->peers, &w->http) != PEAL_OK)
-        return false;
+        return peal_node_no_memory(n);
     n->peers[index] = w->http;
     if (n->tls != NULL)
         peal_http_server_tls(w->http, peal_tls_ctx_hold(n->tls));
     if (index > 0 || n->o->admin_listen.n == 0)
         return true;
     n_routes = peal_api_admin_routes(&w->api, w->admin_routes);
-    return peal_http_server_new(w->loop, &n->admin_http, w->admin_routes, n_routes, NULL,
-               &w->admin) == PEAL_OK;
+    if (peal_http_server_new(w->loop, &n->admin_http, w->admin_routes, n_routes, NULL,
+            &w->admin) != PEAL_OK)
+        return peal_node_no_memory(n);
+    return true;
 }
 
 bool
@@ -117,7 +119,7 @@ peal_worker_listen(struct peal_worker *w)
     unsigned index = (unsigned)(w - n->workers);
 
     if ((w->listeners = calloc(n->n_sockets, sizeof(struct peal_listener *))) == NULL)
-        return false;
+        return peal_node_no_memory(n);
     for (unsigned i = 0; i < n->n_sockets; i++) {
         struct peal_socket *s = &n->sockets[i];
 
@@ -125,8 +127,9 @@ peal_worker_listen(struct peal_worker *w)
             continue;
         if (peal_listener_new(w->loop, s->fd, &n->limits, peal_http_server_accept,
                 s->admin ? w->admin : w->http, &w->listeners[w->n_listeners]) != PEAL_OK)
-            return false;
+            return peal_node_no_memory(n);
         w->n_listeners++;
+        w->n_client_listeners += !s->admin;
         s->fd = -1;
     }
     return true;
@@ -204,7 +207,7 @@ do_stop_accepting(struct peal_loop *loop, struct peal_mail *mail)
 {
     struct peal_worker *w = ((struct order *)mail)->worker;
 
-    for (unsigned i = 0; i < w->n_listeners; i++)
+    for (unsigned i = 0; i < w->n_client_listeners; i++)
         peal_listener_close(&w->listeners[i]);
     peal_http_server_drain(w->http);
     if (w->admin != NULL)
