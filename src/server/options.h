@@ -91,7 +91,7 @@
         "How long a client of /ws may take to answer a ping")                            \
     B(ws_deflate, "ws.deflate", "on", "Offer permessage-deflate to clients of /ws")      \
     Z(ws_deflate_threshold, "ws.deflate_threshold", 0, 1073741824, "1024",               \
-        "Messages below this size are not compressed; counts for Socket.IO too")      \
+        "Messages below this size are not compressed; counts for Socket.IO too")         \
     L(ws_origins, "ws.origins", origin, "",                                              \
         "Origins whose pages may open /ws; empty: the server's own host; * for any")     \
     I(ws_channels_max, "ws.channels_max", 1, 1024, "100",                                \
