@@ -197,6 +197,21 @@ find_sub(struct peal_session *s, struct peal_slice channel)
     return at;
 }
 
+static struct peal_sub *
+sub_new(struct peal_session *s)
+{
+    return s->first.channel == NULL ? &s->first : malloc(sizeof(struct peal_sub));
+}
+
+static void
+sub_release(struct peal_session *s, struct peal_sub *sub)
+{
+    if (sub == &s->first)
+        sub->channel = NULL;
+    else
+        free(sub);
+}
+
 bool
 peal_joined(const struct peal_session *s, struct peal_slice channel)
 {
@@ -245,20 +260,20 @@ peal_join(struct peal_session *s, struct peal_slice channel)
 
     if (err != PEAL_OK)
         return err;
-    if ((sub = malloc(sizeof(*sub))) == NULL)
+    if ((sub = sub_new(s)) == NULL)
         return PEAL_ENOMEM;
     /* A message on several channels asks at delivery who is a member of which. */
     peal_session_catch_up(s);
     ch = peal_map_get(&sh->channels, channel);
     if (ch == NULL && (ch = channel_new(sh, channel)) == NULL) {
-        free(sub);
+        sub_release(s, sub);
         return PEAL_ENOMEM;
     }
     *sub = (struct peal_sub){ .session = s, .channel = ch, .since = ch->seq };
     if (members_add(ch, sub) != PEAL_OK) {
         if (ch->n == 0)
             channel_free(sh, ch);
-        free(sub);
+        sub_release(s, sub);
         return PEAL_ENOMEM;
     }
     sub->next = s->subs;
@@ -281,7 +296,7 @@ sub_free(struct peal_shard *sh, struct peal_sub *sub)
     last->at = sub->at;
     sub->session->n_subs--;
     peal_stat_add(peal_shard_stats(sh), PEAL_STAT_SUBSCRIPTIONS, -1);
-    free(sub);
+    sub_release(sub->session, sub);
     if (ch->n == 0)
         channel_free(sh, ch);
 }

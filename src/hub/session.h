@@ -12,7 +12,16 @@
 
 struct peal_session;
 struct peal_shard;
-struct peal_sub;
+struct peal_channel;
+
+/* A subscription; the hub's. */
+struct peal_sub {
+    struct peal_session *session;
+    struct peal_channel *channel; /* NULL: not in use */
+    struct peal_sub *next;        /* of the session */
+    uint32_t at;                  /* index in channel->members */
+    uint32_t since; /* channel->seq when it joined: earlier messages are not for it */
+};
 
 struct peal_session_ops {
     const char *protocol; /* "ws", "sse", "socketio" */
@@ -26,16 +35,20 @@ struct peal_session_ops {
     /* Ends the session; everything: also the connection under it. The session may be
      * released at the end of the turn. */
     void (*disconnect)(struct peal_session *s, bool everything);
+    /* Optional, the protocol's own: ends the session so that its client comes back. */
+    void (*leave)(struct peal_session *s);
 };
 
 struct peal_session {
     const struct peal_session_ops *ops;
     struct peal_shard *shard;
     struct peal_sub *subs; /* the channels it is subscribed to */
+    struct peal_sub first; /* most have one: it needs no allocation */
     char id[PEAL_ID_LEN];
     uint16_t n_subs_max; /* subscriptions that peal_join allows; 0: 65535 */
     uint16_t n_subs;
-    bool listed; /* can be addressed by its id */
+    bool listed;   /* can be addressed by its id */
+    uint8_t marks; /* the protocol's own, to use as it likes */
 };
 
 static inline struct peal_slice

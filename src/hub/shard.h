@@ -10,14 +10,6 @@
     65536 /* channel hashes that are told apart; a power of two                          \
            */
 
-struct peal_sub {
-    struct peal_session *session;
-    struct peal_channel *channel;
-    struct peal_sub *next; /* of the session */
-    uint32_t at;           /* index in channel->members */
-    uint32_t since; /* channel->seq when it joined: earlier messages are not for it */
-};
-
 /* Messages of a channel whose delivery goes on in later turns. */
 struct peal_fanout {
     struct peal_link link; /* on the shard's list */

@@ -337,7 +337,8 @@ peal_eio_transport(const struct peal_eio_session *s)
 bool
 peal_eio_deflates(const struct peal_eio_session *s)
 {
-    return s->polling == NULL && !s->b64 && s->ws.deflate_bits == PEAL_DEFLATE_BITS_MAX;
+    return s->polling == NULL && !s->b64 &&
+           peal_wsconn_deflate_bits(&s->ws) == PEAL_DEFLATE_BITS_MAX;
 }
 
 bool

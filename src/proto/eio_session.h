@@ -22,7 +22,7 @@ struct peal_eio {
 struct peal_eio_probe {
     struct peal_wsconn ws;
     struct peal_eio_session *session; /* NULL: none to upgrade */
-    struct peal_loop *loop;
+    const struct peal_proto *proto;
     struct peal_timer timer;
     uint64_t deadline;   /* of the upgrade, loop time in ms */
     unsigned probed : 1; /* 2probe has come */

@@ -41,8 +41,15 @@ on_closed(struct peal_wsconn *w, uint16_t code)
     peal_eio_end(session_of(w), NULL);
 }
 
-static const struct peal_wsconn_ops session_ops = { .message = on_message,
-    .closed = on_closed };
+static struct peal_deflate *
+codec(const struct peal_wsconn *w)
+{
+    return PEAL_CONTAINER(w, struct peal_eio_session, ws)->eio->proto->deflate;
+}
+
+static const struct peal_wsconn_ops session_ops = {
+    .message = on_message, .codec = codec, .closed = on_closed
+};
 
 static struct peal_wsconn_config
 config_of(const struct peal_eio *e)
@@ -79,8 +86,7 @@ peal_eio_ws_open(struct peal_eio *e, struct peal_http *h, bool b64)
         peal_http_close(h, PEAL_CLOSE_ERROR);
         return;
     }
-    if (peal_wsconn_accept(&s->ws, h, &config, &session_ops, e->proto->deflate) !=
-            PEAL_OK ||
+    if (peal_wsconn_accept(&s->ws, h, &config, &session_ops) != PEAL_OK ||
         !send_open(s)) {
         s->closing = 1; /* what rides on sessions has never heard of it */
         peal_eio_end(s, NULL);
@@ -99,7 +105,7 @@ forget(struct peal_eio_probe *probe)
         probe->session->polling->probe = NULL;
     probe->session = NULL;
     peal_timer_stop(&probe->timer);
-    peal_loop_free_later(probe->loop, free, probe);
+    peal_loop_free_later(probe->proto->loop, free, probe);
 }
 
 static void
@@ -120,14 +126,14 @@ static void
 on_tick(struct peal_timer *t)
 {
     struct peal_eio_probe *probe = PEAL_CONTAINER(t, struct peal_eio_probe, timer);
-    uint64_t now = peal_loop_now_ms(probe->loop);
+    uint64_t now = peal_loop_now_ms(probe->proto->loop);
 
     if (now >= probe->deadline) {
         give_up(probe);
         return;
     }
     peal_eio_release(probe->session, probe->session->eio->noop);
-    peal_loop_start(probe->loop, t,
+    peal_loop_start(probe->proto->loop, t,
         probe->deadline - now < PROBE_TICK_MS ? probe->deadline - now : PROBE_TICK_MS);
 }
 
@@ -141,7 +147,7 @@ on_probe(struct peal_eio_probe *probe)
     probe->noop = s->polling->poll == NULL;
     peal_eio_flush(s, NULL);
     peal_eio_release(s, s->eio->noop);
-    peal_loop_start(probe->loop, &probe->timer, PROBE_TICK_MS);
+    peal_loop_start(probe->proto->loop, &probe->timer, PROBE_TICK_MS);
 }
 
 /* Sends a piece of a polling body as frames: a packet between two separators each. */
@@ -213,8 +219,15 @@ on_probe_closed(struct peal_wsconn *w, uint16_t code)
     forget(PEAL_CONTAINER(w, struct peal_eio_probe, ws));
 }
 
-static const struct peal_wsconn_ops probe_ops = { .message = on_probe_message,
-    .closed = on_probe_closed };
+static struct peal_deflate *
+probe_codec(const struct peal_wsconn *w)
+{
+    return PEAL_CONTAINER(w, struct peal_eio_probe, ws)->proto->deflate;
+}
+
+static const struct peal_wsconn_ops probe_ops = {
+    .message = on_probe_message, .codec = probe_codec, .closed = on_probe_closed
+};
 
 void
 peal_eio_ws_probe(struct peal_eio_session *s, struct peal_http *h)
@@ -227,9 +240,9 @@ peal_eio_ws_probe(struct peal_eio_session *s, struct peal_http *h)
         peal_http_close(h, PEAL_CLOSE_ERROR);
         return;
     }
-    probe->loop = p->loop;
+    probe->proto = p;
     probe->timer.fn = on_tick;
-    if (peal_wsconn_accept(&probe->ws, h, &config, &probe_ops, p->deflate) != PEAL_OK) {
+    if (peal_wsconn_accept(&probe->ws, h, &config, &probe_ops) != PEAL_OK) {
         free(probe);
         return;
     }

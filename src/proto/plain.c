@@ -97,7 +97,7 @@ peal_plain_drain(struct peal_proto *proto, unsigned n)
             PEAL_CONTAINER(proto->sessions.next, struct peal_plain, link);
 
         n--;
-        p->leave(p);
+        p->session.ops->leave(&p->session);
     }
     return (unsigned)(peal_stat_get(stats, PEAL_STAT_WS_SESSIONS) +
                       peal_stat_get(stats, PEAL_STAT_SSE_SESSIONS));

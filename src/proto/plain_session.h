@@ -12,7 +12,6 @@ struct peal_plain {
     struct peal_proto *proto;
     struct peal_link link; /* on proto->sessions */
     struct peal_timer timer;
-    void (*leave)(struct peal_plain *p); /* closes it for a drain */
 };
 
 /*

@@ -76,13 +76,13 @@ disconnect(struct peal_session *session, bool everything)
 }
 
 static void
-leave(struct peal_plain *p)
+leave(struct peal_session *session)
 {
-    finish((struct sse *)p);
+    finish((struct sse *)session);
 }
 
 static const struct peal_session_ops session_ops = {
-    .protocol = "sse", .deliver = deliver, .disconnect = disconnect
+    .protocol = "sse", .deliver = deliver, .disconnect = disconnect, .leave = leave
 };
 
 static void
@@ -136,7 +136,6 @@ peal_sse_handle(struct peal_http *h, void *proto)
     }
     s->plain.proto = p;
     s->plain.timer.fn = on_timer;
-    s->plain.leave = leave;
     (void)!peal_session_init(&s->plain.session, p->shard, &session_ops, false);
     s->plain.session.n_subs_max = (uint16_t)p->config->channels_max;
     if (!peal_plain_subscribe(&s->plain, h, PEAL_S("/sse/")) || take(s, h) == NULL) {

@@ -12,8 +12,12 @@
 struct ws {
     struct peal_plain plain; /* first */
     struct peal_wsconn conn;
-    bool heard; /* something came since the last ping */
-    bool waiting;
+};
+
+/* What session.marks says. */
+enum {
+    HEARD = 1,  /* something came since the last look */
+    WAITING = 2 /* for an answer to a ping */
 };
 
 static struct ws *
@@ -52,7 +56,7 @@ static struct peal_blob *
 bytes_of(struct ws *w, struct peal_msg *m, unsigned k, bool *ours)
 {
     struct peal_deflate *z = w->plain.proto->deflate;
-    bool deflate = w->conn.deflate_bits == PEAL_DEFLATE_BITS_MAX;
+    bool deflate = peal_wsconn_deflate_bits(&w->conn) == PEAL_DEFLATE_BITS_MAX;
 
     *ours = false;
     if (!peal_plain_several(&w->plain))
@@ -89,13 +93,13 @@ disconnect(struct peal_session *s, bool everything)
 }
 
 static void
-leave(struct peal_plain *p)
+leave(struct peal_session *s)
 {
-    close_with((struct ws *)p, PEAL_WS_CLOSE_RESTART, "the server is restarting");
+    close_with((struct ws *)s, PEAL_WS_CLOSE_RESTART, "the server is restarting");
 }
 
 static const struct peal_session_ops session_ops = {
-    .protocol = "ws", .deliver = deliver, .disconnect = disconnect
+    .protocol = "ws", .deliver = deliver, .disconnect = disconnect, .leave = leave
 };
 
 /* From the client to channels. */
@@ -208,7 +212,7 @@ on_message(struct peal_wsconn *conn, bool binary, struct peal_slice payload)
 {
     struct ws *w = ws_of(conn);
 
-    w->heard = true;
+    w->plain.session.marks |= HEARD;
     peal_stat_add(peal_proto_stats(w->plain.proto), PEAL_STAT_RECEIVED, 1);
     if (peal_plain_several(&w->plain))
         on_envelope(w, binary, payload);
@@ -219,11 +223,17 @@ on_message(struct peal_wsconn *conn, bool binary, struct peal_slice payload)
 static void
 on_pong(struct peal_wsconn *conn)
 {
-    ws_of(conn)->heard = true;
+    ws_of(conn)->plain.session.marks |= HEARD;
+}
+
+static struct peal_deflate *
+codec(const struct peal_wsconn *conn)
+{
+    return PEAL_CONTAINER(conn, struct ws, conn)->plain.proto->deflate;
 }
 
 static const struct peal_wsconn_ops conn_ops = {
-    .message = on_message, .pong = on_pong, .closed = on_closed
+    .message = on_message, .pong = on_pong, .codec = codec, .closed = on_closed
 };
 
 /* Whoever was heard since the last look needs no ping; a pinged one must be heard. */
@@ -232,19 +242,19 @@ on_timer(struct peal_timer *t)
 {
     struct ws *w = PEAL_CONTAINER(t, struct ws, plain.timer);
     const struct peal_proto_config *c = w->plain.proto->config;
+    uint8_t *marks = &w->plain.session.marks;
 
-    if (w->waiting && !w->heard) {
+    if (*marks == WAITING) {
         peal_stat_add(peal_proto_stats(w->plain.proto), PEAL_STAT_PING_TIMEOUTS, 1);
         peal_wsconn_drop(&w->conn, PEAL_CLOSE_TIMEOUT);
         end(w);
         return;
     }
-    w->waiting = !w->heard && !w->waiting;
-    w->heard = false;
-    if (w->waiting)
+    *marks = *marks == 0 ? WAITING : 0;
+    if (*marks == WAITING)
         peal_wsconn_ping(&w->conn);
     peal_loop_start(w->plain.proto->loop, t,
-        w->waiting ? c->ws_ping_timeout_ms : c->ws_ping_interval_ms);
+        *marks == WAITING ? c->ws_ping_timeout_ms : c->ws_ping_interval_ms);
 }
 
 /* Is this a handshake that may go on? Refuses it if not. */
@@ -286,11 +296,10 @@ peal_ws_handle(struct peal_http *h, void *proto)
     }
     w->plain.proto = p;
     w->plain.timer.fn = on_timer;
-    w->plain.leave = leave;
     (void)!peal_session_init(&w->plain.session, p->shard, &session_ops, false);
     w->plain.session.n_subs_max = (uint16_t)p->config->channels_max;
     if (!peal_plain_subscribe(&w->plain, h, PEAL_S("/ws/")) ||
-        peal_wsconn_accept(&w->conn, h, &config, &conn_ops, p->deflate) != PEAL_OK) {
+        peal_wsconn_accept(&w->conn, h, &config, &conn_ops) != PEAL_OK) {
         peal_session_fini(&w->plain.session);
         free(w);
         return;

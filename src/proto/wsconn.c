@@ -117,7 +117,8 @@ on_data(struct peal_conn *c, uint8_t *data, size_t len)
 
         if (c->fd < 0 || c->finishing)
             return len;
-        err = peal_ws_decode(&w->decoder, data + at, len - at, w->z, &used, &ev);
+        err = peal_ws_decode(
+            &w->decoder, data + at, len - at, w->ops->codec(w), &used, &ev);
         at += used;
         if (err == PEAL_EAGAIN)
             return at;
@@ -194,8 +195,7 @@ add_subprotocol(struct peal_http *h)
 
 peal_err
 peal_wsconn_accept(struct peal_wsconn *w, struct peal_http *h,
-    const struct peal_wsconn_config *config, const struct peal_wsconn_ops *ops,
-    struct peal_deflate *z)
+    const struct peal_wsconn_config *config, const struct peal_wsconn_ops *ops)
 {
     struct peal_slice key = peal_http_header(h->head, PEAL_S("Sec-WebSocket-Key"));
     struct peal_ws_deflate deflate;
@@ -203,7 +203,7 @@ peal_wsconn_accept(struct peal_wsconn *w, struct peal_http *h,
     char accept[PEAL_WS_ACCEPT_LEN];
     peal_err err = negotiate(h, config->deflate, &deflate, &answer);
 
-    *w = (struct peal_wsconn){ .ops = ops, .z = z };
+    *w = (struct peal_wsconn){ .ops = ops };
     if (err == PEAL_OK)
         err = peal_ws_accept_key(key, accept);
     if (err != PEAL_OK) {
@@ -219,7 +219,7 @@ peal_wsconn_accept(struct peal_wsconn *w, struct peal_http *h,
     add_subprotocol(h);
     peal_ws_decoder_init(
         &w->decoder, PEAL_WS_SERVER | (deflate.on ? PEAL_WS_DEFLATE : 0), config->limits);
-    w->deflate_bits = deflate.on ? deflate.deflate_bits : 0;
+    w->decoder.peer_bits = deflate.on ? deflate.deflate_bits : 0;
     w->conn = peal_http_take(h, 101, NULL, &conn_ops, w);
     return w->conn != NULL ? PEAL_OK : PEAL_ENOMEM;
 }
@@ -242,14 +242,15 @@ peal_wsconn_send(
     enum peal_ws_opcode op = binary ? PEAL_WS_BINARY : PEAL_WS_TEXT;
     struct peal_buf packed = { 0 };
     uint8_t head[PEAL_WS_HEAD_MAX];
+    int bits = (int)peal_wsconn_deflate_bits(w);
     struct peal_blob *b;
     bool rsv1 = false, ok;
     size_t n;
 
     if (w->conn == NULL)
         return false;
-    if (w->deflate_bits != 0 && payload.len >= threshold && payload.len > 0 &&
-        peal_deflate_message(w->z, w->deflate_bits, payload, &packed) == PEAL_OK) {
+    if (bits != 0 && payload.len >= threshold && payload.len > 0 &&
+        peal_deflate_message(w->ops->codec(w), bits, payload, &packed) == PEAL_OK) {
         rsv1 = true;
         payload = peal_buf_slice(&packed);
     }

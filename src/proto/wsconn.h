@@ -15,6 +15,8 @@ struct peal_wsconn_ops {
     void (*message)(struct peal_wsconn *w, bool binary, struct peal_slice payload);
     /* Optional: a pong. */
     void (*pong)(struct peal_wsconn *w);
+    /* The compressor of w's worker, for permessage-deflate. */
+    struct peal_deflate *(*codec)(const struct peal_wsconn *w);
     /* w is closed, and not by peal_wsconn_close. code as RFC 6455 has it, 1006 without a
      * close frame. */
     void (*closed)(struct peal_wsconn *w, uint16_t code);
@@ -24,10 +26,15 @@ struct peal_wsconn_ops {
 struct peal_wsconn {
     struct peal_conn *conn; /* NULL: closed */
     const struct peal_wsconn_ops *ops;
-    struct peal_deflate *z; /* the worker's */
     struct peal_ws_decoder decoder;
-    uint16_t deflate_bits; /* 0: permessage-deflate is off */
 };
+
+/* peal_wsconn_deflate_bits is the window agreed on; 0: permessage-deflate is off. */
+static inline unsigned
+peal_wsconn_deflate_bits(const struct peal_wsconn *w)
+{
+    return w->decoder.peer_bits;
+}
 
 /* What a handshake asks for, besides RFC 6455's rules. */
 struct peal_wsconn_config {
@@ -49,8 +56,7 @@ PEAL_MUST_USE peal_err peal_wsconn_check(
  * connection is closed. w->conn is NULL then.
  */
 PEAL_MUST_USE peal_err peal_wsconn_accept(struct peal_wsconn *w, struct peal_http *h,
-    const struct peal_wsconn_config *config, const struct peal_wsconn_ops *ops,
-    struct peal_deflate *z);
+    const struct peal_wsconn_config *config, const struct peal_wsconn_ops *ops);
 
 /* peal_wsconn_move makes to the owner of from's connection; from is empty after it. */
 void peal_wsconn_move(

@@ -67,6 +67,7 @@ struct peal_ws_decoder {
     struct peal_ws_partial *part;        /* NULL between messages */
     uint16_t fail_code;                  /* after an error: the close code to send */
     uint8_t flags;                       /* PEAL_WS_..., and what ws.c adds */
+    uint8_t peer_bits; /* the owner's: window to deflate with, 0: none; not used here */
 };
 
 /* peal_ws_decoder_init allocates nothing. limits is kept: it must outlive d. */

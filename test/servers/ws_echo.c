@@ -8,7 +8,7 @@
 
 struct echo {
     struct peal_wsconn ws; /* first */
-    struct peal_loop *loop;
+    struct peal_proto *proto;
 };
 
 static void
@@ -20,10 +20,18 @@ on_message(struct peal_wsconn *w, bool binary, struct peal_slice payload)
 static void
 on_closed(struct peal_wsconn *w, uint16_t code)
 {
-    peal_loop_free_later(((struct echo *)w)->loop, free, w);
+    peal_loop_free_later(((struct echo *)w)->proto->loop, free, w);
 }
 
-static const struct peal_wsconn_ops ops = { .message = on_message, .closed = on_closed };
+static struct peal_deflate *
+codec(const struct peal_wsconn *w)
+{
+    return ((const struct echo *)w)->proto->deflate;
+}
+
+static const struct peal_wsconn_ops ops = {
+    .message = on_message, .codec = codec, .closed = on_closed
+};
 
 static void
 handle(struct peal_http *h, void *proto)
@@ -42,8 +50,8 @@ handle(struct peal_http *h, void *proto)
         peal_http_close(h, PEAL_CLOSE_ERROR);
         return;
     }
-    e->loop = p->loop;
-    if (peal_wsconn_accept(&e->ws, h, &config, &ops, p->deflate) != PEAL_OK)
+    e->proto = p;
+    if (peal_wsconn_accept(&e->ws, h, &config, &ops) != PEAL_OK)
         free(e);
 }
 
