@@ -304,10 +304,11 @@ peal_json_blank(struct peal_slice s)
 static struct peal_slice
 next_item(struct peal_slice s)
 {
-    const byte *p = (const byte *)s.data, *end = p + s.len;
+    const byte *p = (const byte *)s.data, *end;
 
     if (s.len == 0)
         return s;
+    end = p + s.len;
     p = space(p, end);
     if (p < end && *p == ',')
         p = space(p + 1, end);
@@ -361,11 +362,12 @@ peal_json_count(struct peal_slice inner)
 size_t
 peal_json_token(struct peal_slice s)
 {
-    const byte *p = (const byte *)s.data, *start = p, *end = p + s.len;
+    const byte *p = (const byte *)s.data, *start = p, *end;
     uint64_t seen = 0;
 
     if (s.len == 0)
         return 0;
+    end = p + s.len;
     if (*p != '"') {
         while (p < end &&
                (is_digit(*p) || is_letter(*p) || *p == '-' || *p == '+' || *p == '.'))
@@ -395,7 +397,7 @@ add_escaped(struct peal_buf *b, byte c)
 peal_err
 peal_json_quote(struct peal_buf *b, struct peal_slice s)
 {
-    const byte *p = (const byte *)s.data, *end = p + s.len, *stop;
+    const byte *p = (const byte *)s.data, *end = s.len > 0 ? p + s.len : p, *stop;
     size_t before = b->len;
     uint64_t seen = 0;
     peal_err err;
@@ -403,7 +405,7 @@ peal_json_quote(struct peal_buf *b, struct peal_slice s)
     if ((err = peal_buf_reserve(b, s.len + 2)) != PEAL_OK ||
         (err = peal_buf_add_char(b, '"')) != PEAL_OK)
         return err;
-    while (s.len > 0 && p < end) {
+    while (p < end) {
         stop = run_end(p, end, &seen);
         if ((err = peal_buf_add(b, p, (size_t)(stop - p))) != PEAL_OK)
             goto fail;

@@ -558,8 +558,8 @@ pack_number(struct from_json *f, struct peal_slice v)
     if (whole && v.data[0] != '-' && peal_slice_u64(v, UINT64_MAX, &u) == PEAL_OK)
         return packed(msgpack_pack_uint64(&f->pk, u));
     if (whole && v.data[0] == '-' && v.len > 1 &&
-        peal_slice_u64(peal_slice_from(v, 1), INT64_MAX, &u) == PEAL_OK)
-        return packed(msgpack_pack_int64(&f->pk, -(int64_t)u));
+        peal_slice_u64(peal_slice_from(v, 1), (uint64_t)INT64_MAX + 1, &u) == PEAL_OK)
+        return packed(msgpack_pack_int64(&f->pk, (int64_t)(0 - u)));
     return pack_double(f, v);
 }
 

@@ -1,65 +1,117 @@
 /* SPDX-License-Identifier: MIT */
-/* Engine.IO payloads and the Socket.IO packets in them, text and msgpack. */
+/* Socket.IO packets: what is read is built again and read as the same; its arguments can
+ * be given to every kind of client. */
 #include "fuzz.h"
 
-#include "wire/eio.h"
-#include "wire/sio.h"
-#include "wire/sio_msgpack.h"
+#include "base/json.h"
+#include "wire/forms.h"
+#include "wire/msgpack.h"
 
 static void
-text(struct peal_slice data)
+check(bool ok)
 {
-    struct peal_sio_packet p;
-    uint32_t used;
-    struct peal_buf again = { 0 };
-
-    if (peal_sio_parse(data, &p) != PEAL_OK || peal_sio_check_payload(&p) != PEAL_OK)
-        return;
-    if (p.nsp.len > PEAL_SIO_NSP_MAX || p.n_atts > PEAL_SIO_ATTACHMENTS_MAX)
+    if (!ok)
         abort();
-    if (p.type == PEAL_SIO_EVENT && !p.ignore) {
-        (void)!peal_sio_check_placeholders(p.args, p.n_atts, &used);
-        (void)peal_sio_event_reserved(p.event);
-        if (peal_sio_event(&again, false, p.nsp, p.id, p.event, p.args, p.n_atts) !=
-            PEAL_OK)
-            abort();
-        if (peal_sio_parse(peal_buf_slice(&again), &p) != PEAL_OK)
-            abort();
-    }
-    peal_buf_fini(&again);
 }
 
 static void
-msgpack(struct peal_slice bytes)
+build_again(const struct peal_sio_packet *p)
 {
-    struct peal_blob *atts[PEAL_ATTACHMENTS_MAX] = { NULL };
-    struct peal_buf scratch = { 0 };
-    struct peal_sio_packet p = { 0 };
+    struct peal_buf text = { 0 };
+    struct peal_sio_packet q;
+    peal_err err =
+        p->type == PEAL_SIO_EVENT
+            ? peal_sio_event(&text, false, p->nsp, p->id, p->event, p->args, p->n_atts)
+            : peal_sio_ack(&text, false, p->nsp, p->id, p->args, p->n_atts);
 
-    if (peal_sio_msgpack_parse(bytes, &scratch, &p, atts) == PEAL_OK)
-        for (unsigned i = 0; i < p.n_atts; i++)
-            peal_blob_drop(atts[i]);
-    peal_buf_fini(&scratch);
+    check(err == PEAL_OK && peal_sio_parse(peal_buf_slice(&text), &q) == PEAL_OK);
+    check(q.type == p->type && q.n_atts == p->n_atts && q.n_args == p->n_args);
+    check(peal_slice_eq(q.nsp, p->nsp) && peal_slice_eq(q.id, p->id));
+    check(peal_slice_eq(q.event, p->event) && peal_slice_eq(q.args, p->args));
+    peal_buf_fini(&text);
+}
+
+/* Attachments as strings: JSON as before, and nothing in it that refers to one. */
+static void
+put_inline(const struct peal_sio_packet *p, struct peal_blob **atts)
+{
+    struct peal_buf out = { 0 };
+    uint32_t used;
+
+    check(peal_sio_check_placeholders(p->args, p->n_atts, &used) == PEAL_OK);
+    check(p->n_atts == 0 ? used == 0 : used >> p->n_atts == 0);
+    check(peal_sio_inline(&out, p->args, atts, p->n_atts) == PEAL_OK);
+    check(peal_json_count(peal_buf_slice(&out)) == p->n_args);
+    check(peal_sio_check_placeholders(peal_buf_slice(&out), p->n_atts, &used) == PEAL_OK);
+    check(used == 0);
+    peal_buf_fini(&out);
+}
+
+static void
+put_msgpack(const struct peal_sio_packet *p, struct peal_blob **atts)
+{
+    struct peal_msgpack_atts found = { 0 };
+    struct peal_buf bytes = { 0 }, json = { 0 };
+    struct peal_slice rest;
+    peal_err err = PEAL_OK;
+
+    check(peal_msgpack_from_json(&bytes, p->args, atts, p->n_atts) == PEAL_OK);
+    rest = peal_buf_slice(&bytes);
+    for (unsigned i = 0; i < p->n_args && err == PEAL_OK; i++) {
+        json.len = 0;
+        err = peal_msgpack_to_json(&rest, &json, &found);
+        check(err == PEAL_ELIMIT ||
+              (err == PEAL_OK && peal_json_check(peal_buf_slice(&json)) == PEAL_OK));
+    }
+    check(err != PEAL_OK || rest.len == 0);
+    peal_msgpack_atts_fini(&found);
+    peal_buf_fini(&bytes);
+    peal_buf_fini(&json);
+}
+
+static void
+every_form(const struct peal_sio_packet *p, struct peal_blob **atts)
+{
+    struct peal_slice channel = PEAL_S("c");
+    struct peal_msg_spec spec = { .channels = &channel,
+        .n_channels = 1,
+        .atts = atts,
+        .n_atts = p->n_atts,
+        .n_args = p->n_args,
+        .nsp = p->nsp,
+        .event = p->event,
+        .args = p->args };
+    struct peal_msg *m = NULL;
+
+    check(peal_msg_new(&spec, &m) == PEAL_OK);
+    for (int f = 0; f < PEAL_FMT_N; f++)
+        check(peal_form(m, (enum peal_format)f, NULL) != NULL);
+    peal_msg_drop(m);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct peal_slice rest = { (const char *)data, size }, one;
-    struct peal_eio_packet p;
+    struct peal_blob *att = peal_blob_copy(PEAL_S("bytes"));
+    struct peal_blob *atts[PEAL_SIO_ATTACHMENTS_MAX];
+    struct peal_sio_packet p;
 
-    while (peal_eio_payload_next(&rest, &one)) {
-        struct peal_blob *blob = NULL;
-
-        if (peal_eio_parse(one, &p) != PEAL_OK)
-            continue;
-        if (p.binary) {
-            if (peal_eio_binary(p.data, &blob) == PEAL_OK)
-                peal_blob_drop(blob);
-        } else if (p.type == PEAL_EIO_MESSAGE) {
-            text(p.data);
+    check(att != NULL);
+    for (unsigned i = 0; i < PEAL_SIO_ATTACHMENTS_MAX; i++)
+        atts[i] = att;
+    if (peal_sio_parse(peal_slice_of(data, size), &p) == PEAL_OK && !p.ignore) {
+        check(p.nsp.len <= PEAL_SIO_NSP_MAX && p.id.len <= PEAL_SIO_ID_MAX);
+        check(p.n_atts <= PEAL_SIO_ATTACHMENTS_MAX && p.binary == (p.n_atts > 0));
+        check(p.payload.len == 0 || peal_json_check(p.payload) == PEAL_OK);
+        check(peal_json_count(p.args) == p.n_args);
+        if (p.type == PEAL_SIO_EVENT || (p.type == PEAL_SIO_ACK && p.payload.len > 0)) {
+            build_again(&p);
+            put_msgpack(&p, atts);
+            every_form(&p, atts);
+            if (p.n_atts > 0)
+                put_inline(&p, atts);
         }
     }
-    msgpack(peal_slice_of(data, size));
+    peal_blob_drop(att);
     return 0;
 }
