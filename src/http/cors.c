@@ -64,6 +64,7 @@ peal_http_cors(struct peal_http *h, const struct peal_cors *cors)
             peal_http_add(
                 h, "Access-Control-Allow-Headers", "%.*s", (int)want.len, want.data);
     }
+    /* Not needed with 204, but some browsers have waited for a body without it. */
     peal_http_add(h, "Content-Length", "0");
     peal_http_reply(h, 204, NULL, PEAL_S(""));
     return true;

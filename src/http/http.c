@@ -13,8 +13,6 @@
 #include "http/server.h"
 #include "wire/proxy.h"
 
-#define XFF_MAX 8 /* X-Forwarded-For fields that are looked at */
-
 static size_t on_data(struct peal_conn *c, uint8_t *data, size_t len);
 static void on_closed(struct peal_conn *c, enum peal_close why);
 
@@ -80,6 +78,8 @@ on_timeout(struct peal_timer *t)
     if (h->answering && h->gone != NULL)
         h->gone(h);
     h->gone = NULL;
+    if (!h->answering) /* what the request before was does not matter */
+        h->is_head = 0;
     if (began && !h->need_proxy)
         peal_http_refuse(
             h, 408, "text/plain", PEAL_S("the request took too long to arrive\n"));
@@ -108,7 +108,7 @@ start_tls(struct peal_http *h)
     struct peal_http_server *s = h->server;
 
     h->need_tls = 0;
-    h->secure = 1;
+    h->conn_secure = 1;
     return s->tls == NULL ? false : peal_conn_start_tls(h->conn, s->tls) == PEAL_OK;
 }
 
@@ -142,7 +142,7 @@ struct move {
     struct peal_http_server *server;
     struct peal_conn_parts parts;
     struct peal_addr peer;
-    bool secure;
+    bool conn_secure;
 };
 
 static void
@@ -158,7 +158,7 @@ on_moved(struct peal_loop *loop, struct peal_mail *mail)
         peal_http_release(h);
     } else {
         h->peer = m->peer;
-        h->secure = m->secure;
+        h->conn_secure = m->conn_secure;
         arm(h, m->server->config->head_timeout_ms);
     }
     free(m);
@@ -185,7 +185,7 @@ move(struct peal_http *h)
     m->mail.fn = on_moved;
     m->server = s->peers[h->move_to];
     m->peer = h->peer;
-    m->secure = h->secure;
+    m->conn_secure = h->conn_secure;
     peal_http_release(h);
     peal_loop_post(m->server->loop, &m->mail);
 }
@@ -213,7 +213,7 @@ read_proxy(struct peal_http *h, struct peal_slice in)
     h->need_proxy = 0;
     if (!proxy.local) {
         h->peer = proxy.src;
-        h->secure = proxy.tls;
+        h->conn_secure = proxy.tls;
     }
     peal_conn_peek(h->conn, false);
     if (h->need_tls && !start_tls(h))
@@ -241,18 +241,20 @@ static void
 set_client(struct peal_http *h, const struct peal_http_head *head)
 {
     const struct peal_http_config *cfg = h->server->config;
-    struct peal_slice xff[XFF_MAX];
+    struct peal_slice xff[PEAL_HTTP_HEADERS_MAX];
     unsigned i = 0, n = 0;
 
     h->client = h->peer;
+    h->secure = h->conn_secure;
     if (cfg->n_trusted == 0)
         return;
-    while (n < XFF_MAX &&
+    /* All of them: the nearest proxy may have added its own at the end. */
+    while (n < PEAL_HTTP_HEADERS_MAX &&
            peal_http_header_next(head, PEAL_S("X-Forwarded-For"), &i, &xff[n]))
         n++;
     peal_forwarded_client(&h->peer, cfg->trusted, cfg->n_trusted, xff, n, &h->client);
     h->secure = peal_forwarded_https(&h->peer, cfg->trusted, cfg->n_trusted,
-        peal_http_header(head, PEAL_S("X-Forwarded-Proto")), h->conn->ssl != NULL);
+        peal_http_header(head, PEAL_S("X-Forwarded-Proto")), h->conn_secure);
 }
 
 static void
@@ -279,6 +281,7 @@ refuse_head(struct peal_http *h, const struct peal_http_head *head)
         "status=%u why=\"%s\"", head->status, head->why ? head->why : "");
     h->answering = 1;
     h->minor = 1;
+    h->is_head = 0;
     peal_http_refuse(h, head->status ? head->status : 400, "text/plain",
         peal_slice_of(body, (size_t)n));
 }
@@ -395,6 +398,10 @@ read_body(struct peal_http *h, struct peal_slice in)
         h->gone = NULL;
         if (err == PEAL_ELIMIT) {
             refuse_size(h);
+            return used;
+        }
+        if (err == PEAL_ENOMEM) {
+            peal_http_close(h, PEAL_CLOSE_ERROR);
             return used;
         }
         peal_stat_add(&h->server->loop->stats, PEAL_STAT_HTTP_BAD, 1);

@@ -87,7 +87,9 @@ struct peal_http {
     unsigned in_handler : 1; /* the answer may come from inside begin or handle */
     unsigned taken : 1;
     unsigned dead : 1;
-    unsigned continued : 1; /* 100 Continue has been sent */
+    unsigned continued : 1;   /* 100 Continue has been sent */
+    unsigned conn_secure : 1; /* the connection is TLS, or its PROXY header says so */
+    unsigned no_memory : 1;   /* a field of the answer is missing */
 };
 
 /*
@@ -117,7 +119,8 @@ void peal_http_server_free(struct peal_http_server **sp);
 /* peal_http_loop is the loop h lives on. */
 struct peal_loop *peal_http_loop(struct peal_http *h);
 
-/* peal_http_add adds a header field to the answer; out of memory shows in the reply. */
+/* peal_http_add adds a header field to the answer. Out of memory: the reply closes the
+ * connection instead. */
 void peal_http_add(struct peal_http *h, const char *name, const char *fmt, ...)
     PEAL_PRINTF(3, 4);
 
@@ -155,8 +158,8 @@ struct peal_conn *peal_http_take(struct peal_http *h, unsigned status, const cha
 void peal_http_move(struct peal_http *h, unsigned worker);
 
 /*
- * peal_http_cors adds the CORS fields for an allowed Origin, and answers a preflight
- * (OPTIONS with Access-Control-Request-Method). true: it was one and is answered.
+ * peal_http_cors adds the CORS fields for an allowed Origin, and answers OPTIONS, which
+ * is taken for a preflight. true: it was one and is answered.
  */
 bool peal_http_cors(struct peal_http *h, const struct peal_cors *cors);
 

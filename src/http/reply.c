@@ -17,8 +17,8 @@ peal_http_add(struct peal_http *h, const char *name, const char *fmt, ...)
         (err = peal_buf_vprintf(&h->headers, fmt, ap)) == PEAL_OK)
         err = peal_buf_add(&h->headers, "\r\n", 2);
     va_end(ap);
-    if (err != PEAL_OK) /* without memory for a field the answer would be a wrong one */
-        h->keep_alive = 0;
+    if (err != PEAL_OK) /* a field may be half there: the answer would be a wrong one */
+        h->no_memory = 1;
 }
 
 static const char *
@@ -36,8 +36,9 @@ date(struct peal_http_server *s)
 static peal_err
 put_head(struct peal_http *h, struct peal_buf *out, unsigned status, const char *type)
 {
-    peal_err err = peal_buf_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\n", status,
-        peal_http_reason(status), date(h->server));
+    peal_err err = h->no_memory ? PEAL_ENOMEM
+                                : peal_buf_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\n",
+                                      status, peal_http_reason(status), date(h->server));
 
     if (err == PEAL_OK && type != NULL)
         err = peal_buf_printf(out, "Content-Type: %s\r\n", type);

@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -38,7 +39,7 @@ watch(struct peal_conn *c)
 
     if (c->fd < 0)
         return;
-    if (!c->paused || c->finishing)
+    if ((!c->paused || c->finishing) && !c->eof)
         events |= UV_READABLE;
     if (c->stalled || c->tls_want_write)
         events |= UV_WRITABLE;
@@ -139,6 +140,8 @@ peal_conn_keep(struct peal_conn *c, struct peal_buf *in, size_t used)
     peal_buf_consume(in, used);
     if (in->len == 0 || c->fd < 0) {
         peal_buf_fini(in);
+        if (c->again && c->paused)
+            peal_conn_read_again(c);
         return;
     }
     assert(c->in.len == 0);
@@ -193,14 +196,35 @@ offer(struct peal_conn *c, uint8_t *data, size_t len)
     peal_conn_keep(c, &in, 0);
 }
 
+/* c has no owner any more: what is queued is written, then it is closed. */
+static void
+let_go(struct peal_conn *c, enum peal_close why)
+{
+    c->finishing = 1;
+    c->finish_why = why;
+    peal_buf_fini(&c->in);
+    peal_list_unlink(&c->unread);
+}
+
 /* The peer is done. What we owe it goes out first: it may have closed only its own side.
  */
 static void
 on_eof(struct peal_conn *c)
 {
+    c->eof = 1;
     if (c->out != NULL && !c->stalled)
         peal_conn_flush(c);
-    die(c, PEAL_CLOSE_PEER);
+    if (c->fd < 0)
+        return;
+    if (!c->stalled) {
+        die(c, PEAL_CLOSE_PEER);
+        return;
+    }
+    watch(c);
+    if (c->finishing)
+        return;
+    let_go(c, PEAL_CLOSE_PEER);
+    c->ops->closed(c, PEAL_CLOSE_PEER);
 }
 
 static ssize_t
@@ -216,6 +240,15 @@ read_some(struct peal_conn *c, uint8_t *buf, size_t len)
     if (n >= 0)
         return n;
     return errno == EAGAIN || errno == EWOULDBLOCK ? PEAL_TLS_AGAIN : PEAL_TLS_ERROR;
+}
+
+/* Has the peer closed its side? A socket that is only looked at does not say so. */
+static bool
+peer_is_done(const struct peal_conn *c)
+{
+    struct pollfd p = { .fd = c->fd, .events = POLLRDHUP };
+
+    return poll(&p, 1, 0) > 0;
 }
 
 /* Look at what is there, take what the owner takes, and wake only when there is more. */
@@ -236,6 +269,10 @@ on_peek(struct peal_conn *c)
     used = peal_conn_offer(c, buf, (size_t)n);
     if (c->fd < 0)
         return;
+    if (used == 0 && peer_is_done(c)) { /* or it would be readable without end */
+        die(c, PEAL_CLOSE_PEER);
+        return;
+    }
     low = used > 0 ? 1 : (int)n + 1;
     if (used > 0 && recv(c->fd, buf, used, MSG_DONTWAIT) != (ssize_t)used)
         die(c, PEAL_CLOSE_ERROR);
@@ -258,8 +295,7 @@ peal_conn_read(struct peal_conn *c)
         on_peek(c);
         return;
     }
-
-    for (unsigned i = 0; i < READS_MAX || c->ssl != NULL; i++) {
+    for (unsigned i = 0; i < READS_MAX; i++) {
         ssize_t n = read_some(c, l->read_buf, sizeof(l->read_buf));
 
         if (n > 0) {
@@ -267,7 +303,6 @@ peal_conn_read(struct peal_conn *c)
             offer(c, l->read_buf, (size_t)n);
             if (c->fd < 0 || (c->paused && !c->finishing))
                 return;
-            /* OpenSSL may hold decrypted bytes that no readiness will announce. */
             if ((size_t)n < sizeof(l->read_buf) && c->ssl == NULL)
                 return;
             continue;
@@ -285,6 +320,9 @@ peal_conn_read(struct peal_conn *c)
             die(c, PEAL_CLOSE_PEER);
         return;
     }
+    /* OpenSSL may hold decrypted bytes that no readiness will announce. */
+    if (c->ssl != NULL && !peal_list_linked(&c->unread))
+        peal_list_append(&l->unread, &c->unread);
 }
 
 static void
@@ -460,8 +498,8 @@ shut_down(struct peal_conn *c)
     c->shut = 1;
     if (c->ssl != NULL)
         peal_ssl_shutdown(c->ssl);
-    if (shutdown(c->fd, SHUT_WR) < 0 || (q = peal_outq_get(c)) == NULL) {
-        peal_conn_close(c, PEAL_CLOSE_PEER);
+    if (c->eof || shutdown(c->fd, SHUT_WR) < 0 || (q = peal_outq_get(c)) == NULL) {
+        peal_conn_close(c, (enum peal_close)c->finish_why);
         return;
     }
     q->age_mark = q->sent_items;
@@ -480,10 +518,7 @@ peal_conn_finish(struct peal_conn *c, enum peal_close why)
         peal_conn_close(c, why);
         return;
     }
-    c->finishing = 1;
-    c->finish_why = why;
-    peal_buf_fini(&c->in);
-    peal_list_unlink(&c->unread);
+    let_go(c, why);
     mark_dirty(c);
     watch(c);
 }
@@ -596,7 +631,9 @@ peal_conn_detach(
         peal_buf_fini(&in);
         return PEAL_ENOMEM;
     }
-    *out = (struct peal_conn_parts){ .fd = c->fd, .ssl = c->ssl, .unread = in };
+    *out = (struct peal_conn_parts){
+        .fd = c->fd, .ssl = c->ssl, .unread = in, .open = c->loop->config.open
+    };
     c->ssl = NULL;
     release(c);
     return PEAL_OK;
@@ -609,12 +646,12 @@ peal_conn_adopt(struct peal_loop *loop, struct peal_conn_parts *parts,
     peal_err err = peal_conn_new(loop, parts->fd, ops, owner, out);
     struct peal_conn *c;
 
-    if (loop->config.open != NULL) /* it was counted already */
-        atomic_fetch_sub_explicit(loop->config.open, 1, memory_order_relaxed);
     if (err != PEAL_OK) {
         peal_conn_parts_fini(parts);
         return err;
     }
+    if (parts->open != NULL) /* it was counted already */
+        atomic_fetch_sub_explicit(parts->open, 1, memory_order_relaxed);
     c = *out;
     c->ssl = parts->ssl;
     c->in = parts->unread;
@@ -625,6 +662,8 @@ peal_conn_adopt(struct peal_loop *loop, struct peal_conn_parts *parts,
 void
 peal_conn_parts_fini(struct peal_conn_parts *parts)
 {
+    if (parts->open != NULL)
+        atomic_fetch_sub_explicit(parts->open, 1, memory_order_relaxed);
     peal_ssl_free(parts->ssl);
     close(parts->fd);
     peal_buf_fini(&parts->unread);

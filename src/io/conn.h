@@ -44,7 +44,8 @@ struct peal_conn_ops {
      * c, and must then return the bytes it consumed before (the rest stays with c).
      */
     size_t (*data)(struct peal_conn *c, uint8_t *data, size_t len);
-    /* c is gone, and not because the owner closed it. Forget c. */
+    /* c is gone, and not because the owner closed it. Forget c. (A peer that closed only
+     * its own side still gets what is queued.) */
     void (*closed)(struct peal_conn *c, enum peal_close why);
     /* Optional: the queue was stalled and is empty now. */
     void (*drained)(struct peal_conn *c);
@@ -55,6 +56,7 @@ struct peal_conn_parts {
     int fd;
     struct ssl_st *ssl; /* or NULL */
     struct peal_buf unread;
+    _Atomic int64_t *open; /* where it counts as open, or NULL */
 };
 
 struct peal_conn {
@@ -79,6 +81,7 @@ struct peal_conn {
     unsigned again : 1;      /* read_again was called from inside ops->data */
     unsigned finish_why : 3; /* enum peal_close */
     unsigned peek : 1;       /* only consumed bytes leave the socket */
+    unsigned eof : 1;        /* the peer sends no more */
 };
 
 /*

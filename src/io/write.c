@@ -88,7 +88,8 @@ peal_conn_flush(struct peal_conn *c)
         if (c->fd < 0 || r <= 0 || items <= PEAL_IOV_MAX || (size_t)r == before)
             break;
     }
-    if (c->fd >= 0 && c->finishing && (c->out == NULL || c->out->n == 0))
+    /* Nothing was left to write: it was dropped, or there never was anything. */
+    if (c->fd >= 0 && (c->finishing || c->stalled) && (c->out == NULL || c->out->n == 0))
         peal_conn_written(c, 0);
 }
 
