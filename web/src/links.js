@@ -1,26 +1,32 @@
 // SPDX-License-Identifier: MIT
-// Three ways to the same channel. Each link is made with what to do with a message and
-// with a change of its state, and is { send(message), close() }.
+// Three ways to the same channel. Each link is made with what to do with a message
+// (event name or undefined, data) and with a change of its state ('on', 'wait' or 'off', and
+// words), and is { send(message), close() }. send answers with what went wrong, if anything.
+
+const AGAIN_MS = 1500;
 
 export function socketioLink(channel, onMessage, onState) {
   let socket, closed = false;
-  const url = '/socket.io/socket.io.esm.min.js';
+  const url = '/socket.io/socket.io.esm.min.js'; // the server's own copy
   onState('wait', 'loading');
   import(url).then(({ io }) => {
     if (closed) return;
     socket = io({ forceNew: true });
-    const say = () => onState('on', `connected by ${socket.io.engine.transport.name}`);
+    const say = () => onState('on', `connected, ${socket.io.engine.transport.name}`);
     socket.on('connect', () => {
       socket.emit('join', channel);
       say();
       socket.io.engine.on('upgrade', say);
     });
-    socket.on('disconnect', (why) => onState('wait', why));
-    socket.on('connect_error', (err) => onState('off', err.message));
-    socket.on('message', onMessage);
-  }, () => onState('off', `${url} is not served`));
+    socket.on('disconnect', () => onState('wait', 'reconnecting'));
+    socket.on('connect_error', (err) =>
+      onState(socket.active ? 'wait' : 'off', socket.active ? 'reconnecting' : err.message));
+    socket.onAny((event, ...args) => onMessage(event, args.length === 1 ? args[0] : args));
+  }, () => onState('off', 'client not served'));
   return {
-    send: (message) => socket?.emit('to', channel, 'message', message),
+    async send(message) {
+      socket.emit('to', channel, 'message', message);
+    },
     close() {
       closed = true;
       socket?.disconnect();
@@ -31,19 +37,22 @@ export function socketioLink(channel, onMessage, onState) {
 export function websocketLink(channel, onMessage, onState) {
   let socket, timer, closed = false;
   const open = () => {
-    onState('wait', 'connecting');
     socket = new WebSocket(`${location.origin.replace('http', 'ws')}/ws/${encodeURIComponent(channel)}`);
+    socket.binaryType = 'arraybuffer';
     socket.onopen = () => onState('on', 'connected');
-    socket.onmessage = (event) => onMessage(parse(event.data));
-    socket.onclose = (event) => {
+    socket.onmessage = (event) => onMessage(undefined, parse(event.data));
+    socket.onclose = () => {
       if (closed) return;
-      onState('off', `closed with ${event.code}`);
-      timer = setTimeout(open, 1500);
+      onState('wait', 'reconnecting');
+      timer = setTimeout(open, AGAIN_MS);
     };
   };
+  onState('wait', 'connecting');
   open();
   return {
-    send: (message) => socket.send(JSON.stringify(message)),
+    async send(message) {
+      socket.send(JSON.stringify(message));
+    },
     close() {
       closed = true;
       clearTimeout(timer);
@@ -53,29 +62,46 @@ export function websocketLink(channel, onMessage, onState) {
 }
 
 export function sseLink(channel, onMessage, onState) {
-  const source = new EventSource(`/sse/${encodeURIComponent(channel)}`);
+  let source, timer;
+  const open = () => {
+    source = new EventSource(`/sse/${encodeURIComponent(channel)}`);
+    source.onopen = () => onState('on', 'connected');
+    source.onmessage = (event) => onMessage(undefined, parse(event.data));
+    source.addEventListener('binary', (event) =>
+      onMessage('binary', Uint8Array.from(atob(event.data), (c) => c.charCodeAt(0)).buffer));
+    source.onerror = () => {
+      onState('wait', 'reconnecting');
+      // After an answer that is no event stream it does not try again by itself.
+      if (source.readyState === EventSource.CLOSED) timer = setTimeout(open, AGAIN_MS);
+    };
+  };
   onState('wait', 'connecting');
-  source.onopen = () => onState('on', 'connected');
-  source.onerror = () => onState('wait', 'reconnecting');
-  source.onmessage = (event) => onMessage(parse(event.data));
+  open();
   return {
     // An EventSource cannot send: it publishes as a back end does, by HTTP.
-    send: (message) => fetch('/api/publish', {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ channel, event: 'message', data: message }),
-    }).then(async (answer) => {
-      if (!answer.ok) onState('off', (await answer.json()).error.message);
-    }),
-    close: () => source.close(),
+    async send(message) {
+      const answer = await fetch('/api/publish', {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ channel, event: 'message', data: message }),
+      });
+      if (answer.ok) return undefined;
+      const body = await answer.json().catch(() => null);
+      return body?.error?.message ?? `the server answered ${answer.status}`;
+    },
+    close() {
+      clearTimeout(timer);
+      source.close();
+    },
   };
 }
 
-// What others publish need not be ours.
-function parse(text) {
+// What others publish need not be JSON.
+function parse(data) {
+  if (typeof data !== 'string') return data;
   try {
-    return JSON.parse(text);
+    return JSON.parse(data);
   } catch {
-    return text;
+    return data;
   }
 }
