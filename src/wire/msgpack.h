@@ -60,7 +60,8 @@ PEAL_MUST_USE peal_err peal_msgpack_to_json(
  * peal_msgpack_from_json appends checked JSON values joined by commas, one after the
  * other, placeholders as bin. Whole numbers are written as integers while they fit 64
  * bits, others as float64. Repeated attachments: as peal_sio_inline.
- * Errors: PEAL_ENOMEM; PEAL_EPROTO: a placeholder out of range, or not JSON.
+ * Errors (out is as before): PEAL_ENOMEM; PEAL_EPROTO: a placeholder out of range;
+ * PEAL_ELIMIT: deeper than checked JSON can be.
  */
 PEAL_MUST_USE peal_err peal_msgpack_from_json(struct peal_buf *out,
     struct peal_slice values, struct peal_blob *const *atts, unsigned n_atts);

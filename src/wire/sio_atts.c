@@ -2,29 +2,20 @@
 /*
  * Placeholders: which objects of a payload stand for attachments.
  *
- * An object is one if the last "_placeholder" in it is true, whatever else it holds, as
- * the JavaScript parser sees it. That is known only at its closing brace; so what was
+ * That an object is one is known only at its closing brace (see sio_mark.h); so what was
  * found inside is remembered with the opening one and forgotten again if need be. One
  * pass, no recursion, nothing allocated but output.
  */
 #include "base/id.h"
 #include "base/json.h"
-#include "wire/sio.h"
+#include "wire/sio_mark.h"
 
 /* One more than a payload's items may have: they are checked apart from their array. */
 #define DEPTH_MAX (PEAL_JSON_DEPTH_MAX + 1)
 
-enum key {
-    KEY_OTHER,
-    KEY_PLACEHOLDER,
-    KEY_NUM
-};
-
 struct frame {
     bool object, key_next, bad;
-    bool marked;    /* "_placeholder" is true */
-    int num;        /* "num"; -1: none, or out of range */
-    enum key key;   /* of the value that comes next */
+    struct peal_sio_mark mark;
     uint32_t used;  /* attachments seen before this one opened */
     size_t out_len; /* of out before this one opened */
 };
@@ -74,23 +65,35 @@ add_attachment(struct walk *w, unsigned num)
     return PEAL_OK;
 }
 
-/* A value begins: tell the object it is in, if its key is one of the two. */
+void
+peal_sio_mark_key(struct peal_sio_mark *m, struct peal_slice token)
+{
+    m->key = peal_json_string_is(token, PEAL_S("_placeholder")) ? PEAL_SIO_KEY_PLACEHOLDER
+             : peal_json_string_is(token, PEAL_S("num"))        ? PEAL_SIO_KEY_NUM
+                                                                : PEAL_SIO_KEY_OTHER;
+}
+
+void
+peal_sio_mark_value(struct peal_sio_mark *m, struct peal_slice token, unsigned n_atts)
+{
+    uint64_t num;
+
+    if (m->key == PEAL_SIO_KEY_PLACEHOLDER)
+        m->marked = peal_slice_eq(token, PEAL_S("true"));
+    else if (m->key == PEAL_SIO_KEY_NUM)
+        m->num =
+            peal_slice_u64(token, PEAL_ATTACHMENTS_MAX, &num) == PEAL_OK && num < n_atts
+                ? (int)num
+                : -1;
+    m->key = PEAL_SIO_KEY_OTHER;
+}
+
+/* A value begins: tell the container it is in. */
 static void
 note_value(struct walk *w, struct peal_slice token)
 {
-    struct frame *f = w->depth > 0 ? &w->frames[w->depth - 1] : NULL;
-    uint64_t num;
-
-    if (f == NULL || f->key == KEY_OTHER)
-        return;
-    if (f->key == KEY_PLACEHOLDER)
-        f->marked = peal_slice_eq(token, PEAL_S("true"));
-    else if (peal_slice_u64(token, PEAL_ATTACHMENTS_MAX, &num) == PEAL_OK &&
-             num < w->n_atts)
-        f->num = (int)num;
-    else
-        f->num = -1;
-    f->key = KEY_OTHER;
+    if (w->depth > 0)
+        peal_sio_mark_value(&w->frames[w->depth - 1].mark, token, w->n_atts);
 }
 
 static peal_err
@@ -107,7 +110,7 @@ open_container(struct walk *w)
     w->frames[w->depth++] = (struct frame){ .object = object,
         .key_next = object,
         .bad = w->bad,
-        .num = -1,
+        .mark = PEAL_SIO_MARK_NONE,
         .used = w->used,
         .out_len = w->out ? w->out->len : 0 };
     w->p++;
@@ -123,15 +126,15 @@ close_container(struct walk *w)
         return PEAL_EPROTO;
     f = &w->frames[--w->depth];
     w->p++;
-    if (!f->marked)
+    if (!f->mark.marked)
         return PEAL_OK;
-    w->bad = f->bad || f->num < 0;
-    w->used = f->used | (f->num < 0 ? 0 : 1u << f->num);
-    if (w->out == NULL || f->num < 0)
+    w->bad = f->bad || f->mark.num < 0;
+    w->used = f->used | (f->mark.num < 0 ? 0 : 1u << f->mark.num);
+    if (w->out == NULL || f->mark.num < 0)
         return PEAL_OK;
     w->out->len = f->out_len;
     w->copied = w->p;
-    return add_attachment(w, (unsigned)f->num);
+    return add_attachment(w, (unsigned)f->mark.num);
 }
 
 static void
@@ -147,9 +150,7 @@ scalar(struct walk *w)
         return;
     }
     f->key_next = false;
-    f->key = peal_json_string_is(token, PEAL_S("_placeholder")) ? KEY_PLACEHOLDER
-             : peal_json_string_is(token, PEAL_S("num"))        ? KEY_NUM
-                                                                : KEY_OTHER;
+    peal_sio_mark_key(&f->mark, token);
 }
 
 static peal_err
