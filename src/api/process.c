@@ -19,7 +19,7 @@ static peal_err
 put(struct peal_buf *out, const char *name, const char *type, const char *help,
     double value)
 {
-    return peal_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.17g\n", name, help,
+    return peal_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.15g\n", name, help,
         name, type, name, value);
 }
 
