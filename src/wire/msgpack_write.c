@@ -21,7 +21,7 @@
 struct frame {
     size_t at; /* of its head in out */
     uint32_t n;
-    bool map, key_next;
+    bool map, key_next, bad; /* bad: what it was before this one opened */
     struct peal_sio_mark mark;
 };
 
@@ -30,6 +30,7 @@ struct from_json {
     struct peal_buf *out;
     struct peal_blob *const *atts;
     unsigned n_atts, depth;
+    bool bad;      /* a placeholder is out of range */
     size_t budget; /* bytes of attachments, as base64, that may still be written */
     struct frame frames[DEPTH_MAX];
 };
@@ -181,9 +182,11 @@ open_container(struct from_json *f, bool map)
     count_value(f, PEAL_S(""));
     if (f->depth == DEPTH_MAX)
         return PEAL_ELIMIT;
-    f->frames[f->depth++] = (struct frame){
-        .at = f->out->len, .map = map, .key_next = map, .mark = PEAL_SIO_MARK_NONE
-    };
+    f->frames[f->depth++] = (struct frame){ .at = f->out->len,
+        .map = map,
+        .key_next = map,
+        .bad = f->bad,
+        .mark = PEAL_SIO_MARK_NONE };
     return peal_buf_add_char(f->out, 0);
 }
 
@@ -195,10 +198,10 @@ close_container(struct from_json *f)
     if (c == NULL)
         return PEAL_EPROTO;
     f->depth--;
-    if (!c->mark.marked)
+    if (c->mark.marked)
+        f->bad = c->bad || c->mark.num < 0;
+    if (!c->mark.marked || c->mark.num < 0)
         return put_head(f->out, c->at, c->map, c->n);
-    if (c->mark.num < 0)
-        return PEAL_EPROTO;
     f->out->len = c->at;
     return pack_attachment(f, (unsigned)c->mark.num);
 }
@@ -261,6 +264,7 @@ peal_msgpack_from_json(struct peal_buf *out, struct peal_slice values,
     f.atts = atts;
     f.n_atts = n_atts;
     f.depth = 0;
+    f.bad = false;
     f.budget = PEAL_SIO_REPEAT_MAX;
     for (unsigned i = 0; i < n_atts; i++)
         f.budget += peal_base64_len(atts[i]->len);
@@ -269,7 +273,7 @@ peal_msgpack_from_json(struct peal_buf *out, struct peal_slice values,
     err = peal_buf_reserve(out, values.len);
     while (err == PEAL_OK && values.len > 0)
         err = step(&f, &values);
-    if (err == PEAL_OK && f.depth > 0)
+    if (err == PEAL_OK && (f.depth > 0 || f.bad))
         err = PEAL_EPROTO;
     if (err != PEAL_OK)
         out->len = before;

@@ -346,6 +346,11 @@ placeholders_become_bytes(void **state)
         "\xc4\x00\x92\xc4\x02\x01\x02\x81\xa1\x61\xc4\x02\x01\x02", 14);
     CHECK_ERR(peal_msgpack_from_json(&out, PEAL_S("[1," PH1 "]"), atts, 1), PEAL_EPROTO);
     CHECK_INT(out.len, 14);
+    /* What is inside of one is not looked at. */
+    out.len = 0;
+    CHECK_OK(peal_msgpack_from_json(
+        &out, PEAL_S("{\"x\":" PH1 ",\"_placeholder\":true,\"num\":0}"), atts, 1));
+    CHECK_MEM(out.data, out.len, "\xc4\x02\x01\x02", 4);
     peal_buf_fini(&out);
     peal_blob_drop(atts[0]);
     peal_blob_drop(atts[1]);
