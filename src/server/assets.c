@@ -25,7 +25,19 @@ matches(struct peal_slice list, const struct peal_asset *a)
     return false;
 }
 
-/* Does the client take gzip? A weight of zero means no. */
+/* Is this the weight of what is not wanted: q=0, q=0.000? */
+static bool
+is_zero(struct peal_slice weight)
+{
+    if (weight.len < 3 || (weight.data[0] | 0x20) != 'q' || weight.data[1] != '=')
+        return false;
+    for (size_t i = 2; i < weight.len; i++)
+        if (weight.data[i] != '0' && weight.data[i] != '.')
+            return false;
+    return true;
+}
+
+/* Does the client take gzip? */
 static bool
 takes_gzip(struct peal_slice list)
 {
@@ -34,7 +46,7 @@ takes_gzip(struct peal_slice list)
     while (peal_http_list_next(&list, &item)) {
         coding = peal_slice_trim(peal_slice_cut(&item, ';'));
         if (peal_slice_ieq(coding, PEAL_S("gzip")))
-            return !peal_slice_eq(peal_slice_trim(item), PEAL_S("q=0"));
+            return !is_zero(peal_slice_trim(item));
     }
     return false;
 }
@@ -72,6 +84,7 @@ handle(struct peal_http *h, void *asset)
 static void
 no_page(struct peal_http *h, void *ctx)
 {
+    peal_http_add(h, "X-Content-Type-Options", "nosniff");
     peal_http_reply(h, 200, "text/plain",
         PEAL_S(
             "Peal is running. This build has no demo page: it was made without npm.\n"));

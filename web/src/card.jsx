@@ -8,13 +8,13 @@ const NEAR = 40;  // pixels from its end: a reader there wants to see what comes
 
 export const cards = [
   { id: 'socketio', title: 'Socket.IO', link: socketioLink, live: 'polite',
-    note: <>The official client: in the room, sends with <code>emit</code></> },
+    note: <>The official client, in the room of this name</> },
   { id: 'websocket', title: 'WebSocket', link: websocketLink, live: 'off',
-    note: <>No library: what it sends is published as it is</> },
-  { id: 'sse', title: 'Server-sent events', link: sseLink, live: 'off',
-    note: <>Hears by EventSource, sends by <code>POST /api/publish</code></> },
+    note: <>No library: what it sends is published</> },
+  { id: 'sse', title: 'SSE + HTTP', link: sseLink, live: 'off',
+    note: <>Hears as EventSource, sends by POST</> },
 ];
-const titles = { socketio: 'Socket.IO', websocket: 'WebSocket', sse: 'SSE + HTTP' };
+const titles = new Map(cards.map(({ id, title }) => [id, title]));
 
 const plain = (data) => {
   if (data instanceof ArrayBuffer) return `${data.byteLength} bytes`;
@@ -47,7 +47,7 @@ function Message({ m, name }) {
       <div class="meta">
         {m.from && <strong>{m.from}</strong>}
         {m.from === name && <span>(you)</span>}
-        {m.via && <span class={`chip c-${m.via in titles ? m.via : 'other'}`}>{titles[m.via] ?? m.via}</span>}
+        {m.via && <span class={`chip c-${titles.has(m.via) ? m.via : 'other'}`}>{titles.get(m.via) ?? m.via}</span>}
         {m.event && <code>{m.event}</code>}
         <time>{m.at}</time>
       </div>
@@ -58,9 +58,14 @@ function Message({ m, name }) {
 
 function Log({ card, messages, name }) {
   const log = useRef(null), atEnd = useRef(true);
-  useLayoutEffect(() => {
+  const follow = () => {
     if (atEnd.current) log.current.scrollTop = log.current.scrollHeight;
-  }, [messages]);
+  };
+  useLayoutEffect(follow, [messages]);
+  useEffect(() => {
+    addEventListener('resize', follow);
+    return () => removeEventListener('resize', follow);
+  }, []);
   const onScroll = ({ currentTarget: e }) => {
     atEnd.current = e.scrollHeight - e.scrollTop - e.clientHeight < NEAR;
   };

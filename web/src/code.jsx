@@ -34,7 +34,7 @@ export function Code({ channel }) {
   return (
     <section class="code" aria-labelledby="code-title">
       <div class="top">
-        <h2 id="code-title">Use it from your code</h2>
+        <h2 id="code-title">Code to copy</h2>
         <button class="plain" onClick={copy}><span role="status">{said || 'Copy'}</span></button>
       </div>
       <div class="tabs" role="tablist" aria-labelledby="code-title" onKeyDown={onKeyDown}>

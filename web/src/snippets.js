@@ -9,7 +9,7 @@ export const snippets = (channel) => {
   const http = location.origin, ws = http.replace('http', 'ws');
   const room = js(channel), path = encodeURIComponent(channel).replaceAll("'", '%27');
   return {
-    'socket.io-client': `import { io } from 'socket.io-client';
+    'Socket.IO': `import { io } from 'socket.io-client';
 
 const socket = io('${http}');
 socket.on('connect', () => socket.emit('join', ${room}));
