@@ -13,6 +13,14 @@
 #include "http/server.h"
 #include "wire/proxy.h"
 
+/* Spare ones are kept: a hole in the heap for each WebSocket that leaves HTTP behind
+ * would cost more. */
+#ifdef __SANITIZE_ADDRESS__
+#define SPARE_MAX 0 /* it is to see what is used after it was freed */
+#else
+#define SPARE_MAX 256
+#endif
+
 static size_t on_data(struct peal_conn *c, uint8_t *data, size_t len);
 static void on_closed(struct peal_conn *c, enum peal_close why);
 
@@ -22,10 +30,17 @@ static void
 destroy(void *p)
 {
     struct peal_http *h = p;
+    struct peal_http_server *s = h->server;
 
     peal_http_body_drop(h);
     peal_buf_fini(&h->headers);
-    free(h);
+    if (s->n_spare == SPARE_MAX) {
+        free(h);
+        return;
+    }
+    h->user = s->spare;
+    s->spare = h;
+    s->n_spare++;
 }
 
 /* h has no connection any more; it may still be on the stack. */
@@ -42,7 +57,7 @@ peal_http_release(struct peal_http *h)
 static void
 on_closed(struct peal_conn *c, enum peal_close why)
 {
-    struct peal_http *h = c->owner;
+    struct peal_http *h = peal_conn_owner(c);
 
     if (h->gone != NULL && h->answering)
         h->gone(h);
@@ -91,10 +106,15 @@ on_timeout(struct peal_timer *t)
 static struct peal_http *
 http_new(struct peal_http_server *s)
 {
-    struct peal_http *h = calloc(1, sizeof(*h));
+    struct peal_http *h = s->spare;
 
-    if (h == NULL)
+    if (h != NULL) {
+        s->spare = h->user;
+        s->n_spare--;
+        memset(h, 0, sizeof(*h));
+    } else if ((h = calloc(1, sizeof(*h))) == NULL) {
         return NULL;
+    }
     h->server = s;
     h->timer.fn = on_timeout;
     h->move_to = -1;
@@ -417,7 +437,7 @@ read_body(struct peal_http *h, struct peal_slice in)
 static size_t
 on_data(struct peal_conn *c, uint8_t *data, size_t len)
 {
-    struct peal_http *h = c->owner;
+    struct peal_http *h = peal_conn_owner(c);
     size_t at = 0;
 
     while (at < len && !h->dead) {
@@ -483,6 +503,19 @@ peal_http_server_drain(struct peal_http_server *s)
     }
 }
 
+static void
+destroy_server(void *p)
+{
+    struct peal_http_server *s = p;
+    struct peal_http *h;
+
+    while ((h = s->spare) != NULL) {
+        s->spare = h->user;
+        free(h);
+    }
+    free(s);
+}
+
 void
 peal_http_server_free(struct peal_http_server **sp)
 {
@@ -495,7 +528,7 @@ peal_http_server_free(struct peal_http_server **sp)
         peal_http_close(
             PEAL_CONTAINER(s->all.next, struct peal_http, link), PEAL_CLOSE_LOCAL);
     peal_tls_ctx_drop(s->tls);
-    peal_loop_free_later(s->loop, free, s);
+    peal_loop_free_later(s->loop, destroy_server, s);
 }
 
 struct peal_loop *

@@ -14,6 +14,8 @@ struct peal_http_server {
     struct peal_tls_ctx *tls; /* or NULL */
     struct peal_link all;
     bool draining;
+    struct peal_http *spare; /* linked by user */
+    unsigned n_spare;
     int64_t date_s; /* second for which date was made */
     char date[PEAL_HTTP_DATE_LEN + 1];
 };

@@ -66,8 +66,8 @@ static void
 release(struct peal_conn *c)
 {
     if (c->stalled)
-        peal_stat_add(
-            &c->loop->stats, PEAL_STAT_QUEUE_BYTES, -(int64_t)peal_conn_queued(c));
+        peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_QUEUE_BYTES,
+            -(int64_t)peal_conn_queued(c));
     peal_outq_put(c);
     peal_list_unlink(&c->all);
     peal_list_unlink(&c->dirty);
@@ -75,7 +75,7 @@ release(struct peal_conn *c)
     uv_poll_stop(&c->poll);
     c->fd = -1;
     c->stalled = 0;
-    peal_stat_add(&c->loop->stats, PEAL_STAT_CONNECTIONS, -1);
+    peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_CONNECTIONS, -1);
     uv_close((uv_handle_t *)&c->poll, on_released);
 }
 
@@ -86,9 +86,10 @@ peal_conn_close(struct peal_conn *c, enum peal_close why)
 
     if (fd < 0)
         return;
-    peal_stat_add(&c->loop->stats, closed_stat[why], 1);
-    if (c->loop->config.open != NULL)
-        atomic_fetch_sub_explicit(c->loop->config.open, 1, memory_order_relaxed);
+    peal_stat_add(&peal_conn_loop(c)->stats, closed_stat[why], 1);
+    if (peal_conn_loop(c)->config.open != NULL)
+        atomic_fetch_sub_explicit(
+            peal_conn_loop(c)->config.open, 1, memory_order_relaxed);
     peal_ssl_free(c->ssl);
     c->ssl = NULL;
     release(c);
@@ -121,10 +122,9 @@ peal_conn_new(struct peal_loop *loop, int fd, const struct peal_conn_ops *ops,
         free(c);
         return PEAL_EIO;
     }
-    c->loop = loop;
     c->fd = fd;
     c->ops = ops;
-    c->owner = owner;
+    c->poll.data = owner;
     peal_list_append(&loop->conns, &c->all);
     peal_stat_add(&loop->stats, PEAL_STAT_CONNECTIONS, 1);
     if (loop->config.open != NULL)
@@ -255,7 +255,7 @@ peer_is_done(const struct peal_conn *c)
 static void
 on_peek(struct peal_conn *c)
 {
-    uint8_t *buf = c->loop->read_buf;
+    uint8_t *buf = peal_conn_loop(c)->read_buf;
     ssize_t n = recv(c->fd, buf, PEAL_READ_SIZE, MSG_DONTWAIT | MSG_PEEK);
     size_t used;
     int low;
@@ -289,7 +289,7 @@ peal_conn_peek(struct peal_conn *c, bool on)
 void
 peal_conn_read(struct peal_conn *c)
 {
-    struct peal_loop *l = c->loop;
+    struct peal_loop *l = peal_conn_loop(c);
 
     if (c->peek) {
         on_peek(c);
@@ -335,8 +335,8 @@ on_handshake(struct peal_conn *c)
         watch(c);
         return;
     }
-    peal_stat_add(
-        &c->loop->stats, r == 1 ? PEAL_STAT_TLS_HANDSHAKES : PEAL_STAT_TLS_FAILED, 1);
+    peal_stat_add(&peal_conn_loop(c)->stats,
+        r == 1 ? PEAL_STAT_TLS_HANDSHAKES : PEAL_STAT_TLS_FAILED, 1);
     if (r != 1) {
         die(c, PEAL_CLOSE_ERROR);
         return;
@@ -370,7 +370,7 @@ static void
 mark_dirty(struct peal_conn *c)
 {
     if (!peal_list_linked(&c->dirty))
-        peal_list_append(&c->loop->dirty, &c->dirty);
+        peal_list_append(&peal_conn_loop(c)->dirty, &c->dirty);
 }
 
 void
@@ -386,7 +386,7 @@ peal_conn_doom(struct peal_conn *c)
 static bool
 make_fit(struct peal_conn *c, size_t len, uint32_t tag)
 {
-    const struct peal_loop_config *cfg = &c->loop->config;
+    const struct peal_loop_config *cfg = &peal_conn_loop(c)->config;
     struct peal_outq *q = c->out;
     size_t before = q->bytes;
     unsigned dropped = 0;
@@ -396,9 +396,9 @@ make_fit(struct peal_conn *c, size_t len, uint32_t tag)
     if (q->bytes + len > cfg->queue_bytes_max && cfg->slow_policy != PEAL_SLOW_DISCONNECT)
         dropped += peal_outq_drop_oldest(q, len, cfg->queue_bytes_max);
     if (dropped > 0) {
-        peal_stat_add(&c->loop->stats, PEAL_STAT_SLOW_DROPPED, dropped);
-        peal_stat_add(
-            &c->loop->stats, PEAL_STAT_QUEUE_BYTES, (int64_t)q->bytes - (int64_t)before);
+        peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_SLOW_DROPPED, dropped);
+        peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_QUEUE_BYTES,
+            (int64_t)q->bytes - (int64_t)before);
     }
     if (q->bytes + len <= cfg->queue_bytes_max)
         return true;
@@ -422,7 +422,7 @@ peal_conn_send(struct peal_conn *c, struct peal_blob *b, uint32_t tag)
         return false;
     }
     if (c->stalled) {
-        peal_stat_add(&c->loop->stats, PEAL_STAT_QUEUE_BYTES, b->len);
+        peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_QUEUE_BYTES, b->len);
         return true;
     }
     mark_dirty(c);
@@ -465,7 +465,7 @@ peal_conn_read_again(struct peal_conn *c)
     if (c->paused && c->in.len <= UNREAD_MAX)
         peal_conn_resume(c);
     if ((c->in.len > 0 || c->ssl != NULL) && !peal_list_linked(&c->unread))
-        peal_list_append(&c->loop->unread, &c->unread);
+        peal_list_append(&peal_conn_loop(c)->unread, &c->unread);
 }
 
 void
@@ -482,7 +482,7 @@ peal_conn_resume(struct peal_conn *c)
     watch(c);
     /* OpenSSL may hold bytes that no readiness will announce. */
     if (c->ssl != NULL && !c->in_data && !peal_list_linked(&c->unread))
-        peal_list_append(&c->loop->unread, &c->unread);
+        peal_list_append(&peal_conn_loop(c)->unread, &c->unread);
 }
 
 /* Everything is written: shut our side down and give the peer a moment to do the same,
@@ -503,7 +503,7 @@ shut_down(struct peal_conn *c)
         return;
     }
     q->age_mark = q->sent_items;
-    peal_loop_start(c->loop, &q->age, LINGER_MS);
+    peal_loop_start(peal_conn_loop(c), &q->age, LINGER_MS);
     watch(c);
 }
 
@@ -526,7 +526,7 @@ peal_conn_finish(struct peal_conn *c, enum peal_close why)
 static void
 set_stalled(struct peal_conn *c, size_t sent)
 {
-    struct peal_loop *l = c->loop;
+    struct peal_loop *l = peal_conn_loop(c);
     struct peal_outq *q = c->out;
 
     if (c->stalled) {
@@ -548,7 +548,7 @@ set_empty(struct peal_conn *c, size_t sent)
     bool was_stalled = c->stalled;
 
     if (was_stalled) {
-        peal_stat_add(&c->loop->stats, PEAL_STAT_QUEUE_BYTES, -(int64_t)sent);
+        peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_QUEUE_BYTES, -(int64_t)sent);
         c->stalled = 0;
         watch(c);
     }
@@ -564,7 +564,7 @@ set_empty(struct peal_conn *c, size_t sent)
 void
 peal_conn_written(struct peal_conn *c, ssize_t result)
 {
-    struct peal_loop *l = c->loop;
+    struct peal_loop *l = peal_conn_loop(c);
     size_t sent = result > 0 ? (size_t)result : 0;
 
     if (result < 0 && result != -EAGAIN && result != -EWOULDBLOCK && result != -EINTR) {
@@ -587,7 +587,7 @@ peal_conn_written(struct peal_conn *c, ssize_t result)
 void
 peal_conn_try_write(struct peal_conn *c)
 {
-    struct peal_gather *g = &c->loop->flusher->gather;
+    struct peal_gather *g = &peal_conn_loop(c)->flusher->gather;
     ssize_t r = peal_conn_write(c, g);
 
     peal_gather_reset(g);
@@ -595,7 +595,7 @@ peal_conn_try_write(struct peal_conn *c)
         return; /* shows itself again at the end of the turn, when the owner may be told
                  */
     r = r > 0 ? r : 0;
-    peal_stat_add(&c->loop->stats, PEAL_STAT_BYTES_OUT, r);
+    peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_BYTES_OUT, r);
     peal_outq_sent(c->out, (size_t)r);
     if (c->out->n == 0)
         peal_outq_put(c);
@@ -632,7 +632,7 @@ peal_conn_detach(
         return PEAL_ENOMEM;
     }
     *out = (struct peal_conn_parts){
-        .fd = c->fd, .ssl = c->ssl, .unread = in, .open = c->loop->config.open
+        .fd = c->fd, .ssl = c->ssl, .unread = in, .open = peal_conn_loop(c)->config.open
     };
     c->ssl = NULL;
     release(c);

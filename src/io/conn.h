@@ -60,10 +60,8 @@ struct peal_conn_parts {
 };
 
 struct peal_conn {
-    uv_poll_t poll;
-    struct peal_loop *loop;
+    uv_poll_t poll; /* its data is the owner, its loop the loop */
     const struct peal_conn_ops *ops;
-    void *owner;
     struct ssl_st *ssl;    /* NULL: plain */
     struct peal_outq *out; /* NULL: nothing queued */
     struct peal_buf in;    /* bytes the owner has not consumed */
@@ -93,11 +91,23 @@ struct peal_conn {
 PEAL_MUST_USE peal_err peal_conn_new(struct peal_loop *loop, int fd,
     const struct peal_conn_ops *ops, void *owner, struct peal_conn **out);
 
+static inline struct peal_loop *
+peal_conn_loop(const struct peal_conn *c)
+{
+    return PEAL_CONTAINER(c->poll.loop, struct peal_loop, uv);
+}
+
+static inline void *
+peal_conn_owner(const struct peal_conn *c)
+{
+    return c->poll.data;
+}
+
 static inline void
 peal_conn_own(struct peal_conn *c, const struct peal_conn_ops *ops, void *owner)
 {
     c->ops = ops;
-    c->owner = owner;
+    c->poll.data = owner;
 }
 
 /* peal_conn_start_tls begins a TLS handshake as server; bytes come decrypted after it.

@@ -14,7 +14,7 @@ static void on_age(struct peal_timer *t);
 struct peal_outq *
 peal_outq_get(struct peal_conn *c)
 {
-    struct peal_loop *l = c->loop;
+    struct peal_loop *l = peal_conn_loop(c);
     struct peal_outq *q = c->out;
 
     if (q != NULL)
@@ -37,7 +37,7 @@ peal_outq_get(struct peal_conn *c)
 void
 peal_outq_put(struct peal_conn *c)
 {
-    struct peal_loop *l = c->loop;
+    struct peal_loop *l = peal_conn_loop(c);
     struct peal_outq *q = c->out;
 
     if (q == NULL)
@@ -203,7 +203,7 @@ on_age(struct peal_timer *t)
 
     if (q->sent_items != q->age_mark) {
         q->age_mark = q->sent_items;
-        peal_loop_start(c->loop, t, c->loop->config.queue_age_ms);
+        peal_loop_start(peal_conn_loop(c), t, peal_conn_loop(c)->config.queue_age_ms);
         return;
     }
     peal_conn_doom(c);

@@ -71,7 +71,7 @@ peal_conn_write(struct peal_conn *c, struct peal_gather *g)
 void
 peal_conn_flush(struct peal_conn *c)
 {
-    struct peal_gather *g = &c->loop->flusher->gather;
+    struct peal_gather *g = &peal_conn_loop(c)->flusher->gather;
 
     peal_list_unlink(&c->dirty);
     if (c->doomed) {

@@ -30,13 +30,13 @@ end(struct sse *s)
 static void
 on_closed(struct peal_conn *c, enum peal_close why)
 {
-    end(c->owner);
+    end(peal_conn_owner(c));
 }
 
 static size_t
 on_data(struct peal_conn *c, uint8_t *data, size_t len)
 {
-    struct sse *s = c->owner;
+    struct sse *s = peal_conn_owner(c);
 
     if ((s->extra += len) > EXTRA_MAX) {
         peal_conn_close(c, PEAL_CLOSE_PROTO);

@@ -19,7 +19,7 @@ forget(struct peal_wsconn *w)
 static void
 on_closed(struct peal_conn *c, enum peal_close why)
 {
-    struct peal_wsconn *w = c->owner;
+    struct peal_wsconn *w = peal_conn_owner(c);
 
     forget(w);
     w->ops->closed(w, PEAL_WS_CLOSE_ABNORMAL);
@@ -98,7 +98,7 @@ on_broken(struct peal_wsconn *w, struct peal_conn *c, peal_err err)
 {
     uint16_t code = w->decoder.fail_code;
 
-    peal_stat_add(&c->loop->stats, PEAL_STAT_WS_FRAMES_BAD, 1);
+    peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_WS_FRAMES_BAD, 1);
     close_with(w, code, peal_slice_str(peal_err_text(err)), PEAL_CLOSE_PROTO);
     w->ops->closed(w, code);
 }
@@ -110,7 +110,7 @@ on_data(struct peal_conn *c, uint8_t *data, size_t len)
 
     /* The owner may close, or move the connection to another struct, at any message. */
     for (;;) {
-        struct peal_wsconn *w = c->owner;
+        struct peal_wsconn *w = peal_conn_owner(c);
         struct peal_ws_event ev;
         size_t used = 0;
         peal_err err;
