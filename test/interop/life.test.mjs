@@ -166,14 +166,13 @@ describe('a drain', () => {
   });
 
   test('readiness goes first, and what is asked during the delay is served', async (t) => {
-    const server = await startPeal({ set: { 'drain.delay': '600ms', 'drain.window': '100ms' } });
+    const server = await startPeal({ set: { 'drain.delay': '60s' } });
     server.signal('SIGTERM');
     await until(async () => (await request(server, { path: '/readyz' })).status === 503, 'readiness off');
     const ws = await open(t, server, '/ws/late');
     ws.send('x');
     assert.equal((await next(ws, 'message'))[0].toString(), 'x');
-    assert.equal((await within(ws.gone, 'the close'))[0], 1012);
-    assert.equal((await server.exited).status, 0);
+    await server.stop();
   });
 
   test('a client that does not read does not hold the server up', async (t) => {
