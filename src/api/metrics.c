@@ -29,7 +29,7 @@ static peal_err
 put_value(struct peal_buf *out, enum peal_stat id, int64_t value)
 {
     /* The one that is counted in nanoseconds, so that it stays an integer. */
-    if (id == PEAL_STAT_LOOP_LAG)
+    if (id == PEAL_STAT_LOOP_BUSY)
         return peal_buf_printf(out, " %.6f\n", (double)value / 1e9);
     return peal_buf_printf(out, " %lld\n", (long long)value);
 }

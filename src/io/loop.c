@@ -102,6 +102,15 @@ set_idle(struct peal_loop *l, bool on)
         uv_idle_stop(&l->idle);
 }
 
+/* The wait is over. */
+static void
+begin_turn(uv_check_t *check)
+{
+    struct peal_loop *l = check->data;
+
+    l->turn_began_ns = uv_hrtime();
+}
+
 static void
 end_turn(uv_prepare_t *p)
 {
@@ -124,6 +133,10 @@ end_turn(uv_prepare_t *p)
         uv_timer_start(&l->timer, on_timer, (uint64_t)next, 0);
     if (l->stopping)
         uv_stop(&l->uv);
+    if (l->turn_began_ns != 0)
+        peal_stat_add(
+            &l->stats, PEAL_STAT_LOOP_BUSY, (int64_t)(uv_hrtime() - l->turn_began_ns));
+    l->turn_began_ns = 0;
 }
 
 void
@@ -175,9 +188,11 @@ peal_loop_new(const struct peal_loop_config *config, struct peal_loop **out)
     }
     uv_timer_init(&l->uv, &l->timer);
     uv_prepare_init(&l->uv, &l->prepare);
+    uv_check_init(&l->uv, &l->check);
     uv_idle_init(&l->uv, &l->idle);
-    l->prepare.data = l->wake.data = l;
+    l->prepare.data = l->check.data = l->wake.data = l;
     uv_prepare_start(&l->prepare, end_turn);
+    uv_check_start(&l->check, begin_turn);
     uv_update_time(&l->uv);
     peal_wheel_init(&l->wheel, uv_now(&l->uv));
     if ((r = uv_async_init(&l->uv, &l->wake, on_wake)) < 0) {

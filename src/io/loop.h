@@ -69,6 +69,7 @@ struct peal_loop {
     uv_loop_t uv;
     uv_timer_t timer;
     uv_prepare_t prepare;
+    uv_check_t check;
     uv_idle_t idle; /* active while work is left, so that the loop does not wait */
     uv_async_t wake;
     struct peal_wheel wheel;
@@ -85,7 +86,7 @@ struct peal_loop {
     unsigned n_free_outqs;
     struct peal_garbage *garbage;
     size_t n_garbage, garbage_cap;
-    uint64_t turn_began_ns;
+    uint64_t turn_began_ns; /* 0: not yet */
     bool idle_active, stopping;
     uint8_t read_buf[PEAL_READ_SIZE];
 };

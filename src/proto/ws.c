@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "base/id.h"
 #include "base/json.h"
 #include "proto/plain_session.h"
 #include "wire/forms.h"
@@ -159,6 +160,7 @@ on_bare(struct ws *w, bool binary, struct peal_slice payload)
 /* The fields of an envelope, raw. */
 struct envelope {
     struct peal_slice channel, event, data;
+    bool base64; /* data is bytes */
 };
 
 static bool
@@ -179,6 +181,9 @@ read_envelope(struct peal_slice text, struct envelope *e)
             e->event = value;
         else if (peal_json_string_is(key, PEAL_S("data")))
             e->data = value;
+        else if (peal_json_string_is(key, PEAL_S("encoding")) &&
+                 peal_json_string_is(value, PEAL_S("base64")))
+            e->base64 = true;
         else
             return false;
     }
@@ -187,24 +192,42 @@ read_envelope(struct peal_slice text, struct envelope *e)
                (e->event.data[0] == '"' && !peal_sio_event_reserved(e->event)));
 }
 
+/* The data of an envelope that says base64, in place of its string. */
+static bool
+decode_data(struct envelope *e, struct peal_buf *bytes)
+{
+    struct peal_slice text = peal_slice_of(e->data.data + 1, e->data.len - 2);
+
+    if (e->data.data[0] != '"' ||
+        peal_buf_reserve(bytes, text.len / 4 * 3 + 3) != PEAL_OK ||
+        peal_base64_decode(text, (unsigned char *)bytes->data, &bytes->len) != PEAL_OK)
+        return false;
+    e->data = peal_buf_slice(bytes);
+    return true;
+}
+
 static void
 on_envelope(struct ws *w, bool binary, struct peal_slice payload)
 {
-    struct peal_buf name = { 0 };
+    struct peal_buf name = { 0 }, bytes = { 0 };
     struct peal_msg_spec spec;
     struct envelope e;
 
-    if (binary || !read_envelope(payload, &e) ||
+    if (binary || !read_envelope(payload, &e) || (e.base64 && !decode_data(&e, &bytes)) ||
         peal_json_unquote(&name, e.channel) != PEAL_OK ||
         !peal_plain_channel_ok(peal_buf_slice(&name))) {
         peal_stat_add(peal_proto_stats(w->plain.proto), PEAL_STAT_WS_FRAMES_BAD, 1);
         close_with(w, PEAL_WS_CLOSE_BAD_DATA,
             "expected {\"channel\":\"...\",\"event\":\"...\",\"data\":...}");
     } else {
-        spec = (struct peal_msg_spec){ .args = e.data, .event = e.event, .n_args = 1 };
+        spec = (struct peal_msg_spec){ .args = e.data,
+            .event = e.event,
+            .n_args = 1,
+            .kind = e.base64 ? PEAL_DATA_BYTES : PEAL_DATA_JSON };
         publish(w, &spec, peal_buf_slice(&name));
     }
     peal_buf_fini(&name);
+    peal_buf_fini(&bytes);
 }
 
 static void

@@ -7,16 +7,20 @@
 #include "app/rules.h"
 #include "server/node.h"
 
-/* Strings of an option as slices, kept by the node. NULL with *n_out 0: there are none.
- */
+/* Strings of an option as slices, kept by the node. NULL with *n_out 0: there are none,
+ * or n->no_memory is set. */
 static const struct peal_slice *
 slices(struct peal_node *n, const struct peal_strings *s, unsigned *n_out)
 {
     struct peal_slice *list;
 
     *n_out = 0;
-    if (s->n == 0 || (list = calloc(s->n, sizeof(*list))) == NULL)
+    if (s->n == 0)
         return NULL;
+    if ((list = calloc(s->n, sizeof(*list))) == NULL) {
+        n->no_memory = true; /* a list that is empty may allow more than it says */
+        return NULL;
+    }
     for (unsigned i = 0; i < s->n; i++)
         list[i] = peal_slice_str(s->v[i]);
     n->lists[n->n_lists++] = list;
@@ -167,7 +171,7 @@ peal_node_configure(struct peal_node *n)
         return peal_node_no_memory(n);
     set_proto(n);
     set_api(n);
-    if (peal_assets_new(n->o, &n->assets) != PEAL_OK ||
+    if (n->no_memory || peal_assets_new(n->o, &n->assets) != PEAL_OK ||
         peal_hub_new((uint16_t)peal_random_u64(), &n->hub) != PEAL_OK)
         return peal_node_no_memory(n);
     if (!set_app(n))

@@ -125,6 +125,18 @@ on_reload_signal(uv_signal_t *s, int number)
         &n->log, PEAL_LOG_INFO, "certificate reloaded", "tls.cert=%s", n->o->tls_cert);
 }
 
+void
+peal_node_block_signals(bool block)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(block ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
 static void
 watch(struct life *life, uv_signal_t *s, uv_signal_cb cb, int number)
 {
@@ -148,7 +160,9 @@ live(struct life *life)
     watch(life, &life->hup, on_reload_signal, SIGHUP);
     uv_timer_init(&life->loop, &life->timer);
     life->timer.data = life;
+    peal_node_block_signals(false); /* one that came meanwhile is handled now */
     uv_run(&life->loop, UV_RUN_DEFAULT);
+    peal_node_block_signals(true); /* one more must not kill what is being taken down */
     uv_walk(&life->loop, on_walk, NULL);
     uv_run(&life->loop, UV_RUN_DEFAULT);
 }

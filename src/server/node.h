@@ -48,6 +48,7 @@ struct peal_node {
     char hostname[256];
     struct peal_slice *lists[5]; /* of strings of options; to be freed */
     unsigned n_lists;
+    bool no_memory;     /* for one of them */
     int64_t open_files; /* the limit */
     struct peal_hub *hub;
     struct peal_app *app;
@@ -88,6 +89,10 @@ void peal_worker_stop_accepting(struct peal_worker *w); /* but for admin.listen 
 /* Closes its share of sessions, so that all are closed in `steps` calls like this. */
 void peal_worker_drain(struct peal_worker *w, unsigned steps);
 void peal_worker_tls(struct peal_worker *w, struct peal_tls_ctx *ctx); /* takes ctx */
+
+/* peal_node_block_signals holds back SIGTERM, SIGINT and SIGHUP from before the first
+ * word in the log until somebody watches them, and after that; workers never get any. */
+void peal_node_block_signals(bool block);
 
 /* peal_node_run runs the workers until the process is told to stop, and through the
  * drain; lifecycle.c. Returns the exit status. */

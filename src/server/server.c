@@ -79,6 +79,7 @@ peal_serve(struct peal_options *opts, const struct peal_program *program)
     int status = 1;
 
     signal(SIGPIPE, SIG_IGN);
+    peal_node_block_signals(true);
     if (allocate(&n) && peal_node_limits(&n) && peal_node_configure(&n) &&
         make_workers(&n)) {
         say_hello(&n);

@@ -21,8 +21,9 @@ struct peal_program {
 };
 
 /*
- * peal_serve runs a node until it is told to stop. Returns the exit status.
- *   opts, program  borrowed for the call; program NULL: peal itself
+ * peal_serve runs a node until it is told to stop. Returns the exit status. SIGTERM,
+ * SIGINT and SIGHUP are its own while it runs, and blocked from then on. opts, program
+ * borrowed for the call; program NULL: peal itself
  */
 int peal_serve(struct peal_options *opts, const struct peal_program *program);
 

@@ -211,6 +211,17 @@ describe('several channels over a WebSocket', () => {
     assert.equal(await many.inbox.shift(), `{"channel":"${x}","data":[1 , 2]}`);
   });
 
+  test('bytes go and come in base64, and bare elsewhere', async (t) => {
+    const [x, y] = [fresh('x'), fresh('y')];
+    const many = await open(t, dev, `/ws?channel=${x}&channel=${y}`);
+    const one = await rawWebSocket(dev, `/ws/${x}`);
+    many.send(JSON.stringify({ channel: x, encoding: 'base64', data: 'AQL6' }));
+    assert.equal(await many.inbox.shift(), `{"channel":"${x}","encoding":"base64","data":"AQL6"}`);
+    const got = await one.read();
+    assert.deepEqual([got.opcode, [...got.payload]], [2, [1, 2, 250]]);
+    one.destroy();
+  });
+
   test('a message on both channels comes once', async (t) => {
     const [x, y] = [fresh('x'), fresh('y')];
     const ws = await open(t, dev, `/ws?channel=${x}&channel=${y}`);
