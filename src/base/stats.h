@@ -80,7 +80,7 @@
     X(API_UNAUTHORIZED, C, "peal_api_requests_total", "result=\"unauthorized\"", "")     \
     X(LETTERS_LOST, C, "peal_worker_messages_lost_total", "",                            \
         "Messages that did not reach another worker, for want of memory")                \
-    X(LOOP_BUSY, C, "peal_loop_busy_seconds_total", "",                                   \
+    X(LOOP_BUSY, C, "peal_loop_busy_seconds_total", "",                                  \
         "Time the event loops spent working, in seconds (stored in nanoseconds)")
 
 enum peal_stat {
