@@ -179,7 +179,7 @@ tls_comes_after_a_proxy_header(void **state)
     for (int split = 0; split < 2; split++) {
         c = client();
         for (size_t n = 0; split && n < sizeof(V1) - 1; n++)
-            say_bytes(&c, V1 + n, 1);
+            say_bytes(&c, &V1[n], 1);
         start_tls(&c, split ? PEAL_S("") : PEAL_S(V1));
         say(&c, GET("/who"));
         EXPECT(&c, 200, "1.2.3.4 https");

@@ -310,17 +310,11 @@ text_is_utf_8(void **state)
 {
     static const char *const good[] = { "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80",
         "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80",
-        "\xf4\x8f\xbf\xbf",
-        "12345678\xc3\xa9"
-        "12345678",
-        "\xce\xba\xe1\xbd\xb9" };
+        "\xf4\x8f\xbf\xbf", "12345678\xc3\xa9xyzxyzxy", "\xce\xba\xe1\xbd\xb9" };
     static const char *const bad[] = { "\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc3",
         "\xc3\x28", "\xe0\x9f\xbf", "\xe2\x82", "\xed\xa0\x80", "\xed\xbf\xbf",
         "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xfe", "\xff",
-        "\xf0\x90\x80", "12345678\xc3",
-        "12345678\xff"
-        "12345678",
-        "\xc3\xc3\xa9" };
+        "\xf0\x90\x80", "12345678\xc3", "12345678\xffxyzxyzxy", "\xc3\xc3\xa9" };
 
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]) + sizeof(bad) / sizeof(bad[0]);
          i++) {
