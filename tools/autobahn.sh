@@ -27,7 +27,7 @@ mkdir -p "$dir"
 if [ ! -e "$dir/installed" ]; then
   echo 'autobahn: installing the suite' >&2
   rm -rf "$dir/lib"
-  "$python" -m pip --disable-pip-version-check install --no-python-version-warning -q \
+  "$python" -m pip --disable-pip-version-check install -q \
     --target "$dir/lib" autobahntestsuite==0.8.2 >"$dir/install.log" 2>&1 || {
     tail -n 20 "$dir/install.log" >&2
     exit 1
