@@ -15,6 +15,7 @@
 #include "hub/hub.h"
 #include "proto/eio_session.h"
 
+#define LATE_MS 50       /* that a timer may be late without a reason */
 #define CLOSING_MS 30000 /* how long a close waits for a poll */
 
 static void on_timer(struct peal_timer *t);
@@ -99,13 +100,13 @@ arm(struct peal_eio_session *s)
     peal_loop_start(peal_eio_loop(s), &s->timer, at > now ? at - now : 0);
 }
 
+/* Waits for a ping to be due, or for its pong, from `from` on. */
 static void
-wait_ping(struct peal_eio_session *s)
+wait_ping(struct peal_eio_session *s, uint64_t from)
 {
     const struct peal_proto_config *c = s->eio->proto->config;
 
-    s->due = peal_loop_now_ms(peal_eio_loop(s)) +
-             (s->waiting ? c->ping_timeout_ms : c->ping_interval_ms);
+    s->due = from + (s->waiting ? c->ping_timeout_ms : c->ping_interval_ms);
     arm(s);
 }
 
@@ -115,7 +116,7 @@ peal_eio_start(struct peal_eio_session *s)
     if (s->eio->ops->must_join)
         s->deadline = peal_loop_now_ms(peal_eio_loop(s)) +
                       s->eio->proto->config->connect_timeout_ms;
-    wait_ping(s);
+    wait_ping(s, peal_loop_now_ms(peal_eio_loop(s)));
     s->eio->ops->open(s);
 }
 
@@ -142,14 +143,12 @@ on_timer(struct peal_timer *t)
         peal_eio_close(s);
     } else if (now < s->due) {
         arm(s);
-    } else if (s->waiting) {
-        peal_stat_add(stats, PEAL_STAT_PING_TIMEOUTS, 1);
-        peal_eio_end(s, s->eio->close);
-    } else {
+    } else if (!peal_eio_overdue(s)) {
         s->waiting = 1;
         s->graced = 0;
         peal_eio_send(s, s->polling != NULL ? s->eio->ping : s->eio->ping_frame, 0);
-        wait_ping(s);
+        /* From when it was due: a tick of the wheel late here must not add up. */
+        wait_ping(s, now - s->due <= LATE_MS ? s->due : now);
     }
 }
 
@@ -160,7 +159,17 @@ grace(struct peal_eio_session *s)
     if (!s->waiting || s->graced)
         return;
     s->graced = 1;
-    wait_ping(s);
+    wait_ping(s, peal_loop_now_ms(peal_eio_loop(s)));
+}
+
+bool
+peal_eio_overdue(struct peal_eio_session *s)
+{
+    if (!s->waiting || s->closing || peal_loop_now_ms(peal_eio_loop(s)) < s->due)
+        return false;
+    peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_PING_TIMEOUTS, 1);
+    peal_eio_end(s, s->eio->close);
+    return true;
 }
 
 static bool
@@ -206,7 +215,7 @@ peal_eio_packet(struct peal_eio_session *s, struct peal_slice packet)
     }
     if (p.type == PEAL_EIO_PONG) {
         s->waiting = 0;
-        wait_ping(s);
+        wait_ping(s, peal_loop_now_ms(peal_eio_loop(s)));
         return true;
     }
     grace(s);

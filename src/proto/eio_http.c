@@ -110,7 +110,7 @@ find(struct peal_eio *e, struct peal_http *h, const struct request *r, bool may_
     const char *why;
     int owner;
 
-    if (s == NULL) {
+    if (s == NULL || peal_eio_overdue(s)) {
         owner = peal_shard_owner(e->proto->shard, r->sid);
         if (may_move && owner >= 0 &&
             (unsigned)owner != peal_shard_index(e->proto->shard))

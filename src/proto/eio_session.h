@@ -84,6 +84,10 @@ struct peal_eio_session *peal_eio_session_new(struct peal_eio *e, bool polling, 
 /* peal_eio_start begins the heartbeat and calls ops->open. */
 void peal_eio_start(struct peal_eio_session *s);
 
+/* peal_eio_overdue ends a session whose pong is late, though its timer has not fired yet:
+ * a request must not find it alive. */
+bool peal_eio_overdue(struct peal_eio_session *s);
+
 /* peal_eio_packet does what a packet from the client asks for. false: the session has
  * ended or is to be left alone. */
 bool peal_eio_packet(struct peal_eio_session *s, struct peal_slice packet);
