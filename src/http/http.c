@@ -169,7 +169,7 @@ static void
 on_moved(struct peal_loop *loop, struct peal_mail *mail)
 {
     struct move *m = (struct move *)mail;
-    struct peal_http *h = http_new(m->server);
+    struct peal_http *h = m->server->stopping ? NULL : http_new(m->server);
 
     if (h == NULL) {
         peal_conn_parts_fini(&m->parts);
@@ -195,7 +195,7 @@ move(struct peal_http *h)
         free(m);
         return;
     }
-    if (m == NULL || h->conn->out != NULL ||
+    if (m == NULL || s->stopping || h->conn->out != NULL ||
         peal_conn_detach(h->conn, h->raw, &m->parts) != PEAL_OK) {
         free(m);
         peal_http_close(h, PEAL_CLOSE_ERROR);
@@ -514,6 +514,12 @@ destroy_server(void *p)
         free(h);
     }
     free(s);
+}
+
+void
+peal_http_server_stop_moves(struct peal_http_server *s)
+{
+    s->stopping = true;
 }
 
 void

@@ -113,6 +113,11 @@ void peal_http_server_accept(void *server, int fd, const struct sockaddr *peer);
  * idle connections. */
 void peal_http_server_drain(struct peal_http_server *s);
 
+/* peal_http_server_stop_moves: from now on no connection is handed to another server, and
+ * those under way to this one are closed. Before any of the peers is freed, all must have
+ * done this, and their loops have run once more. */
+void peal_http_server_stop_moves(struct peal_http_server *s);
+
 /* peal_http_server_free closes what is left and sets *sp to NULL. */
 void peal_http_server_free(struct peal_http_server **sp);
 

@@ -14,6 +14,7 @@ struct peal_http_server {
     struct peal_tls_ctx *tls; /* or NULL */
     struct peal_link all;
     bool draining;
+    bool stopping;           /* connections are neither handed over nor taken */
     struct peal_http *spare; /* linked by user */
     unsigned n_spare;
     int64_t date_s; /* second for which date was made */

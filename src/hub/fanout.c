@@ -12,6 +12,7 @@
  * So does order: before something is sent to a session past its channels, it catches up.
  */
 #include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "hub/shard.h"
@@ -50,6 +51,10 @@ deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
 /* Channels of this size, or less, are served at once. */
 #define SMALL 8
 
+/* What may be put off for one channel; beyond it publishers have to wait for delivery. */
+#define BACKLOG_MAX 1024
+#define BACKLOG_BYTES_MAX (16u << 20)
+
 void
 peal_deliver_session(
     struct peal_shard *sh, struct peal_session *s, struct peal_msg *m, unsigned k)
@@ -61,8 +66,10 @@ peal_deliver_session(
 static void
 end_batch(struct peal_fanout *f, uint32_t n)
 {
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
+        f->bytes -= f->items[i].msg->args.len;
         peal_msg_drop(f->items[i].msg);
+    }
     memmove(f->items, f->items + n, (f->n - n) * sizeof(*f->items));
     f->n -= n;
     f->batch = f->n; /* all that has come meanwhile travels together */
@@ -109,9 +116,25 @@ put_off(struct peal_shard *sh, struct peal_channel *ch, struct peal_msg *m, unsi
         f->cap = cap;
     }
     f->items[f->n++] = (struct peal_fanout_item){ peal_msg_hold(m), k, ++ch->seq };
+    f->bytes += m->args.len;
     if (f->cursor == 0) /* not yet under way: it can still join the batch */
         f->batch = f->n;
     return PEAL_OK;
+}
+
+static void advance(struct peal_shard *sh, struct peal_fanout *f);
+
+/* Publishers are faster than the loop: everything goes out now, whatever the budget says,
+ * and they are not read from meanwhile. */
+static void
+deliver_backlog(struct peal_shard *sh, struct peal_channel *ch)
+{
+    unsigned left = sh->left;
+
+    sh->left = UINT_MAX;
+    while (ch->fanout != NULL)
+        advance(sh, ch->fanout);
+    sh->left = left;
 }
 
 void
@@ -120,6 +143,9 @@ peal_deliver_channel(
 {
     unsigned delivered = 0;
 
+    if (ch->fanout != NULL &&
+        (ch->fanout->n >= BACKLOG_MAX || ch->fanout->bytes >= BACKLOG_BYTES_MAX))
+        deliver_backlog(sh, ch);
     if ((ch->fanout != NULL || ch->n > SMALL) &&
         (put_off(sh, ch, m, k) == PEAL_OK || ch->fanout != NULL))
         return; /* without memory to wait with: late for others, but nothing is lost */

@@ -21,6 +21,7 @@ struct peal_fanout {
     } * items;
     uint32_t n, cap;
     uint32_t batch;  /* items[0 .. batch) are what the cursor carries */
+    size_t bytes;    /* of the items' arguments */
     uint32_t cursor; /* members[0 .. cursor) have them */
 };
 

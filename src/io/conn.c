@@ -69,7 +69,6 @@ release(struct peal_conn *c)
         peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_QUEUE_BYTES,
             -(int64_t)peal_conn_queued(c));
     peal_outq_put(c);
-    peal_list_unlink(&c->all);
     peal_list_unlink(&c->dirty);
     peal_list_unlink(&c->unread);
     uv_poll_stop(&c->poll);
@@ -125,7 +124,6 @@ peal_conn_new(struct peal_loop *loop, int fd, const struct peal_conn_ops *ops,
     c->fd = fd;
     c->ops = ops;
     c->poll.data = owner;
-    peal_list_append(&loop->conns, &c->all);
     peal_stat_add(&loop->stats, PEAL_STAT_CONNECTIONS, 1);
     if (loop->config.open != NULL)
         atomic_fetch_add_explicit(loop->config.open, 1, memory_order_relaxed);

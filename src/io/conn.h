@@ -65,7 +65,7 @@ struct peal_conn {
     struct ssl_st *ssl;    /* NULL: plain */
     struct peal_outq *out; /* NULL: nothing queued */
     struct peal_buf in;    /* bytes the owner has not consumed */
-    struct peal_link all, dirty, unread;
+    struct peal_link dirty, unread;
     int fd; /* -1 once closed */
     unsigned events : 3;
     unsigned stalled : 1;     /* the kernel took less than all */

@@ -191,6 +191,7 @@ peal_listener_new(struct peal_loop *loop, int fd, struct peal_accept_limits *lim
         return PEAL_EIO;
     }
     l->loop = loop;
+    l->poll.data = loop; /* not a connection: see peal_loop_free */
     l->limits = limits;
     l->fn = fn;
     l->arg = arg;

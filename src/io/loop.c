@@ -181,7 +181,6 @@ peal_loop_new(const struct peal_loop_config *config, struct peal_loop **out)
     l->config = *config;
     peal_list_init(&l->dirty);
     peal_list_init(&l->unread);
-    peal_list_init(&l->conns);
     if ((r = uv_loop_init(&l->uv)) < 0) {
         free(l);
         return r == UV_ENOMEM ? PEAL_ENOMEM : PEAL_EIO;
@@ -237,6 +236,15 @@ peal_loop_stop(struct peal_loop *l)
     set_idle(l, true); /* one more turn without waiting */
 }
 
+/* What is polled and is no listener is a connection; a list would cost each of them two
+ * pointers. */
+static void
+close_conn(uv_handle_t *h, void *loop)
+{
+    if (h->type == UV_POLL && h->data != loop && !uv_is_closing(h))
+        peal_conn_close(PEAL_CONTAINER(h, struct peal_conn, poll), PEAL_CLOSE_LOCAL);
+}
+
 static void
 close_handle(uv_handle_t *h, void *arg)
 {
@@ -248,14 +256,12 @@ void
 peal_loop_free(struct peal_loop **lp)
 {
     struct peal_loop *l = *lp;
-    struct peal_link *link;
 
     if (l == NULL)
         return;
     *lp = NULL;
     l->n_hooks = 0; /* theirs is gone */
-    while ((link = l->conns.next) != &l->conns)
-        peal_conn_close(PEAL_CONTAINER(link, struct peal_conn, all), PEAL_CLOSE_LOCAL);
+    uv_walk(&l->uv, close_conn, l);
     collect_garbage(l);
     uv_run(&l->uv, UV_RUN_NOWAIT); /* lets connections be released */
     uv_walk(&l->uv, close_handle, NULL);

@@ -78,7 +78,6 @@ struct peal_loop {
     _Atomic(struct peal_mail *) mail; /* newest first */
     struct peal_link dirty;           /* connections with something to write */
     struct peal_link unread;          /* connections whose kept bytes may be read now */
-    struct peal_link conns;           /* all connections */
     struct peal_hook hooks[PEAL_HOOKS_MAX];
     unsigned n_hooks;
     struct peal_flusher *flusher;
@@ -128,6 +127,18 @@ peal_loop_start(struct peal_loop *l, struct peal_timer *t, uint64_t delay_ms)
 
     peal_timer_start(
         &l->wheel, t, delay_ms + (now > l->wheel.now_ms ? now - l->wheel.now_ms : 0));
+}
+
+/*
+ * peal_loop_start_coarse is for heartbeats, of which a loop has thousands: it may fire up
+ * to delay_ms / 64 late, together with others, so that they are written together.
+ */
+static inline void
+peal_loop_start_coarse(struct peal_loop *l, struct peal_timer *t, uint64_t delay_ms)
+{
+    uint64_t grain = delay_ms / 64 + 1, at = uv_now(&l->uv) + delay_ms;
+
+    peal_loop_start(l, t, delay_ms + (grain - at % grain) % grain);
 }
 
 static inline uint64_t

@@ -97,7 +97,11 @@ arm(struct peal_eio_session *s)
     uint64_t now = peal_loop_now_ms(peal_eio_loop(s));
     uint64_t at = s->deadline != 0 && s->deadline < s->due ? s->deadline : s->due;
 
-    peal_loop_start(peal_eio_loop(s), &s->timer, at > now ? at - now : 0);
+    /* A ping is part of a crowd; whoever has not answered one is judged by the clock. */
+    if (at == s->due && !s->waiting && at > now)
+        peal_loop_start_coarse(peal_eio_loop(s), &s->timer, at - now);
+    else
+        peal_loop_start(peal_eio_loop(s), &s->timer, at > now ? at - now : 0);
 }
 
 /* Waits for a ping to be due, or for its pong, from `from` on. */

@@ -217,13 +217,13 @@ format_of(const struct client *c)
 
 /* The msgpack parser over WebSocket for a client without binary: rare, so not cached. */
 static bool
-deliver_msgpack_b64(struct client *c, struct peal_msg *m)
+deliver_msgpack_b64(struct client *c, struct peal_msg *m, unsigned k)
 {
     struct peal_blob *piece =
         peal_form(m, PEAL_FMT_SIO_MSGPACK_POLL, proto_of(c)->deflate);
     struct peal_blob *b =
         piece == NULL ? NULL : peal_sio_pack_engine(peal_blob_slice(piece), PEAL_SIO_B64);
-    bool ok = b != NULL && peal_eio_send(c->engine, b, 0);
+    bool ok = b != NULL && peal_eio_send(c->engine, b, m->channels[k].hash | 1);
 
     peal_blob_drop(b);
     return ok;
@@ -244,7 +244,7 @@ deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
         return false;
     }
     if (fmt == PEAL_FMT_SIO_B64 && is_msgpack(c))
-        return deliver_msgpack_b64(c, m);
+        return deliver_msgpack_b64(c, m, k);
     b = peal_form(m, fmt, proto_of(c)->deflate);
     return b != NULL && peal_eio_send(c->engine, b, m->channels[k].hash | 1);
 }

@@ -90,7 +90,7 @@ arm(struct sse *s)
 {
     struct peal_proto *p = s->plain.proto;
 
-    peal_loop_start(p->loop, &s->plain.timer, p->config->sse_ping_interval_ms);
+    peal_loop_start_coarse(p->loop, &s->plain.timer, p->config->sse_ping_interval_ms);
 }
 
 static void

@@ -276,7 +276,7 @@ on_timer(struct peal_timer *t)
     *marks = *marks == 0 ? WAITING : 0;
     if (*marks == WAITING)
         peal_wsconn_ping(&w->conn);
-    peal_loop_start(w->plain.proto->loop, t,
+    peal_loop_start_coarse(w->plain.proto->loop, t,
         *marks == WAITING ? c->ws_ping_timeout_ms : c->ws_ping_interval_ms);
 }
 
@@ -328,5 +328,5 @@ peal_ws_handle(struct peal_http *h, void *proto)
         return;
     }
     peal_plain_begin(&w->plain, PEAL_STAT_WS_SESSIONS);
-    peal_loop_start(p->loop, &w->plain.timer, p->config->ws_ping_interval_ms);
+    peal_loop_start_coarse(p->loop, &w->plain.timer, p->config->ws_ping_interval_ms);
 }

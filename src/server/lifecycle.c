@@ -179,6 +179,8 @@ join(struct peal_node *n)
         if (n->workers[i].started)
             uv_thread_join(&n->workers[i].thread);
     for (unsigned i = 0; i < n->n_workers; i++)
+        peal_http_server_stop_moves(n->workers[i].http);
+    for (unsigned i = 0; i < n->n_workers; i++)
         if (n->workers[i].loop != NULL)
             uv_run(&n->workers[i].loop->uv, UV_RUN_NOWAIT);
 }
