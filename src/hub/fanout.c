@@ -26,16 +26,23 @@ member_of(const struct peal_session *s, struct peal_slice name)
     return false;
 }
 
+/* Does this name mean s: as a channel that it is in, or by its id? */
+static bool
+names(struct peal_slice name, const struct peal_session *s)
+{
+    return peal_slice_eq(peal_channel_address(name), peal_session_id(s)) ||
+           member_of(s, name);
+}
+
 /* Is s kept from m, by an exclusion or because it has it from an earlier channel? */
 static bool
 skip(const struct peal_session *s, const struct peal_msg *m, unsigned k)
 {
     for (unsigned i = 0; i < m->n_except; i++)
-        if (peal_slice_eq(m->except[i], peal_session_id(s)) || member_of(s, m->except[i]))
+        if (names(m->except[i], s))
             return true;
     for (unsigned i = 0; i < k; i++)
-        if (member_of(s, m->channels[i].name) ||
-            peal_slice_eq(m->channels[i].name, peal_session_id(s)))
+        if (names(m->channels[i].name, s))
             return true;
     return false;
 }

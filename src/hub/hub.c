@@ -221,17 +221,6 @@ peal_joined(const struct peal_session *s, struct peal_slice channel)
     return false;
 }
 
-/* The part of a channel's name that may be the id of a session: the room. */
-static struct peal_slice
-address(struct peal_slice channel)
-{
-    struct peal_slice rest = channel;
-
-    if (channel.len > 0 && channel.data[0] == '/')
-        peal_slice_cut(&rest, '#');
-    return rest;
-}
-
 static peal_err
 may_join(const struct peal_session *s, struct peal_slice channel)
 {
@@ -335,7 +324,7 @@ deliver_here(struct peal_shard *sh, struct peal_msg *m)
     for (unsigned k = 0; k < m->n_channels; k++) {
         struct peal_slice name = m->channels[k].name;
         struct peal_channel *ch = peal_map_get(&sh->channels, name);
-        struct peal_slice id = address(name);
+        struct peal_slice id = peal_channel_address(name);
         struct peal_session *s = id.len == PEAL_ID_LEN ? peal_session_find(sh, id) : NULL;
 
         if (ch != NULL)

@@ -62,6 +62,18 @@ peal_channel_slice(const struct peal_channel *ch)
     return (struct peal_slice){ ch->name, ch->name_len };
 }
 
+/* peal_channel_address is the part of a channel's name that may be the id of a session:
+ * the room. */
+static inline struct peal_slice
+peal_channel_address(struct peal_slice channel)
+{
+    struct peal_slice rest = channel;
+
+    if (channel.len > 0 && channel.data[0] == '/')
+        peal_slice_cut(&rest, '#');
+    return rest;
+}
+
 /* peal_deliver_channel sends m to the members of ch, now or in later turns; fanout.c. */
 void peal_deliver_channel(
     struct peal_shard *sh, struct peal_channel *ch, struct peal_msg *m, unsigned k);
