@@ -373,7 +373,7 @@ interested(const struct peal_shard *sh, const struct peal_msg *m)
     uint64_t mask = 0;
 
     for (unsigned k = 0; k < m->n_channels; k++) {
-        int owner = peal_shard_owner(sh, address(m->channels[k].name));
+        int owner = peal_shard_owner(sh, peal_channel_address(m->channels[k].name));
 
         mask |= atomic_load_explicit(
             &sh->hub->interest[m->channels[k].hash & (PEAL_INTEREST_SLOTS - 1)],
