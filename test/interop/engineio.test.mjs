@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { OP, rawWebSocket } from './lib/frames.mjs';
 import { UPGRADE, formatRequest, rawConnect, request } from './lib/http.mjs';
-import { peal, useServer, useSuiteServer } from './lib/server.mjs';
+import { peal, useServer } from './lib/server.mjs';
 
 const RS = '\x1e';
 const POLL = '/socket.io/?EIO=4&transport=polling';
@@ -568,51 +568,5 @@ describe('heartbeats', () => {
   test('any origin with *', async () => {
     const res = await request(fast, { path: POLL, headers: { Origin: 'http://b.example' } });
     assert.equal(res.headers['access-control-allow-origin'], '*');
-  });
-});
-
-
-describe('the engine’s own suite', peal('it has a server of its own'), () => {
-  const echo = useSuiteServer({ before, after }, 'eio_echo');
-
-  test('text and bytes come back over both transports', async () => {
-    const p = await Poller.open(echo, '/engine.io/?EIO=4&transport=polling');
-    assert.deepEqual([p.handshake.pingInterval, p.handshake.pingTimeout, p.handshake.maxPayload], [300, 200, 1000000]);
-    await p.post(`4hello${RS}bAQIDBA==`);
-    assert.equal((await p.get()).text, `4hello${RS}bAQIDBA==`);
-    const ws = await rawWebSocket(echo, '/engine.io/?EIO=4&transport=websocket');
-    await ws.readText();
-    ws.text('4hello');
-    assert.equal(await ws.readText(), '4hello');
-    ws.send(OP.BINARY, Buffer.from([1, 2, 3, 4]));
-    assert.deepEqual([...(await ws.read()).payload], [1, 2, 3, 4]);
-    ws.destroy();
-  });
-});
-
-describe('Socket.IO’s own suite', peal('it has a server of its own'), () => {
-  const suite = useSuiteServer({ before, after }, 'sio_suite');
-
-  test('greetings, echoes and the namespace that does not exist', async () => {
-    const ws = await rawWebSocket(suite, WS);
-    await ws.readText();
-    ws.text('40{"token":"123"}');
-    assert.match(await ws.readText(), /^40\{"sid":"[\w-]{20}"\}$/);
-    assert.equal(await ws.readText(), '42["auth",{"token":"123"}]');
-    ws.text('40/custom,');
-    assert.match(await ws.readText(), /^40\/custom,\{/);
-    assert.equal(await ws.readText(), '42/custom,["auth",{}]');
-    ws.text('40/random');
-    assert.equal(await ws.readText(), '44/random,{"message":"Invalid namespace"}');
-    ws.text('42["message",1,"2",{"3":[true]}]');
-    assert.equal(await ws.readText(), '42["message-back",1,"2",{"3":[true]}]');
-    ws.text('42456["message-with-ack",1,"2",{"3":[false]}]');
-    assert.equal(await ws.readText(), '43456[1,"2",{"3":[false]}]');
-    ws.text('452-["message",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]');
-    ws.send(OP.BINARY, 'abc');
-    ws.send(OP.BINARY, 'def');
-    assert.equal(await ws.readText(), '452-["message-back",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]');
-    assert.deepEqual([(await ws.read()).payload.toString(), (await ws.read()).payload.toString()], ['abc', 'def']);
-    ws.destroy();
   });
 });
