@@ -9,62 +9,27 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
+import { Polling, RS } from './lib/engine.mjs';
 import { OP, rawWebSocket } from './lib/frames.mjs';
 import { UPGRADE, formatRequest, rawConnect, request } from './lib/http.mjs';
 import { peal, useSuiteServer } from './lib/server.mjs';
-import { until } from './lib/wait.mjs';
 
-const RS = '\x1e';
 const CALM = { 'socketio.ping_interval': '60s', 'socketio.ping_timeout': '60s' };
 const PATIENT = { 'socketio.ping_timeout': '60s' };
 
-class Polling {
-  static async open(server) {
-    const p = Object.assign(new Polling(), { server });
-    const res = await request(server, { path: `${server.base}?EIO=4&transport=polling` });
-    assert.equal(res.status, 200);
-    assert.equal(res.text[0], '0');
-    p.handshake = JSON.parse(res.text.slice(1));
-    p.path = `${server.base}?EIO=4&transport=polling&sid=${p.handshake.sid}`;
-    return p;
-  }
+const openPolling = (server) => Polling.open(server, `${server.base}?EIO=4&transport=polling`);
 
-  get() {
-    return request(this.server, { path: this.path });
-  }
-
-  post(body) {
-    return request(this.server, { method: 'POST', path: this.path, body });
-  }
-
-  async sends(body) {
-    const res = await this.post(body);
-    assert.deepEqual([res.status, res.text], [200, 'ok']);
-  }
-
-  async gets(body) {
-    const res = await this.get();
-    assert.deepEqual([res.status, res.text], [200, body]);
-  }
-
-  // Looks without touching: a method that a session refuses.
-  ends() {
-    return until(async () => (await request(this.server, { method: 'PUT', path: this.path })).status === 400,
-      'the session to end');
-  }
-
-  async isOver() {
-    assert.equal((await this.get()).status, 400);
-  }
-
-  // Under way, and known to be: an answer to a later one would say that there are two.
-  async park() {
-    const conn = await rawConnect(this.server);
-    conn.write(formatRequest(this.server, { path: this.path }));
-    assert.equal((await request(this.server, { method: 'PUT', path: this.path })).status, 500);
-    return conn;
-  }
+async function sends(p, body) {
+  const res = await p.post(body);
+  assert.deepEqual([res.status, res.text], [200, 'ok']);
 }
+
+async function gets(p, body) {
+  const res = await p.get();
+  assert.deepEqual([res.status, res.text], [200, body]);
+}
+
+const isOver = async (p) => assert.equal((await p.get()).status, 400);
 
 const open = (server, query = 'EIO=4&transport=websocket') => rawWebSocket(server, `${server.base}?${query}`);
 
@@ -97,7 +62,7 @@ describe('Engine.IO', peal('it has a server of its own'), () => {
   };
 
   describe('handshake over polling', () => {
-    test('opens a session', async () => isHandshake((await Polling.open(strict)).handshake, ['websocket']));
+    test('opens a session', async () => isHandshake((await openPolling(strict)).handshake, ['websocket']));
 
     for (const [what, query] of Object.entries({ 'EIO is missing': 'transport=polling', 'EIO is abc': 'EIO=abc&transport=polling',
       'transport is missing': 'EIO=4', 'transport is abc': 'EIO=4&transport=abc' })) {
@@ -133,51 +98,51 @@ describe('Engine.IO', peal('it has a server of its own'), () => {
 
   describe('messages over polling', () => {
     test('one comes back', async () => {
-      const p = await Polling.open(calm);
-      await p.sends('4hello');
-      await p.gets('4hello');
+      const p = await openPolling(calm);
+      await sends(p, '4hello');
+      await gets(p, '4hello');
     });
 
     test('several come back together', async () => {
-      const p = await Polling.open(calm);
+      const p = await openPolling(calm);
       const all = ['4test1', '4test2', '4test3'].join(RS);
-      await p.sends(all);
-      await p.gets(all);
+      await sends(p, all);
+      await gets(p, all);
     });
 
     test('bytes come back', async () => {
-      const p = await Polling.open(calm);
-      await p.sends('bAQIDBA==');
-      await p.gets('bAQIDBA==');
+      const p = await openPolling(calm);
+      await sends(p, 'bAQIDBA==');
+      await gets(p, 'bAQIDBA==');
     });
 
     test('text and bytes come back in their order', async () => {
-      const p = await Polling.open(calm);
+      const p = await openPolling(calm);
       const all = ['4a', 'bAQ==', '4€', 'b', '4'].join(RS);
-      await p.sends(all);
-      await p.gets(all);
+      await sends(p, all);
+      await gets(p, all);
     });
 
     test('a packet that is none ends the session', async () => {
-      const p = await Polling.open(calm);
+      const p = await openPolling(calm);
       assert.ok([200, 400].includes((await p.post('abc')).status));
-      await p.isOver();
+      await isOver(p);
     });
 
     test('a poll beside another ends the session', async () => {
-      const p = await Polling.open(calm);
+      const p = await openPolling(calm);
       const [first, second] = await Promise.all([p.get(), p.get()]);
       const [ok, bad] = first.status === 200 ? [first, second] : [second, first];
       assert.deepEqual([ok.status, ok.text], [200, '1']);
       assert.equal(bad.status, 400);
-      await p.isOver();
+      await isOver(p);
     });
 
     test('a poll that is aborted ends the session', async () => {
-      const p = await Polling.open(calm);
+      const p = await openPolling(calm);
       (await p.park()).destroy();
       await p.ends();
-      await p.isOver();
+      await isOver(p);
     });
   });
 
@@ -211,19 +176,19 @@ describe('Engine.IO', peal('it has a server of its own'), () => {
 
   describe('heartbeats', () => {
     test('over polling, who answers stays', async () => {
-      const p = await Polling.open(patient);
+      const p = await openPolling(patient);
       for (let i = 0; i < 3; i++) {
-        await p.gets('2');
-        await p.sends('3');
+        await gets(p, '2');
+        await sends(p, '3');
       }
-      await p.sends('4still');
-      await p.gets('4still');
+      await sends(p, '4still');
+      await gets(p, '4still');
     });
 
     test('over polling, who does not is forgotten', async () => {
-      const p = await Polling.open(strict);
+      const p = await openPolling(strict);
       await p.ends();
-      await p.isOver();
+      await isOver(p);
     });
 
     test('over WebSocket, who answers stays', async () => {
@@ -247,12 +212,12 @@ describe('Engine.IO', peal('it has a server of its own'), () => {
 
   describe('closing', () => {
     test('over polling: a noop for the poll, then nothing', async () => {
-      const p = await Polling.open(calm);
+      const p = await openPolling(calm);
       const poll = await p.park();
-      await p.sends('1');
+      await sends(p, '1');
       const res = await poll.readResponse();
       assert.deepEqual([res.status, res.text], [200, '6']);
-      await p.isOver();
+      await isOver(p);
     });
 
     test('over WebSocket: soon', async () => {
@@ -265,7 +230,7 @@ describe('Engine.IO', peal('it has a server of its own'), () => {
 
   describe('upgrade', () => {
     const upgrade = async () => {
-      const p = await Polling.open(calm);
+      const p = await openPolling(calm);
       const ws = await open(calm, `EIO=4&transport=websocket&sid=${p.handshake.sid}`);
       ws.text('2probe');
       assert.equal(await ws.readText(), '3probe');
@@ -283,7 +248,7 @@ describe('Engine.IO', peal('it has a server of its own'), () => {
 
     test('a poll meanwhile gets a noop', async () => {
       const { p, ws } = await upgrade();
-      await p.gets('6');
+      await gets(p, '6');
       ws.text('5');
       ws.text('4hello');
       assert.equal(await ws.readText(), '4hello');

@@ -6,11 +6,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
+import { Polling, RS } from './lib/engine.mjs';
 import { OP, rawWebSocket } from './lib/frames.mjs';
 import { UPGRADE, formatRequest, rawConnect, request } from './lib/http.mjs';
 import { peal, useServer } from './lib/server.mjs';
 
-const RS = '\x1e';
 const POLL = '/socket.io/?EIO=4&transport=polling';
 const WS = '/socket.io/?EIO=4&transport=websocket';
 
@@ -18,50 +18,6 @@ const dev = useServer({ before, after }, {
   set: { workers: 2, 'socketio.cors': 'http://a.example', 'socketio.max_payload': 10000,
     'socketio.upgrade_timeout': '400ms' },
 });
-
-// A polling client, each request on a connection of its own.
-class Poller {
-  constructor(server, sid, base = POLL) {
-    Object.assign(this, { server, sid, path: `${base}&sid=${sid}` });
-  }
-
-  static async open(server, base = POLL) {
-    const res = await request(server, { path: base });
-    assert.equal(res.status, 200);
-    assert.equal(res.text[0], '0');
-    const open = JSON.parse(res.text.slice(1));
-    return Object.assign(new Poller(server, open.sid, base), { handshake: open, res });
-  }
-
-  get() {
-    return request(this.server, { path: this.path });
-  }
-
-  post(body, headers = {}) {
-    return request(this.server, { method: 'POST', path: this.path, body,
-      headers: { 'Content-Type': 'text/plain;charset=UTF-8', ...headers } });
-  }
-
-  // A poll that is under way: answered later.
-  async park() {
-    const conn = await rawConnect(this.server);
-    conn.write(formatRequest(this.server, { path: this.path }));
-    await this.settle();
-    return conn;
-  }
-
-  // Whatever was written before has been read: the server answers in order of arrival only
-  // per connection, so ask something of the same session and worker.
-  async settle() {
-    const res = await request(this.server, { method: 'PUT', path: this.path });
-    assert.equal(res.status, 500);
-  }
-
-  async join(nsp = '') {
-    assert.equal((await this.post(`40${nsp}`)).text, 'ok');
-    return (await this.get()).text;
-  }
-}
 
 const error = (res, status, code, message) => {
   assert.equal(res.status, status);
@@ -71,7 +27,7 @@ const error = (res, status, code, message) => {
 
 describe('the handshake', () => {
   test('over polling has the five keys, and a session id of twenty characters', async () => {
-    const { handshake, res } = await Poller.open(dev);
+    const { handshake, res } = await Polling.open(dev);
     assert.deepEqual(Object.keys(handshake),
       ['sid', 'upgrades', 'pingInterval', 'pingTimeout', 'maxPayload']);
     assert.match(handshake.sid, /^[\w-]{20}$/);
@@ -116,12 +72,12 @@ describe('errors', () => {
   });
 
   test('of a version that is not the session’s', async () => {
-    const { sid } = await Poller.open(dev);
+    const { sid } = await Polling.open(dev);
     error(await request(dev, { path: `/socket.io/?EIO=3&transport=polling&sid=${sid}` }), 400, 3, 'Bad request');
   });
 
   test('of a method that a session does not know', async () => {
-    const p = await Poller.open(dev);
+    const p = await Polling.open(dev);
     for (const method of ['PUT', 'DELETE', 'PATCH']) {
       const res = await request(dev, { method, path: p.path });
       assert.deepEqual([res.status, res.text], [500, '']);
@@ -149,14 +105,14 @@ describe('errors', () => {
 
 describe('polling', () => {
   test('packets queue until a poll comes, and go together', async () => {
-    const p = await Poller.open(dev);
+    const p = await Polling.open(dev);
     await p.join();
     assert.equal((await p.post(`421["a",1]${RS}422["b"]`)).text, 'ok');
     assert.equal((await p.get()).text, `431["a",1]`.replace('"a",', '') + `${RS}432[]`);
   });
 
   test('a parked poll is answered when there is something', async () => {
-    const p = await Poller.open(dev);
+    const p = await Polling.open(dev);
     await p.join();
     const poll = await p.park();
     const res = await p.post('427["q","x"]');
@@ -167,7 +123,7 @@ describe('polling', () => {
   });
 
   test('a second poll ends the session: 400 for it, a close packet for the first', async () => {
-    const p = await Poller.open(dev);
+    const p = await Polling.open(dev);
     const first = await p.park();
     const second = await p.get();
     assert.deepEqual([second.status, second.text], [400, '']);
@@ -177,10 +133,8 @@ describe('polling', () => {
   });
 
   test('a second POST while one is coming ends the session and drops the first', async () => {
-    const p = await Poller.open(dev);
-    const first = await rawConnect(dev);
-    first.write(formatRequest(dev, { method: 'POST', path: p.path, headers: { 'Content-Length': '20' }, body: '40' }));
-    await p.settle();
+    const p = await Polling.open(dev);
+    const first = await p.begin(formatRequest(dev, { method: 'POST', path: p.path, headers: { 'Content-Length': '20' }, body: '40' }));
     const second = await p.post('40');
     assert.deepEqual([second.status, second.text], [400, '']);
     await first.waitClosed();
@@ -188,7 +142,7 @@ describe('polling', () => {
   });
 
   test('a body over the limit is refused and the session stays', async () => {
-    const p = await Poller.open(dev);
+    const p = await Polling.open(dev);
     const res = await p.post('4'.repeat(10001));
     assert.deepEqual([res.status, res.text], [413, '']);
     const chunked = await request(dev, { method: 'POST', path: p.path, headers: { 'Transfer-Encoding': 'chunked' },
@@ -198,7 +152,7 @@ describe('polling', () => {
   });
 
   test('a chunked body is as good as one with a length', async () => {
-    const p = await Poller.open(dev);
+    const p = await Polling.open(dev);
     const res = await request(dev, { method: 'POST', path: p.path, headers: { 'Transfer-Encoding': 'chunked' },
       body: '1\r\n4\r\n1\r\n0\r\n0\r\n\r\n' });
     assert.equal(res.text, 'ok');
@@ -206,7 +160,7 @@ describe('polling', () => {
   });
 
   test('octet-stream is refused and ends the session', async () => {
-    const p = await Poller.open(dev);
+    const p = await Polling.open(dev);
     const res = await p.post('40', { 'Content-Type': 'application/octet-stream' });
     assert.deepEqual([res.status, res.text], [400, '']);
     error(await p.get(), 400, 1, 'Session ID unknown');
@@ -214,7 +168,7 @@ describe('polling', () => {
 
   for (const body of ['abc', '', `40${RS}`, '9', `${RS}40`]) {
     test(`a malformed payload ${JSON.stringify(body)} is answered and ends the session`, async () => {
-      const p = await Poller.open(dev);
+      const p = await Polling.open(dev);
       const res = await p.post(body);
       assert.deepEqual([res.status, res.text], [200, 'ok']);
       error(await p.get(), 400, 1, 'Session ID unknown');
@@ -222,7 +176,7 @@ describe('polling', () => {
   }
 
   test('a close packet ends the session, and a parked poll gets a noop', async () => {
-    const p = await Poller.open(dev);
+    const p = await Polling.open(dev);
     const poll = await p.park();
     assert.equal((await p.post('1')).text, 'ok');
     assert.equal((await poll.readResponse()).text, '6');
@@ -231,24 +185,20 @@ describe('polling', () => {
   });
 
   test('a client that hangs up on its poll has ended its session', async () => {
-    const p = await Poller.open(dev);
+    const p = await Polling.open(dev);
     const poll = await p.park();
     poll.destroy();
-    for (;;) {
-      const res = await request(dev, { method: 'PUT', path: p.path });
-      if (res.status === 500) continue;
-      error(res, 400, 1, 'Session ID unknown');
-      break;
-    }
+    await p.ends();
+    error(await p.get(), 400, 1, 'Session ID unknown');
   });
 
   test('what breaks Socket.IO is told in the next poll, after what was queued', async () => {
-    const p = await Poller.open(dev);
+    const p = await Polling.open(dev);
     await p.join();
     assert.equal((await p.post('42{}')).text, 'ok');
     assert.equal((await p.get()).text, `6${RS}1`);
     error(await p.get(), 400, 1, 'Session ID unknown');
-    const q = await Poller.open(dev);
+    const q = await Polling.open(dev);
     await q.join();
     const poll = await q.park();
     await q.post('47');
@@ -256,14 +206,14 @@ describe('polling', () => {
   });
 
   test('bytes are base64, both ways', async () => {
-    const p = await Poller.open(dev);
+    const p = await Polling.open(dev);
     await p.join();
     await p.post(`451-3["q",{"_placeholder":true,"num":0}]${RS}bAQID`);
     assert.equal((await p.get()).text, `461-3[{"_placeholder":true,"num":0}]${RS}bAQID`);
   });
 
   test('requests of one connection are answered in order', async () => {
-    const p = await Poller.open(dev);
+    const p = await Polling.open(dev);
     const conn = await rawConnect(dev);
     const post = (body) => formatRequest(dev, { method: 'POST', path: p.path, body });
     const get = formatRequest(dev, { path: p.path });
@@ -405,7 +355,7 @@ describe('the way from polling to WebSocket', () => {
   const upgrade = (p) => rawWebSocket(dev, `${WS}&sid=${p.sid}`);
 
   test('a parked poll and those that follow are released, then the WebSocket takes over', async () => {
-    const p = await Poller.open(dev);
+    const p = await Polling.open(dev);
     await p.join();
     const poll = await p.park();
     const ws = await upgrade(p);
@@ -425,7 +375,7 @@ describe('the way from polling to WebSocket', () => {
   });
 
   test('bytes that were queued for a poll are frames after it', async () => {
-    const p = await Poller.open(dev);
+    const p = await Polling.open(dev);
     await p.join();
     const ws = await upgrade(p);
     ws.text('2probe');
@@ -439,7 +389,7 @@ describe('the way from polling to WebSocket', () => {
   });
 
   test('packets are answered over polling as long as it is the transport', async () => {
-    const p = await Poller.open(dev);
+    const p = await Polling.open(dev);
     await p.join();
     const ws = await upgrade(p);
     ws.text('2probe');
@@ -450,7 +400,7 @@ describe('the way from polling to WebSocket', () => {
   });
 
   test('anything else than a probe closes that WebSocket, and polling goes on', async () => {
-    const p = await Poller.open(dev);
+    const p = await Polling.open(dev);
     for (const first of ['40', '2', '3probe', '']) {
       const ws = await upgrade(p);
       ws.text(first);
@@ -460,7 +410,7 @@ describe('the way from polling to WebSocket', () => {
   });
 
   test('a second WebSocket is closed, the first goes on', async () => {
-    const p = await Poller.open(dev);
+    const p = await Polling.open(dev);
     const one = await upgrade(p);
     one.text('2probe');
     await one.readText();
@@ -477,7 +427,7 @@ describe('the way from polling to WebSocket', () => {
   });
 
   test('without an end it is given up, and polling goes on', async () => {
-    const p = await Poller.open(dev);
+    const p = await Polling.open(dev);
     const ws = await upgrade(p);
     ws.text('2probe');
     assert.equal(await ws.readText(), '3probe');
@@ -486,7 +436,7 @@ describe('the way from polling to WebSocket', () => {
   });
 
   test('a session that ends takes its probe with it', async () => {
-    const p = await Poller.open(dev);
+    const p = await Polling.open(dev);
     const ws = await upgrade(p);
     ws.text('2probe');
     await ws.readText();
@@ -536,7 +486,7 @@ describe('heartbeats', () => {
   });
 
   test('over polling the ping waits for a poll, and the session ends without a pong', async () => {
-    const p = await Poller.open(fast);
+    const p = await Polling.open(fast);
     await p.join();
     assert.equal((await p.get()).text, '2');
     await p.post('3');
@@ -557,7 +507,7 @@ describe('heartbeats', () => {
   });
 
   test('the cookie comes with the first answer over polling, and only there', async () => {
-    const { res, sid, path } = await Poller.open(fast);
+    const { res, sid, path } = await Polling.open(fast);
     assert.equal(res.headers['set-cookie'], `io=${sid}; Path=/; HttpOnly; SameSite=Lax`);
     assert.equal((await request(fast, { path })).headers['set-cookie'], undefined);
     const ws = await rawWebSocket(fast, WS);
