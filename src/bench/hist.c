@@ -2,6 +2,8 @@
 /* The histogram: index = 64 * (power of two beyond 2^6) + the next six bits. */
 #include "bench/hist.h"
 
+#include <math.h>
+
 static unsigned
 bucket_of(uint64_t ns)
 {
@@ -36,7 +38,8 @@ peal_bench_hist_add(struct peal_bench_hist *h, uint64_t ns)
 uint64_t
 peal_bench_hist_quantile(const struct peal_bench_hist *h, double q)
 {
-    uint64_t want = (uint64_t)(q * (double)h->count + 0.5), seen = 0;
+    /* Upwards, so that the share is reached; 0.99 of 100 is 99, whatever the rounding. */
+    uint64_t want = (uint64_t)ceil(q * (double)h->count - 1e-6), seen = 0;
 
     for (unsigned i = 0; i < PEAL_BENCH_HIST_BUCKETS; i++) {
         seen += h->buckets[i];
