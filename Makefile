@@ -31,7 +31,7 @@ bench: ## measure Peal beside other servers (minutes)
 	@tools/configure.sh build-release $(OPTIONS) --buildtype=release
 	@$(NINJA) build-release --quiet
 	@$(NINJA) build-release --quiet test/bench/sendloop
-	@node test/bench/run.mjs --build build-release $(BENCH)
+	@tools/bench.sh build-release $(BENCH)
 
 asan: ## every test under the address and undefined behaviour sanitizers
 	@tools/setup.sh test

@@ -280,8 +280,9 @@ void
 peal_bench_net_run(struct peal_bench_net *net, double seconds)
 {
     uint64_t end = peal_bench_now_ns() + (uint64_t)(seconds * 1e9), now;
+    unsigned broken = net->n_broken;
 
-    while ((now = peal_bench_now_ns()) < end) {
+    while ((now = peal_bench_now_ns()) < end && net->n_broken == broken) {
         uint64_t left_ms = (end - now) / 1000000 + 1;
 
         peal_bench_net_turn(net, left_ms < WAIT_MS ? (int)left_ms : WAIT_MS);

@@ -90,7 +90,7 @@ void peal_bench_net_close(struct peal_bench_net *net, struct peal_bench_conn *c)
 /* Waits for events, at most timeout_ms, and handles them. Returns how many. */
 int peal_bench_net_turn(struct peal_bench_net *net, int timeout_ms);
 
-/* Runs the loop for so long. */
+/* Runs the loop for so long, or until a ready connection breaks. */
 void peal_bench_net_run(struct peal_bench_net *net, double seconds);
 
 /* Writes bytes as they are; what the kernel does not take follows later. */

@@ -9,7 +9,7 @@ const UWS_BURST = 1.28;
 const all = ['peal uring', 'peal epoll', 'send loop', 'node ws', 'nginx nchan'];
 const sio = ['peal uring', 'peal epoll', 'node socket.io'];
 
-/** [id, title, protocol, servers, arguments of peal bench, the number, its unit] */
+/** args: those of peal bench, without the address; keys: what of its report is kept. */
 export const scenarios = [
   { id: 'ws-step', title: 'WebSocket fan-out, in step', protocol: 'ws', servers: all,
     args: ['fanout', '--connections', '3000', '--rounds', '150', '--duration', '4'],
@@ -89,5 +89,5 @@ export function judge(m) {
 export function verdict({ budget, value }) {
   if (!Number.isFinite(value)) return 'not measured';
   if (budget === null) return 'for information';
-  return value <= budget ? 'PASS' : 'MISS';
+  return value <= budget ? 'met' : 'missed';
 }

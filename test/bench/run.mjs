@@ -131,14 +131,24 @@ function tables(here) {
     }
   }
   lines.push('', '### Budgets', '', '| what | measured | budget | |', '|---|---|---|---|');
-  for (const row of judge((...key) => median(...key) ?? NaN)) {
+  const rows = judge((...key) => median(...key) ?? NaN);
+  for (const row of rows.filter(({ value }) => (!only && !wanted) || Number.isFinite(value))) {
     const budget = row.budget === null ? '-' : `<= ${row.budget} ${row.unit}`;
     lines.push(`| ${row.title} | ${number(row.value)} ${row.unit} | ${budget} | ${verdict(row)} |`);
   }
   return lines.join('\n');
 }
 
+function check(words, known) {
+  const wrong = words?.find((word) => !known.includes(word));
+  if (wrong === undefined) return;
+  console.error(`run.mjs: no "${wrong}"; there are: ${known.join(', ')}`);
+  process.exit(2);
+}
+
 async function main() {
+  check(only, [...scenarios, idle].map(({ id }) => id));
+  check(wanted, Object.keys(servers));
   const here = available();
   const chosen = scenarios.filter(({ id }) => !only || only.includes(id));
   console.log(`${new Date().toISOString().slice(0, 10)}, ${cpus()[0].model}, ` +

@@ -18,14 +18,14 @@ export const paths = {
   get scratch() { return join(this.build, 'bench'); },
 };
 
-const nginxRoots = () => ['/', join(paths.scratch, 'nginx')];
-
-/** Debian's nginx and nchan: installed, or unpacked by tools/bench.sh. */
+/** Debian's nginx and nchan: installed, or unpacked by tools/bench.sh; never one of each. */
 function findNchan() {
-  const found = (file) => nginxRoots().map((root) => join(root, file)).find(existsSync);
-  const nginx = found('usr/sbin/nginx');
-  const module = found('usr/lib/nginx/modules/ngx_nchan_module.so');
-  return nginx && module ? { nginx, module } : undefined;
+  return ['/', join(paths.scratch, 'nginx')]
+    .map((root) => ({
+      nginx: join(root, 'usr/sbin/nginx'),
+      module: join(root, 'usr/lib/nginx/modules/ngx_nchan_module.so'),
+    }))
+    .find(({ nginx, module }) => existsSync(nginx) && existsSync(module));
 }
 
 function nchanConfig(port, module, dir) {
@@ -100,7 +100,7 @@ export const servers = {
     socketio: (port) => ['--url', `http://127.0.0.1:${port}`],
   },
   'nginx nchan': {
-    missing: () => !findNchan() && 'nginx with libnginx-mod-nchan is not here',
+    missing: () => !findNchan() && 'no nginx with libnginx-mod-nchan (tools/bench.sh gets it)',
     command: startNchan,
     ws: (port) => ['--url', `ws://127.0.0.1:${port}/sub`,
       '--publish', `http://127.0.0.1:${port}/pub`],

@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Measures Peal beside other servers: bench.sh BUILD_DIR [OPTION OF test/bench/run.mjs]...
+#
+# nginx with nchan is unpacked into BUILD_DIR, not installed: a package of Debian would start
+# nginx on port 80. Where it cannot be had the others are measured without it, with a notice.
+set -eu
+cd "$(dirname "$0")/.."
+build=$(realpath -m "$1")
+shift
+root=$build/bench/nginx
+module=usr/lib/nginx/modules/ngx_nchan_module.so
+
+notice() { echo "NOTICE: without nginx nchan: $*" >&2; }
+
+unpack_nchan() {
+  [ -e "/$module" ] && [ -e /usr/sbin/nginx ] && return
+  [ -e "$root/$module" ] && return
+  if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
+    notice 'its packages are taken from Debian, and this is none'
+    return
+  fi
+  rm -rf "$root"
+  mkdir -p "$root/packages"
+  chmod 755 "$root/packages"
+  echo 'bench: downloading nginx and libnginx-mod-nchan' >&2
+  if ! (cd "$root/packages" && apt-get -qq download nginx libnginx-mod-nchan >log 2>&1); then
+    notice "apt-get could not download it: $(tail -n 1 "$root/packages/log")"
+    return
+  fi
+  for package in "$root"/packages/*.deb; do
+    dpkg -x "$package" "$root"
+  done
+  "$root/usr/sbin/nginx" -v 2>/dev/null || {
+    notice 'nginx does not run here'
+    rm -rf "$root"
+  }
+}
+
+unpack_nchan
+exec node test/bench/run.mjs --build "$build" "$@"
