@@ -43,6 +43,20 @@ remove_dead_socket(const struct sockaddr_un *un)
     close(fd);
 }
 
+/* Accepted sockets inherit these: five system calls for a listener, none for a client. */
+static void
+tune(int fd)
+{
+    int on = 1, idle = 60, every = 15, count = 4;
+
+    /* A socket that refuses these still works; there is nothing to tell anyone. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+}
+
 peal_err
 peal_listen_socket(
     const struct sockaddr *addr, socklen_t len, int *fd_out, uint16_t *port_out)
@@ -61,6 +75,8 @@ peal_listen_socket(
              (addr->sa_family == AF_INET6 &&
                  setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0))
         goto fail;
+    if (addr->sa_family != AF_UNIX)
+        tune(fd);
     if (bind(fd, addr, len) < 0 || listen(fd, BACKLOG) < 0 ||
         getsockname(fd, (struct sockaddr *)&got, &got_len) < 0)
         goto fail;
@@ -134,21 +150,6 @@ may_accept(struct peal_listener *l)
 }
 
 static void
-tune(int fd, const struct sockaddr *peer)
-{
-    int on = 1, idle = 60, every = 15, count = 4;
-
-    if (peer->sa_family != AF_INET && peer->sa_family != AF_INET6)
-        return;
-    /* A socket that refuses these still works; there is nothing to tell anyone. */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-}
-
-static void
 on_acceptable(uv_poll_t *p, int status, int events)
 {
     struct peal_listener *l = PEAL_CONTAINER(p, struct peal_listener, poll);
@@ -173,7 +174,6 @@ on_acceptable(uv_poll_t *p, int status, int events)
             continue;
         }
         peal_stat_add(stats, PEAL_STAT_ACCEPTED, 1);
-        tune(fd, (struct sockaddr *)&peer);
         l->fn(l->arg, fd, (struct sockaddr *)&peer);
     }
 }

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* io/listener: what accepted connections are like; the loop's turns are made here. */
+#include "net.h"
+
+#include <fcntl.h>
+#include <netinet/tcp.h>
+
+#include "io/listener.h"
+
+struct rig {
+    struct peal_loop *loop;
+    struct peal_listener *listener;
+    struct peal_accept_limits limits;
+    uint16_t port;
+    int fd; /* the last one that was accepted, or -1 */
+    unsigned n;
+};
+
+static void
+on_accept(void *arg, int fd, const struct sockaddr *peer)
+{
+    struct rig *r = arg;
+
+    CHECK_INT(peer->sa_family, AF_INET);
+    if (r->fd >= 0)
+        close(r->fd);
+    r->fd = fd;
+    r->n++;
+}
+
+static void
+rig_init(struct rig *r)
+{
+    static struct peal_log log_to = { .fd = STDERR_FILENO, .level = PEAL_LOG_ERROR };
+    struct peal_loop_config config = { .engine = PEAL_IO_EPOLL, .log = &log_to };
+    struct sockaddr_in in = { .sin_family = AF_INET };
+    int fd;
+
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    r->fd = -1;
+    CHECK_OK(peal_loop_new(&config, &r->loop));
+    CHECK_OK(peal_listen_socket((struct sockaddr *)&in, sizeof(in), &fd, &r->port));
+    CHECK_OK(peal_listener_new(r->loop, fd, &r->limits, on_accept, r, &r->listener));
+}
+
+static void
+rig_fini(struct rig *r)
+{
+    if (r->fd >= 0)
+        close(r->fd);
+    peal_listener_close(&r->listener);
+    peal_loop_free(&r->loop);
+}
+
+static int
+option(int fd, int level, int name)
+{
+    int value = -1;
+    socklen_t len = sizeof(value);
+
+    CHECK_INT(getsockopt(fd, level, name, &value, &len), 0);
+    return value;
+}
+
+static void
+accepted_sockets_are_prompt_and_notice_dead_peers(void **state)
+{
+    struct rig r = { 0 };
+    struct client c;
+
+    rig_init(&r);
+    c = client_of(r.port, 0);
+    while (r.n == 0)
+        uv_run(&r.loop->uv, UV_RUN_ONCE);
+    CHECK(option(r.fd, IPPROTO_TCP, TCP_NODELAY) != 0);
+    CHECK(option(r.fd, SOL_SOCKET, SO_KEEPALIVE) != 0);
+    CHECK_INT(option(r.fd, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+    CHECK_INT(option(r.fd, IPPROTO_TCP, TCP_KEEPINTVL), 15);
+    CHECK_INT(option(r.fd, IPPROTO_TCP, TCP_KEEPCNT), 4);
+    CHECK((fcntl(r.fd, F_GETFL) & O_NONBLOCK) != 0);
+    CHECK((fcntl(r.fd, F_GETFD) & FD_CLOEXEC) != 0);
+    client_close(&c);
+    rig_fini(&r);
+}
+
+static void
+connections_beyond_the_limit_are_closed_at_once(void **state)
+{
+    struct rig r = { .limits = { .open_max = 1 } };
+    struct client c;
+    char byte;
+
+    rig_init(&r);
+    r.limits.open = 1; /* as if one were open already */
+    c = client_of(r.port, 0);
+    while (peal_stat_get(&r.loop->stats, PEAL_STAT_REFUSED_MAX) == 0)
+        uv_run(&r.loop->uv, UV_RUN_ONCE);
+    CHECK_INT(recv(c.fd, &byte, 1, 0), 0);
+    CHECK_INT(r.n, 0);
+    client_close(&c);
+    rig_fini(&r);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(accepted_sockets_are_prompt_and_notice_dead_peers),
+        cmocka_unit_test(connections_beyond_the_limit_are_closed_at_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
