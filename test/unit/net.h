@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -32,6 +33,23 @@ struct response {
     struct peal_buf body;
 };
 
+/* Connects, also where the call is interrupted: then it goes on by itself, and is asked
+ * again. */
+static inline bool
+connect_to(int fd, const struct sockaddr_in *to)
+{
+    while (connect(fd, (const struct sockaddr *)to, sizeof(*to)) != 0) {
+        struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+        if (errno == EISCONN)
+            return true;
+        if (errno != EINTR && errno != EALREADY)
+            return false;
+        poll(&p, 1, NET_PATIENCE_S * 1000);
+    }
+    return true;
+}
+
 /* rcvbuf 0: as the system has it. */
 static inline struct client
 client_of(uint16_t port, int rcvbuf)
@@ -46,7 +64,7 @@ client_of(uint16_t port, int rcvbuf)
     CHECK_INT(setsockopt(c.fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)), 0);
     if (rcvbuf > 0)
         CHECK_INT(setsockopt(c.fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf)), 0);
-    CHECK_INT(connect(c.fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    CHECK(connect_to(c.fd, &to));
     return c;
 }
 
