@@ -25,9 +25,10 @@
  *   tree    borrowed; NULL: there are no rules
  *   file    borrowed: how messages call the place the tree comes from
  *   dev     what to do without rules; with rules it changes nothing
- *   errors  a line "file:line:column: rules.key: what is wrong" with a newline is
- * appended for each mistake: all of them, not only the first out     set only on PEAL_OK;
- * release it with (*out)->ops->free(*out) Errors: PEAL_EINVAL: see errors; PEAL_ENOMEM.
+ *   errors  appended: a line "file:line:column: rules.key: what is wrong" a mistake
+ *   out     set only on PEAL_OK; release it with (*out)->ops->free(*out)
+ *
+ * Errors: PEAL_EINVAL: see errors; PEAL_ENOMEM.
  */
 PEAL_MUST_USE peal_err peal_rules_new(const struct peal_yaml *tree, const char *file,
     bool dev, struct peal_buf *errors, struct peal_app **out);

@@ -74,6 +74,8 @@
     X(SUBSCRIPTIONS, G, "peal_subscriptions", "", "Subscriptions")                       \
     X(FANOUT_SLICED, C, "peal_fanout_sliced_total", "",                                  \
         "Turns of a loop that ended in the middle of a fan-out, to go on in the next")   \
+    X(FANOUT_BACKLOG, C, "peal_fanout_backlog_full_total", "",                           \
+        "Times that publishers had to wait because a channel had put off too much")      \
     X(API_REQUESTS, C, "peal_api_requests_total", "result=\"ok\"",                       \
         "Calls of the HTTP API")                                                         \
     X(API_ERRORS, C, "peal_api_requests_total", "result=\"error\"", "")                  \

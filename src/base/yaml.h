@@ -37,9 +37,10 @@ struct peal_yaml {
  * peal_yaml_read reads one document. An empty one is an empty map.
  *   name  borrowed: how messages call it, a file's name
  *   out   release it with peal_yaml_free
- *   why   on failure, a line "name:line:column: what is wrong" without newline is
- * appended A key that stands twice in one map is an error. Errors: PEAL_EINVAL: not such
- * YAML; PEAL_ELIMIT: too deep, too large; PEAL_ENOMEM.
+ *   why   appended on failure: "name:line:column: what is wrong", without a newline
+ *
+ * A key that stands twice in one map is an error.
+ * Errors: PEAL_EINVAL: not such YAML; PEAL_ELIMIT: too deep, too large; PEAL_ENOMEM.
  */
 PEAL_MUST_USE peal_err peal_yaml_read(struct peal_slice text, const char *name,
     struct peal_yaml **out, struct peal_buf *why);

@@ -95,8 +95,9 @@ struct peal_http {
 /*
  * peal_http_server_new serves on one loop.
  *   config, routes  kept; the first route that matches wins
- *   peers  kept: the servers of all workers by index, filled in before any runs; for
- * moves Errors: PEAL_ENOMEM.
+ *   peers  kept, for moves: the servers of all workers, filled in before any runs
+ *
+ * Errors: PEAL_ENOMEM.
  */
 PEAL_MUST_USE peal_err peal_http_server_new(struct peal_loop *loop,
     const struct peal_http_config *config, const struct peal_http_route *routes,

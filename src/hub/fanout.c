@@ -138,6 +138,7 @@ deliver_backlog(struct peal_shard *sh, struct peal_channel *ch)
 {
     unsigned left = sh->left;
 
+    peal_stat_add(peal_shard_stats(sh), PEAL_STAT_FANOUT_BACKLOG, 1);
     sh->left = UINT_MAX;
     while (ch->fanout != NULL)
         advance(sh, ch->fanout);

@@ -30,9 +30,13 @@ void peal_hub_free(struct peal_hub **hp);
 
 /*
  * peal_shard_new adds the shard of worker number index; all are added before any loop
- * runs. loop  kept; the shard adds a hook to it turn_budget
- * deliveries of one turn before a large fan-out waits for the next codec  kept: scratch
- * for peal_msg_bytes Errors: PEAL_ENOMEM.
+ * runs.
+ *
+ *   loop         kept; the shard adds a hook to it
+ *   turn_budget  deliveries of one turn, before a large fan-out waits for the next
+ *   codec        kept: scratch for peal_msg_bytes
+ *
+ * Errors: PEAL_ENOMEM.
  */
 PEAL_MUST_USE peal_err peal_shard_new(struct peal_hub *hub, unsigned index,
     struct peal_loop *loop, unsigned turn_budget, void *codec, struct peal_shard **out);
@@ -89,9 +93,9 @@ bool peal_joined(const struct peal_session *s, struct peal_slice channel);
 
 /*
  * peal_publish sends m to every subscriber of its channels, and to sessions addressed by
- * their id. Borrows m. Delivery is before the end of the
- * turn, or in later turns for what is beyond its budget. Without memory for
- * a mail those of another worker are left out (counted).
+ * their id. Borrows m. Delivery is before the end of the turn, or in later turns for what
+ * is beyond its budget. Without memory for a mail those of another worker are left out
+ * (counted).
  */
 void peal_publish(struct peal_shard *sh, struct peal_msg *m);
 

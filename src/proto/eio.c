@@ -239,12 +239,6 @@ peal_eio_packet(struct peal_eio_session *s, struct peal_slice packet)
     }
 }
 
-static void
-destroy(void *p)
-{
-    free(p);
-}
-
 /* What rides on the session learns that it is over. */
 static void
 leave(struct peal_eio_session *s)
@@ -274,7 +268,7 @@ peal_eio_end(struct peal_eio_session *s, struct peal_blob *last)
     }
     peal_wsconn_close(&s->ws, PEAL_WS_CLOSE_NONE, PEAL_S(""));
     peal_stat_add(&e->proto->loop->stats, PEAL_STAT_EIO_SESSIONS, -1);
-    peal_loop_free_later(e->proto->loop, destroy, s);
+    peal_loop_free_later(e->proto->loop, free, s);
 }
 
 void

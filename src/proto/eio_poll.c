@@ -266,7 +266,7 @@ post_gone(struct peal_http *h)
         peal_eio_end(s, s->eio->close);
 }
 
-bool
+void
 peal_eio_post_begin(struct peal_eio_session *s, struct peal_http *h)
 {
     struct peal_slice type = peal_http_header(h->head, PEAL_S("Content-Type"));
@@ -277,13 +277,12 @@ peal_eio_post_begin(struct peal_eio_session *s, struct peal_http *h)
         s->polling->post = h;
         h->user = s;
         h->gone = post_gone;
-        return true;
+        return;
     }
     peal_http_reply(h, 400, NULL, PEAL_S(""));
     peal_eio_fail(s);
     if (first != NULL)
         peal_http_close(first, PEAL_CLOSE_PROTO);
-    return false;
 }
 
 void

@@ -109,7 +109,7 @@ PEAL_MUST_USE peal_err peal_eio_polling_new(struct peal_eio_session *s);
 void peal_eio_polling_free(struct peal_eio_session *s);
 bool peal_eio_queue(struct peal_eio_session *s, struct peal_blob *piece, uint32_t tag);
 void peal_eio_get(struct peal_eio_session *s, struct peal_http *h);
-bool peal_eio_post_begin(struct peal_eio_session *s, struct peal_http *h);
+void peal_eio_post_begin(struct peal_eio_session *s, struct peal_http *h);
 void peal_eio_post(struct peal_http *h);
 /* peal_eio_release answers the parked poll, if any, with body. */
 void peal_eio_release(struct peal_eio_session *s, struct peal_blob *body);

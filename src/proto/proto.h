@@ -44,7 +44,7 @@ struct peal_proto {
     const struct peal_proto_config *config;
     struct peal_link sessions; /* plain ones, for draining; struct peal_plain */
     struct peal_eio *eio;
-    struct peal_buf scratch; /* of Socket.IO, between calls of nobody */
+    struct peal_buf scratch; /* where Socket.IO builds a packet; kept for its memory */
 };
 
 static inline struct peal_stats *

@@ -21,6 +21,7 @@ struct peal_worker {
     struct peal_listener **listeners;
     unsigned n_listeners, n_client_listeners; /* those of clients are first */
     uv_thread_t thread;
+    struct peal_mail stop; /* must not fail for want of memory */
     bool started;
     /* A drain: its steps and the sessions at its beginning; the loop's. */
     unsigned drain_steps, plain_began, engine_began;
@@ -83,7 +84,8 @@ bool peal_worker_init(struct peal_worker *w, struct peal_node *n, unsigned index
 bool peal_worker_listen(struct peal_worker *w); /* takes its sockets */
 bool peal_worker_start(struct peal_worker *w);
 void peal_worker_fini(struct peal_worker *w); /* its thread has ended */
-/* These ask a running worker, from any thread; lost without memory. */
+/* These ask a running worker, from any thread; all but the first are lost without memory.
+ */
 void peal_worker_stop(struct peal_worker *w);
 void peal_worker_stop_accepting(struct peal_worker *w); /* but for admin.listen */
 /* Closes its share of sessions, so that all are closed in `steps` calls like this. */

@@ -193,13 +193,13 @@ static void
 do_stop(struct peal_loop *loop, struct peal_mail *mail)
 {
     peal_loop_stop(loop);
-    free(mail);
 }
 
 void
 peal_worker_stop(struct peal_worker *w)
 {
-    ask(w, do_stop, 0, NULL);
+    w->stop.fn = do_stop;
+    peal_loop_post(w->loop, &w->stop);
 }
 
 static void
