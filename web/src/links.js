@@ -6,7 +6,7 @@
 const AGAIN_MS = 1500;
 
 export function socketioLink(channel, onMessage, onState) {
-  let socket, closed = false;
+  let socket, closed = false, joined = false; // joined: nothing on the channel is missed
   const url = '/socket.io/socket.io.esm.min.js'; // the server's own copy
   onState('wait', 'loading');
   import(url).then(({ io }) => {
@@ -14,11 +14,16 @@ export function socketioLink(channel, onMessage, onState) {
     socket = io({ forceNew: true });
     const say = () => onState('on', `connected, ${socket.io.engine.transport.name}`);
     socket.on('connect', () => {
-      socket.emit('join', channel);
-      say();
-      socket.io.engine.on('upgrade', say);
+      socket.io.engine.on('upgrade', () => joined && say());
+      socket.emit('join', channel, () => {
+        joined = true;
+        say();
+      });
     });
-    socket.on('disconnect', () => onState('wait', 'reconnecting'));
+    socket.on('disconnect', () => {
+      joined = false;
+      onState('wait', 'reconnecting');
+    });
     socket.on('connect_error', (err) =>
       onState(socket.active ? 'wait' : 'off', socket.active ? 'reconnecting' : err.message));
     socket.onAny((event, ...args) => onMessage(event, args.length === 1 ? args[0] : args));
