@@ -17,7 +17,7 @@
 
 struct life {
     struct peal_node *node;
-    uv_loop_t loop;
+    uv_loop_t *loop; /* of the control thread */
     uv_signal_t term, interrupt, hup;
     uv_timer_t timer;
     unsigned steps; /* left of the drain */
@@ -28,7 +28,7 @@ struct life {
 static void
 stop_now(struct life *life)
 {
-    uv_stop(&life->loop);
+    peal_loop_stop(life->node->control);
 }
 
 static unsigned
@@ -47,7 +47,7 @@ on_last(uv_timer_t *t)
 {
     struct life *life = t->data;
 
-    if (life->node->limits.open == 0 || uv_now(&life->loop) >= life->last)
+    if (life->node->limits.open == 0 || uv_now(life->loop) >= life->last)
         stop_now(life);
 }
 
@@ -58,7 +58,7 @@ on_step(uv_timer_t *t)
     struct peal_node *n = life->node;
 
     if (life->steps == 0) {
-        life->last = uv_now(&life->loop) + LAST_MS;
+        life->last = uv_now(life->loop) + LAST_MS;
         uv_timer_start(t, on_last, STEP_MS / 4, STEP_MS / 4);
         return;
     }
@@ -140,15 +140,9 @@ peal_node_block_signals(bool block)
 static void
 watch(struct life *life, uv_signal_t *s, uv_signal_cb cb, int number)
 {
-    uv_signal_init(&life->loop, s);
+    uv_signal_init(life->loop, s);
     s->data = life;
     uv_signal_start(s, cb, number);
-}
-
-static void
-on_walk(uv_handle_t *h, void *arg)
-{
-    uv_close(h, NULL);
 }
 
 /* Runs until told to stop. */
@@ -158,13 +152,16 @@ live(struct life *life)
     watch(life, &life->term, on_stop_signal, SIGTERM);
     watch(life, &life->interrupt, on_stop_signal, SIGINT);
     watch(life, &life->hup, on_reload_signal, SIGHUP);
-    uv_timer_init(&life->loop, &life->timer);
+    uv_timer_init(life->loop, &life->timer);
     life->timer.data = life;
     peal_node_block_signals(false); /* one that came meanwhile is handled now */
-    uv_run(&life->loop, UV_RUN_DEFAULT);
+    peal_loop_run(life->node->control);
     peal_node_block_signals(true); /* one more must not kill what is being taken down */
-    uv_walk(&life->loop, on_walk, NULL);
-    uv_run(&life->loop, UV_RUN_DEFAULT);
+    uv_close((uv_handle_t *)&life->term, NULL);
+    uv_close((uv_handle_t *)&life->interrupt, NULL);
+    uv_close((uv_handle_t *)&life->hup, NULL);
+    uv_close((uv_handle_t *)&life->timer, NULL);
+    uv_run(life->loop, UV_RUN_NOWAIT);
 }
 
 /* Ends the threads, and lets the loops take their last mails while all of them are still
@@ -188,17 +185,14 @@ join(struct peal_node *n)
 int
 peal_node_run(struct peal_node *n)
 {
-    struct life life = { .node = n };
-    bool ok = uv_loop_init(&life.loop) == 0;
+    struct life life = { .node = n, .loop = &n->control->uv };
+    bool ok = true;
 
-    if (!ok)
-        return 1;
     for (unsigned i = 0; i < n->n_workers && ok; i++)
         ok = peal_worker_start(&n->workers[i]);
     if (ok)
         live(&life);
     join(n);
-    uv_loop_close(&life.loop);
     peal_log(&n->log, PEAL_LOG_INFO, "stopped", NULL);
     return ok ? 0 : 1;
 }

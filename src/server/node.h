@@ -49,8 +49,9 @@ struct peal_node {
     char hostname[256];
     struct peal_slice *lists[5]; /* of strings of options; to be freed */
     unsigned n_lists;
-    bool no_memory;     /* for one of them */
-    int64_t open_files; /* the limit */
+    bool no_memory;            /* for one of them */
+    int64_t open_files;        /* the limit */
+    struct peal_loop *control; /* of the main thread: signals, drains, links to others */
     struct peal_hub *hub;
     struct peal_app *app;
     struct peal_tls_ctx *tls; /* NULL: plain */

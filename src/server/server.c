@@ -8,6 +8,8 @@
 
 #include "server/node.h"
 
+#define CONTROL_STALL_MS 10000 /* how long a link may take nothing of what it is sent */
+
 bool
 peal_node_no_memory(struct peal_node *n)
 {
@@ -20,10 +22,16 @@ allocate(struct peal_node *n)
 {
     unsigned count = n->n_workers;
 
+    const struct peal_loop_config control = { .engine = PEAL_IO_EPOLL,
+        .queue_bytes_max = (size_t)1 << 30, /* its users have bounds of their own */
+        .queue_age_ms = CONTROL_STALL_MS,
+        .log = &n->log };
+
     n->workers = calloc(count, sizeof(*n->workers));
     n->peers = calloc(count, sizeof(struct peal_http_server *));
     n->loops = calloc(count, sizeof(struct peal_loop *));
-    if (n->workers != NULL && n->peers != NULL && n->loops != NULL)
+    if (n->workers != NULL && n->peers != NULL && n->loops != NULL &&
+        peal_loop_new(&control, &n->control) == PEAL_OK)
         return true;
     return peal_node_no_memory(n);
 }
@@ -89,6 +97,7 @@ peal_serve(struct peal_options *opts, const struct peal_program *program)
         peal_worker_fini(&n.workers[i]);
     peal_node_close_sockets(&n);
     peal_node_unconfigure(&n);
+    peal_loop_free(&n.control);
     free(n.workers);
     free(n.peers);
     free(n.loops);
