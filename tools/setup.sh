@@ -14,14 +14,16 @@ cd "$(dirname "$0")/.."
 what=${1:-build}
 
 packages='gcc libc6-dev meson ninja-build pkg-config libuv1-dev libssl-dev zlib1g-dev
-  libjansson-dev libyaml-dev liburing-dev'
+  libjansson-dev libyaml-dev libhiredis-dev liburing-dev'
 msgpack='libmsgpack-c-dev libmsgpack-dev' # the name in Debian 13, in Debian 12
+services= # among the packages: not to be started
 npm_dirs=web
 case $what in
 build) ;;
 test)
-  packages="$packages libcmocka-dev clang-format-14 chromium"
-  npm_dirs='web test/interop'
+  services='nginx haproxy redis-server'
+  packages="$packages libcmocka-dev clang-format-14 chromium $services"
+  npm_dirs='web test/interop test/cluster'
   ;;
 bench)
   packages="$packages util-linux"
@@ -57,7 +59,7 @@ not_debian() {
   for tool in cc meson ninja pkg-config node npm; do
     command -v "$tool" >/dev/null || lacking="${lacking-}$tool "
   done
-  for lib in libuv openssl zlib jansson yaml-0.1; do
+  for lib in libuv openssl zlib jansson yaml-0.1 hiredis; do
     pkg-config --exists "$lib" 2>/dev/null || lacking="${lacking-}$lib "
   done
   [ -z "${lacking-}" ] && return
@@ -65,14 +67,42 @@ not_debian() {
   exit 1
 }
 
-apt() {
+as_root() {
   if [ "$(id -u)" = 0 ]; then
-    env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@"
+    "$@"
   elif command -v sudo >/dev/null; then
-    sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@"
+    sudo "$@"
   else
     say "not root, and there is no sudo. As root: apt-get install $missing"
     exit 1
+  fi
+}
+
+apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@"; }
+
+# Packages ask policy-rc.d before they start what they bring. For as long as apt-get works, it
+# says no for those that are here for the tests alone.
+policy=/usr/sbin/policy-rc.d
+forbid_new_services() {
+  for s in $services; do
+    is_installed "$s" || idle="${idle-}$s "
+  done
+  [ -z "${idle-}" ] || [ -e $policy ] && return
+  forbidden=1
+  printf '#!/bin/sh\n# Here for a minute: written, and removed, by setup.sh of Peal.\n%s\n%s\n' \
+    "for word; do case \" $idle\" in *\" \${word%.service} \"*) exit 101 ;; esac done" 'exit 104' |
+    as_root sh -c "cat >$policy && chmod 755 $policy"
+}
+
+clean_up() {
+  rm -f "$log"
+  [ -z "${forbidden-}" ] || as_root rm -f $policy
+}
+
+# Nor shall they start at the next boot.
+disable_new_services() {
+  if [ -n "${idle-}" ] && [ -d /run/systemd/system ]; then
+    as_root systemctl --quiet disable --now $idle >"$log" 2>&1 || true
   fi
 }
 
@@ -81,7 +111,9 @@ install_packages() {
   node_is_new_enough || missing="${missing}nodejs npm "
   [ -z "$missing" ] && return
   log=$(mktemp)
-  trap 'rm -f "$log"' EXIT
+  trap clean_up EXIT
+  trap 'exit 130' INT TERM
+  forbid_new_services
   case " $missing" in
   *' msgpack '*)
     apt update >"$log" 2>&1 || true
@@ -100,6 +132,7 @@ install_packages() {
       exit 1
     fi
   fi
+  disable_new_services
 }
 
 # A copy of the lock file inside node_modules says what is installed there.

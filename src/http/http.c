@@ -277,6 +277,21 @@ set_client(struct peal_http *h, const struct peal_http_head *head)
         peal_http_header(head, PEAL_S("X-Forwarded-Proto")), h->conn_secure);
 }
 
+/* Without the query: it may hold what is nobody's business. */
+static void
+log_request(struct peal_http *h, const struct peal_http_head *head)
+{
+    struct peal_log *log = h->server->loop->config.log;
+    char client[PEAL_ADDR_TEXT_MAX];
+
+    if (log == NULL || log->level < PEAL_LOG_DEBUG)
+        return;
+    peal_addr_format_ip(&h->client, client);
+    peal_log(log, PEAL_LOG_DEBUG, "request", "client=%s https=%s method=%.*s path=%.*s",
+        client, h->secure ? "yes" : "no", (int)head->method.len, head->method.data,
+        (int)head->path.len, head->path.data);
+}
+
 static void
 call(struct peal_http *h, peal_http_fn *fn, const struct peal_http_head *head,
     struct peal_slice body)
@@ -361,6 +376,7 @@ on_request(struct peal_http *h, struct peal_slice in, const struct peal_http_hea
     h->gone = NULL;
     h->raw = in;
     set_client(h, head);
+    log_request(h, head);
     if ((h->route = find_route(h->server, head->path)) == NULL) {
         h->route = &nowhere;
         call(h, nowhere.handle, head, peal_slice_of(NULL, 0));

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+//
+// The test bed: Peal nodes, a Redis, balancers, each a process on a port of its own that can
+// be ended and started again at the same address. What a bed has started it ends.
+
+import { rmSync, mkdtempSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { request } from '../../interop/lib/http.mjs';
+import { Process, startPeal } from '../../interop/lib/peal.mjs';
+import { until, within } from '../../interop/lib/wait.mjs';
+
+// So that the exit handlers of processes run when the test runner gives up on a file.
+process.on('SIGTERM', () => process.exit(143));
+
+// Below the ports that the kernel gives to outgoing connections, so that one which was let go
+// is still there when its process starts again.
+const PORTS = { first: 15_000, count: 15_000 };
+const given = new Set();
+
+export async function freePort() {
+  for (;;) {
+    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    if (given.has(port)) continue;
+    const free = await new Promise((resolve) => {
+      const server = net.createServer();
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+    });
+    if (!free) continue;
+    given.add(port);
+    return port;
+  }
+}
+
+const answers = (port) => new Promise((resolve) => {
+  const socket = net.connect(port, '127.0.0.1');
+  socket.once('connect', () => { socket.destroy(); resolve(true); });
+  socket.once('error', () => resolve(false));
+});
+
+// A program that listens on 127.0.0.1:port. `launch` starts it: a Process.
+export class Service {
+  constructor(name, port, launch) {
+    Object.assign(this, { name, host: '127.0.0.1', port, launch });
+    this.url = `http://127.0.0.1:${port}`;
+  }
+
+  async start() {
+    this.process = await this.launch();
+    await until(async () => {
+      if (!this.process.alive) throw this.process.complaint('ended too early');
+      return answers(this.port);
+    }, `${this.name} to listen`);
+    return this;
+  }
+
+  get pid() {
+    return this.process.pid;
+  }
+
+  get log() {
+    return this.process.stderr + this.process.stdout;
+  }
+
+  async stop() {
+    if (!this.process?.alive) return;
+    this.process.signal('SIGTERM');
+    await within(this.process.exited, `the end of ${this.name}`);
+  }
+
+  async kill() {
+    await this.process.kill();
+  }
+}
+
+// A node. Its options are those of startPeal; the address stays when it starts again.
+export class Node extends Service {
+  constructor(name, port, options) {
+    super(name, port, () => startPeal({
+      ...options,
+      set: { 'node.name': name, workers: 2, listen: `127.0.0.1:${port}`, ...options.set },
+    }));
+    this.killed = false;
+  }
+
+  async start() {
+    this.killed = false;
+    return super.start();
+  }
+
+  // A drain to its end, or at once. Looks at the exit status and at what a sanitizer says.
+  async stop() {
+    if (this.killed || !this.process) return;
+    await this.process.stop();
+  }
+
+  async kill() {
+    this.killed = true;
+    await super.kill();
+  }
+
+  // A number of /metrics, summed over labels if none are named.
+  async metric(name) {
+    const { text } = await request(this, { path: '/metrics' });
+    const lines = text.split('\n').filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
+    return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+  }
+
+  async sessions() {
+    return (await this.metric('peal_sessions{protocol="ws"}')) +
+      (await this.metric('peal_sessions{protocol="sse"}')) +
+      (await this.metric('peal_sessions{protocol="engineio"}'));
+  }
+}
+
+export async function startNodes(n, options = {}) {
+  const nodes = [];
+  for (let i = 1; i <= n; i++) {
+    nodes.push(await new Node(`node${i}`, await freePort(), options).start());
+  }
+  return nodes;
+}
+
+// A folder that goes with the process.
+export function scratch(name) {
+  const dir = mkdtempSync(join(tmpdir(), `peal-${name}-`));
+  process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+// What `build(add)` returns is in the returned object when tests run; `add` takes services, or
+// promises of them, that are to be stopped, the last one first.
+export function useBed({ before, after }, build) {
+  const bed = {};
+  const all = [];
+  const add = async (starting) => {
+    const started = await starting;
+    all.push(...[started].flat());
+    return started;
+  };
+  before(async () => {
+    Object.assign(bed, await build(add));
+  });
+  after(async () => {
+    const errors = [];
+    for (const service of all.reverse()) await service.stop().catch((err) => errors.push(err));
+    if (errors.length) throw errors[0];
+  });
+  return bed;
+}
+
+export { Process };
