@@ -216,6 +216,20 @@ peal_http_move(struct peal_http *h, unsigned worker)
     h->move_to = (int)worker;
 }
 
+void
+peal_http_hold(struct peal_http *h)
+{
+    h->held = 1;
+}
+
+void
+peal_http_again(struct peal_http *h)
+{
+    h->answering = 0;
+    h->gone = NULL;
+    peal_conn_read_again(h->conn);
+}
+
 static size_t
 read_proxy(struct peal_http *h, struct peal_slice in)
 {
@@ -356,6 +370,15 @@ wait_for_body(struct peal_http *h, const struct peal_http_head *head, size_t hea
     arm(h, h->server->config->body_timeout_ms);
 }
 
+/* May the connection go on after the answer, if the client likes? */
+static bool
+may_stay(const struct peal_http *h)
+{
+    const struct peal_http_server *s = h->server;
+
+    return !s->draining || (h->route->stays && !s->finishing);
+}
+
 /* A request whose head is complete. Returns the bytes used, of head and body. */
 static size_t
 on_request(struct peal_http *h, struct peal_slice in, const struct peal_http_head *head,
@@ -366,24 +389,29 @@ on_request(struct peal_http *h, struct peal_slice in, const struct peal_http_hea
     bool whole = !head->chunked && want <= have;
 
     peal_timer_stop(&h->timer);
-    peal_stat_add(&h->server->loop->stats, PEAL_STAT_HTTP_REQUESTS, 1);
+    if (!h->held)
+        peal_stat_add(&h->server->loop->stats, PEAL_STAT_HTTP_REQUESTS, 1);
+    h->held = 0;
     h->answering = 1;
     h->continued = 0;
     h->minor = head->minor & 1;
-    h->keep_alive = head->keep_alive && whole && !h->server->draining;
     h->is_head = peal_slice_eq(head->method, PEAL_S("HEAD"));
     h->user = NULL;
     h->gone = NULL;
     h->raw = in;
     set_client(h, head);
     log_request(h, head);
-    if ((h->route = find_route(h->server, head->path)) == NULL) {
+    if ((h->route = find_route(h->server, head->path)) == NULL)
         h->route = &nowhere;
+    h->keep_alive = head->keep_alive && whole && may_stay(h);
+    if (h->route == &nowhere) {
         call(h, nowhere.handle, head, peal_slice_of(NULL, 0));
         return whole ? head_len + want : head_len;
     }
     if (!begin(h, head))
         return whole ? head_len + want : head_len;
+    if (h->held)
+        return 0;
     if (want > h->route->body_max) {
         if (h->gone != NULL)
             h->gone(h);
@@ -391,7 +419,7 @@ on_request(struct peal_http *h, struct peal_slice in, const struct peal_http_hea
         refuse_size(h);
         return head_len;
     }
-    h->keep_alive = head->keep_alive && !h->server->draining;
+    h->keep_alive = head->keep_alive && may_stay(h);
     if (!whole) {
         wait_for_body(h, head, head_len);
         return head_len;
@@ -501,22 +529,38 @@ peal_http_server_tls(struct peal_http_server *s, struct peal_tls_ctx *ctx)
     s->tls = ctx;
 }
 
-void
-peal_http_server_drain(struct peal_http_server *s)
+/* Connections that may not stay: none of them is asked anything any more. */
+static void
+drain(struct peal_http_server *s)
 {
     struct peal_link *l, *next;
 
-    s->draining = true;
     for (l = s->all.next; l != &s->all; l = next) {
         struct peal_http *h = PEAL_CONTAINER(l, struct peal_http, link);
 
         next = l->next;
+        if (h->route != NULL && may_stay(h))
+            continue;
         h->keep_alive = 0;
         if (h->answering || h->reader != NULL || h->conn->in.len > 0)
             continue;
         peal_conn_finish(h->conn, PEAL_CLOSE_LOCAL);
         peal_http_release(h);
     }
+}
+
+void
+peal_http_server_drain(struct peal_http_server *s)
+{
+    s->draining = true;
+    drain(s);
+}
+
+void
+peal_http_server_finish(struct peal_http_server *s)
+{
+    s->draining = s->finishing = true;
+    drain(s);
 }
 
 static void

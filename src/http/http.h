@@ -27,9 +27,10 @@ struct peal_http_route {
     bool prefix;            /* path is the beginning of the request's raw path */
     size_t body_max;        /* bytes; 413 beyond */
     bool bare_errors;       /* 413 has an empty body */
+    bool stays;             /* a drain leaves its connections open; see below */
     /*
      * Optional: the head is read, the body is not. May reply, which ends the request, or
-     * call peal_http_move. May set h->user and h->gone.
+     * call peal_http_move or peal_http_hold. May set h->user and h->gone.
      */
     peal_http_fn *begin;
     /* The whole request is there. Replies now or later, or takes the connection over. */
@@ -90,6 +91,7 @@ struct peal_http {
     unsigned continued : 1;   /* 100 Continue has been sent */
     unsigned conn_secure : 1; /* the connection is TLS, or its PROXY header says so */
     unsigned no_memory : 1;   /* a field of the answer is missing */
+    unsigned held : 1;        /* the request is to be read again later */
 };
 
 /*
@@ -110,9 +112,14 @@ void peal_http_server_tls(struct peal_http_server *s, struct peal_tls_ctx *ctx);
 /* peal_http_server_accept is a peal_accept_fn; its arg is the server. */
 void peal_http_server_accept(void *server, int fd, const struct sockaddr *peer);
 
-/* peal_http_server_drain makes every answer from now on close its connection, and closes
- * idle connections. */
+/*
+ * peal_http_server_drain makes every answer from now on close its connection, and closes
+ * idle connections; but for those whose last request went to a route that stays: their
+ * clients have something here that they would look for elsewhere in vain.
+ * peal_http_server_finish spares nobody.
+ */
 void peal_http_server_drain(struct peal_http_server *s);
+void peal_http_server_finish(struct peal_http_server *s);
 
 /* peal_http_server_stop_moves: from now on no connection is handed to another server, and
  * those under way to this one are closed. Before any of the peers is freed, all must have
@@ -160,8 +167,19 @@ void peal_http_refuse(
 struct peal_conn *peal_http_take(struct peal_http *h, unsigned status, const char *type,
     const struct peal_conn_ops *ops, void *owner);
 
+/* peal_http_last makes the answer to come close its connection. */
+void peal_http_last(struct peal_http *h);
+
 /* peal_http_move, from begin only: hand the connection with this request to a worker. */
 void peal_http_move(struct peal_http *h, unsigned worker);
+
+/*
+ * peal_http_hold, from begin only: the request waits, unread and without a timeout of its
+ * own, until peal_http_again has begin called once more, at the end of the turn; or until
+ * the connection is lost (h->gone).
+ */
+void peal_http_hold(struct peal_http *h);
+void peal_http_again(struct peal_http *h);
 
 /*
  * peal_http_cors adds the CORS fields for an allowed Origin, and answers OPTIONS, which

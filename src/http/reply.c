@@ -69,7 +69,7 @@ finish(struct peal_http *h)
 {
     h->answering = 0;
     h->gone = NULL;
-    if (!h->keep_alive || h->server->draining) {
+    if (!h->keep_alive) {
         peal_conn_finish(h->conn, PEAL_CLOSE_LOCAL);
         peal_http_release(h);
         return;
@@ -115,6 +115,12 @@ peal_http_reply_blob(
     struct peal_http *h, unsigned status, const char *type, struct peal_blob *body)
 {
     reply(h, status, type, peal_slice_of(NULL, 0), body);
+}
+
+void
+peal_http_last(struct peal_http *h)
+{
+    h->keep_alive = 0;
 }
 
 void

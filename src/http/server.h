@@ -13,7 +13,7 @@ struct peal_http_server {
     struct peal_http_server **peers;
     struct peal_tls_ctx *tls; /* or NULL */
     struct peal_link all;
-    bool draining;
+    bool draining, finishing;
     bool stopping;           /* connections are neither handed over nor taken */
     struct peal_http *spare; /* linked by user */
     unsigned n_spare;

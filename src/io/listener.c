@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -11,7 +12,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG 4096
+#include "base/bucket.h"
+
+/* The kernel cuts it to net.core.somaxconn: what comes faster than it is accepted waits
+ * there, in order, and only beyond that do clients have to knock again. */
+#define BACKLOG INT_MAX
 #define BATCH 64
 #define REST_MS 100 /* no accepting for this long after descriptors have run out */
 
@@ -22,8 +27,7 @@ struct peal_listener {
     peal_accept_fn *fn;
     void *arg;
     int fd, spare;
-    double tokens;      /* connections that may be accepted now */
-    uint64_t filled_ms; /* when tokens were last added */
+    struct peal_bucket bucket; /* connections that may be accepted now */
     struct peal_timer rest;
 };
 
@@ -129,23 +133,28 @@ refuse_one(struct peal_listener *l)
     rest(l, REST_MS);
 }
 
-/* Take a token; false: the rate is used up and accepting rests until there is one. */
+/* Accepts one connection and hands it on. false: there is none, or none can be had. */
 static bool
-may_accept(struct peal_listener *l)
+accept_one(struct peal_listener *l)
 {
-    uint64_t rate = l->limits->rate, now = peal_loop_now_ms(l->loop);
+    struct peal_stats *stats = &l->loop->stats;
+    struct sockaddr_storage peer = { 0 };
+    socklen_t len = sizeof(peer);
+    int fd = accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-    if (rate == 0)
-        return true;
-    l->tokens += (double)(now - l->filled_ms) * (double)rate / 1000;
-    if (l->tokens > (double)rate)
-        l->tokens = (double)rate;
-    l->filled_ms = now;
-    if (l->tokens < 1) {
-        rest(l, 1000 / rate + 1);
-        return false;
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+            refuse_one(l);
+        return errno == EINTR || errno == ECONNABORTED;
     }
-    l->tokens -= 1;
+    peal_bucket_take(&l->bucket);
+    if (l->limits->open_max > 0 && l->limits->open >= l->limits->open_max) {
+        peal_stat_add(stats, PEAL_STAT_REFUSED_MAX, 1);
+        close(fd);
+        return true;
+    }
+    peal_stat_add(stats, PEAL_STAT_ACCEPTED, 1);
+    l->fn(l->arg, fd, (struct sockaddr *)&peer);
     return true;
 }
 
@@ -153,28 +162,15 @@ static void
 on_acceptable(uv_poll_t *p, int status, int events)
 {
     struct peal_listener *l = PEAL_CONTAINER(p, struct peal_listener, poll);
-    struct peal_stats *stats = &l->loop->stats;
+    uint64_t rate = l->limits->rate, now = peal_loop_now_ms(l->loop);
 
-    for (unsigned i = 0; i < BATCH && may_accept(l); i++) {
-        struct sockaddr_storage peer = { 0 };
-        socklen_t len = sizeof(peer);
-        int fd =
-            accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-        if (fd < 0) {
-            if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-                refuse_one(l);
-            else if (errno == EINTR || errno == ECONNABORTED)
-                continue;
+    for (unsigned i = 0; i < BATCH; i++) {
+        if (!peal_bucket_has(&l->bucket, rate, now, 1)) {
+            rest(l, 1000 / rate + 1);
             return;
         }
-        if (l->limits->open_max > 0 && l->limits->open >= l->limits->open_max) {
-            peal_stat_add(stats, PEAL_STAT_REFUSED_MAX, 1);
-            close(fd);
-            continue;
-        }
-        peal_stat_add(stats, PEAL_STAT_ACCEPTED, 1);
-        l->fn(l->arg, fd, (struct sockaddr *)&peer);
+        if (!accept_one(l))
+            return;
     }
 }
 
@@ -198,8 +194,7 @@ peal_listener_new(struct peal_loop *loop, int fd, struct peal_accept_limits *lim
     l->fd = fd;
     l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     l->rest.fn = on_rested;
-    l->filled_ms = peal_loop_now_ms(loop);
-    l->tokens = (double)limits->rate;
+    peal_bucket_init(&l->bucket, limits->rate, peal_loop_now_ms(loop));
     uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
     *out = l;
     return PEAL_OK;
@@ -209,6 +204,17 @@ static void
 on_released(uv_handle_t *h)
 {
     free(PEAL_CONTAINER(h, struct peal_listener, poll));
+}
+
+void
+peal_listener_finish(struct peal_listener **lp)
+{
+    struct peal_listener *l = *lp;
+
+    /* To close the socket would reset those who have connected and wait. */
+    while (l != NULL && accept_one(l))
+        ;
+    peal_listener_close(lp);
 }
 
 void

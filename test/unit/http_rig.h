@@ -41,7 +41,8 @@ struct rig {
     struct peal_cidr trusted;
     pthread_t threads[N_LOOPS];
     uint16_t port;
-    struct peal_http *waiting; /* /later: to be answered by /release */
+    struct peal_http *waiting; /* /later: to be answered by /release; /hold by /let-in */
+    bool open;                 /* /hold is not held any more */
     sem_t came, gone, drained; /* posted by the loops' threads */
     struct peal_blob *big;
 };
@@ -127,6 +128,26 @@ with_cors(struct peal_http *h, void *ctx)
         peal_http_reply(h, 200, "text/plain", PEAL_S("read me"));
 }
 
+/* begin: not before /let-in. */
+static void
+hold(struct peal_http *h, void *ctx)
+{
+    if (rig.open)
+        return;
+    rig.waiting = h;
+    h->gone = on_gone;
+    peal_http_hold(h);
+    sem_post(&rig.came);
+}
+
+static void
+let_in(struct peal_http *h, void *ctx)
+{
+    rig.open = true;
+    peal_http_again(rig.waiting);
+    peal_http_reply(h, 200, "text/plain", PEAL_S("open"));
+}
+
 static size_t
 taken_data(struct peal_conn *c, uint8_t *data, size_t len)
 {
@@ -166,6 +187,9 @@ static const struct peal_http_route routes[] = {
     { .path = PEAL_S("/cors"), .handle = with_cors, .ctx = (void *)&cors },
     { .path = PEAL_S("/any"), .handle = with_cors, .ctx = (void *)&cors_any },
     { .path = PEAL_S("/take"), .handle = take },
+    { .path = PEAL_S("/hold"), .body_max = BODY_MAX, .begin = hold, .handle = echo },
+    { .path = PEAL_S("/let-in"), .handle = let_in },
+    { .path = PEAL_S("/stays"), .stays = true, .handle = who },
 };
 
 static void *

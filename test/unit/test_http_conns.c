@@ -262,6 +262,82 @@ draining_ends_idle_connections_and_the_others_after_their_answer(void **state)
     stop();
 }
 
+static void
+on_finish(struct peal_loop *loop, struct peal_mail *mail)
+{
+    peal_http_server_finish(rig.servers[loop == rig.loops[0] ? 0 : 1]);
+    free(mail);
+    sem_post(&rig.drained);
+}
+
+static void
+routes_that_stay_keep_their_connections_until_the_end(void **state)
+{
+    struct client staying, left;
+    struct response r;
+
+    start();
+    staying = client();
+    left = client();
+    say(&staying, GET("/stays"));
+    EXPECT(&staying, 200, NULL);
+    say(&left, GET("/stays") GET("/who"));
+    EXPECT(&left, 200, NULL);
+    EXPECT(&left, 200, NULL);
+    post(0, on_drain);
+    wait_for(&rig.drained);
+    EXPECT_END(&left);
+    say(&staying, GET("/stays"));
+    r = hear_head(&staying, true);
+    CHECK(field_of(&r, "Connection") == NULL);
+    response_fini(&r);
+    post(0, on_finish);
+    wait_for(&rig.drained);
+    EXPECT_END(&staying);
+    client_close(&staying);
+    client_close(&left);
+    stop();
+}
+
+static void
+a_held_request_is_read_again_with_what_follows_it(void **state)
+{
+    struct client c, other;
+
+    start();
+    c = client();
+    other = client();
+    say(&c, POST("/hold", "4") "bo");
+    wait_for(&rig.came);
+    say(&other, GET("/let-in"));
+    EXPECT(&other, 200, "open");
+    say(&c, "dy" GET("/who"));
+    EXPECT(&c, 200, "body");
+    EXPECT(&c, 200, NULL);
+    CHECK_INT(stat_of(PEAL_STAT_HTTP_REQUESTS), 3);
+    client_close(&c);
+    client_close(&other);
+    stop();
+}
+
+static void
+whoever_leaves_while_held_is_forgotten(void **state)
+{
+    struct client c, other;
+
+    start();
+    c = client();
+    say(&c, GET("/hold"));
+    wait_for(&rig.came);
+    client_close(&c);
+    wait_for(&rig.gone);
+    other = client();
+    say(&other, GET("/who"));
+    EXPECT(&other, 200, NULL);
+    client_close(&other);
+    stop();
+}
+
 int
 main(void)
 {
@@ -275,6 +351,9 @@ main(void)
         cmocka_unit_test(half_a_proxy_header_is_closed_with_its_sender),
         cmocka_unit_test(
             draining_ends_idle_connections_and_the_others_after_their_answer),
+        cmocka_unit_test(routes_that_stay_keep_their_connections_until_the_end),
+        cmocka_unit_test(a_held_request_is_read_again_with_what_follows_it),
+        cmocka_unit_test(whoever_leaves_while_held_is_forgotten),
     };
 
     return run_with_each_engine(tests, sizeof(tests) / sizeof(tests[0]));

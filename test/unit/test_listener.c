@@ -14,6 +14,7 @@ struct rig {
     uint16_t port;
     int fd; /* the last one that was accepted, or -1 */
     unsigned n;
+    uint16_t peers[8]; /* ports of those that were accepted */
 };
 
 static void
@@ -25,7 +26,7 @@ on_accept(void *arg, int fd, const struct sockaddr *peer)
     if (r->fd >= 0)
         close(r->fd);
     r->fd = fd;
-    r->n++;
+    r->peers[r->n++ % 8] = ntohs(((const struct sockaddr_in *)peer)->sin_port);
 }
 
 static void
@@ -101,12 +102,44 @@ connections_beyond_the_limit_are_closed_at_once(void **state)
     rig_fini(&r);
 }
 
+static uint16_t
+port_of(const struct client *c)
+{
+    struct sockaddr_in in;
+    socklen_t len = sizeof(in);
+
+    CHECK_INT(getsockname(c->fd, (struct sockaddr *)&in, &len), 0);
+    return ntohs(in.sin_port);
+}
+
+static void
+whoever_comes_too_fast_waits_in_order_and_nobody_is_lost(void **state)
+{
+    struct rig r = { .limits = { .rate = 1 } };
+    struct client c[5];
+
+    rig_init(&r);
+    for (int i = 0; i < 5; i++)
+        c[i] = client_of(r.port, 0);
+    while (r.n < 2) /* the second has to wait for a token */
+        uv_run(&r.loop->uv, UV_RUN_ONCE);
+    peal_listener_finish(&r.listener);
+    CHECK(r.listener == NULL);
+    CHECK_INT(r.n, 5);
+    for (int i = 0; i < 5; i++) {
+        CHECK_INT(r.peers[i], port_of(&c[i]));
+        client_close(&c[i]);
+    }
+    rig_fini(&r);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepted_sockets_are_prompt_and_notice_dead_peers),
         cmocka_unit_test(connections_beyond_the_limit_are_closed_at_once),
+        cmocka_unit_test(whoever_comes_too_fast_waits_in_order_and_nobody_is_lost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
