@@ -15,6 +15,7 @@
 #include "hub/hub.h"
 #include "proto/eio_session.h"
 
+#define GZIP_LEVEL 1     /* a poll's body is compressed for one client alone */
 #define LATE_MS 50       /* that a timer may be late without a reason */
 #define CLOSING_MS 30000 /* how long a close waits for a poll */
 
@@ -39,8 +40,8 @@ peal_eio_new(struct peal_proto *p, const struct peal_eio_ops *ops)
     e->noop_close = peal_blob_copy(PEAL_S("6\x1e"
                                           "1"));
     p->eio = e;
-    if (e->ping_frame == NULL || e->ping == NULL || e->noop == NULL || e->close == NULL ||
-        e->noop_close == NULL) {
+    if (peal_gzip_new(GZIP_LEVEL, &e->gzip) != PEAL_OK || e->ping_frame == NULL ||
+        e->ping == NULL || e->noop == NULL || e->close == NULL || e->noop_close == NULL) {
         peal_eio_free(p);
         return PEAL_ENOMEM;
     }
@@ -64,6 +65,7 @@ peal_eio_free(struct peal_proto *p)
     peal_blob_drop(e->noop);
     peal_blob_drop(e->close);
     peal_blob_drop(e->noop_close);
+    peal_gzip_free(&e->gzip);
     peal_buf_fini(&p->scratch);
     p->eio = NULL;
     free(e);

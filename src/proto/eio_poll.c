@@ -51,16 +51,37 @@ peal_eio_answer(struct peal_http *h, const char *type, struct peal_blob *body)
     peal_http_reply_blob(h, 200, type, body);
 }
 
+/* The answer's body in the coding that its client takes. NULL: it goes as it is. */
+static struct peal_blob *
+compress(struct peal_eio_session *s, struct peal_http *h, struct peal_blob *body)
+{
+    enum peal_coding coding = s->polling->coding;
+    struct peal_blob *b;
+
+    if (!s->eio->proto->config->http_compression || body->len < PEAL_GZIP_THRESHOLD)
+        return NULL;
+    peal_http_add(h, "Vary", "Accept-Encoding");
+    if (coding == PEAL_CODING_NONE)
+        return NULL;
+    b = peal_gzip_body(s->eio->gzip, coding, peal_blob_slice(body));
+    if (b != NULL)
+        peal_http_add(h, "Content-Encoding", "%s", peal_coding_names[coding]);
+    return b;
+}
+
 void
 peal_eio_release(struct peal_eio_session *s, struct peal_blob *body)
 {
     struct peal_http *h = s->polling->poll;
+    struct peal_blob *small;
 
     if (h == NULL)
         return;
     s->polling->poll = NULL;
     h->gone = NULL;
-    peal_eio_answer(h, TYPE_PACKETS, body);
+    small = compress(s, h, body);
+    peal_eio_answer(h, TYPE_PACKETS, small != NULL ? small : body);
+    peal_blob_drop(small);
 }
 
 /* All pieces, and last, with separators between. NULL: out of memory. */
@@ -240,6 +261,7 @@ peal_eio_get(struct peal_eio_session *s, struct peal_http *h)
         return;
     }
     p->poll = h;
+    p->coding = peal_coding_accepted(h->head);
     h->user = s;
     h->gone = poll_gone;
     if (s->closing) {

@@ -7,6 +7,7 @@
 #include "proto/eio.h"
 #include "proto/wsconn.h"
 #include "wire/eio.h"
+#include "wire/gzip.h"
 
 struct peal_eio {
     struct peal_proto *proto;
@@ -14,6 +15,7 @@ struct peal_eio {
     struct peal_map sessions; /* id -> session, also those that are closing */
     struct peal_link all;
     struct peal_link dirty; /* polling sessions that the hook is to look at */
+    struct peal_gzip *gzip;
     /* Packets that are always the same. */
     struct peal_blob *ping_frame, *ping, *noop, *close, *noop_close;
 };
@@ -37,8 +39,9 @@ struct peal_eio_piece {
 /* What a session has as long as it is on polling. */
 struct peal_eio_polling {
     struct peal_eio_session *session;
-    struct peal_http *poll; /* parked, or NULL */
-    struct peal_http *post; /* whose body is coming, or NULL */
+    struct peal_http *poll;  /* parked, or NULL */
+    enum peal_coding coding; /* that its answer may have */
+    struct peal_http *post;  /* whose body is coming, or NULL */
     struct peal_eio_probe *probe;
     struct peal_eio_piece *pieces; /* packets for the next poll */
     uint32_t n, cap;

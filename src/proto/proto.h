@@ -30,6 +30,7 @@ struct peal_proto_config {
     struct peal_slice cookie; /* name, or empty */
     bool polling, websocket;  /* transports that are on */
     bool msgpack, sio_deflate;
+    bool http_compression; /* of polls */
     unsigned namespaces_max, rooms_max;
     size_t queue_bytes_max; /* of a polling session */
     enum peal_slow_policy slow_policy;

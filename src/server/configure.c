@@ -99,6 +99,7 @@ set_proto(struct peal_node *n)
         .websocket = has(&o->socketio_transports, "websocket"),
         .msgpack = o->socketio_parser == PEAL_PARSER_MSGPACK,
         .sio_deflate = o->socketio_deflate,
+        .http_compression = o->socketio_http_compression,
         .namespaces_max = (unsigned)o->socketio_namespaces_max,
         .rooms_max = (unsigned)o->socketio_rooms_max,
         .queue_bytes_max = o->io_queue_max,

@@ -123,6 +123,9 @@
         "The Socket.IO packet format; clients must use the same")                        \
     B(socketio_deflate, "socketio.deflate", "off",                                       \
         "Offer permessage-deflate to Socket.IO clients")                                 \
+    B(socketio_http_compression, "socketio.http_compression", "on",                      \
+        "Compress answers to polls, from 1024 bytes on, for clients that take gzip or "  \
+        "deflate")                                                                       \
     B(socketio_serve_client, "socketio.serve_client", "on",                              \
         "Serve the JavaScript client below socketio.path")                               \
     I(socketio_namespaces_max, "socketio.namespaces_max", 1, 10000, "32",                \

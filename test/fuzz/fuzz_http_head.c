@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Request heads: one that comes byte by byte is the one that came at once. */
+/* Request heads: one that comes byte by byte is the one that came at once. And what is
+ * read from one, the codings that its client takes. */
 #include "fuzz.h"
 
-#include "wire/http_head.h"
+#include "wire/gzip.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -26,6 +27,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (err == PEAL_OK &&
         (!peal_slice_eq(whole.path, slow.path) || whole.n_headers != slow.n_headers ||
             whole.content_length != slow.content_length || whole.path.len == 0))
+        abort();
+    if (err == PEAL_OK && peal_coding_accepted(&whole) != peal_coding_accepted(&slow))
         abort();
     if (err != PEAL_OK && err != PEAL_EAGAIN && (whole.status < 400 || whole.why == NULL))
         abort();

@@ -21,8 +21,8 @@ export class Polling {
   }
 
   // Each request on a connection of its own, so on any worker.
-  get() {
-    return request(this.server, { path: this.path });
+  get(headers = {}) {
+    return request(this.server, { path: this.path, headers });
   }
 
   post(body, headers = {}) {
@@ -67,7 +67,7 @@ export class Polling {
   }
 
   // A poll that is under way: to be answered later.
-  park() {
-    return this.begin(formatRequest(this.server, { path: this.path }));
+  park(headers = {}) {
+    return this.begin(formatRequest(this.server, { path: this.path, headers }));
   }
 }

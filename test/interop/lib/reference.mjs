@@ -29,6 +29,7 @@ function socketOptions(set) {
     'socketio.cors_credentials': () => (options.cors = { ...options.cors, credentials: true }),
     'socketio.cookie': (v) => (options.cookie = { name: v, httpOnly: true, path: '/', sameSite: 'lax' }),
     'socketio.transports': (v) => (options.transports = [v].flat()),
+    'socketio.http_compression': (v) => v === 'off' && (options.httpCompression = false),
     'socketio.parser': (v) => v === 'msgpack' && (options.parser = msgpack.default ?? msgpack),
   };
   for (const [name, value] of Object.entries(set)) take[name]?.(value);
