@@ -5,14 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/bucket.h"
+#include "io/sock.h"
 
 /* The kernel cuts it to net.core.somaxconn: what comes faster than it is accepted waits
  * there, in order, and only beyond that do clients have to knock again. */
@@ -47,20 +46,6 @@ remove_dead_socket(const struct sockaddr_un *un)
     close(fd);
 }
 
-/* Accepted sockets inherit these: five system calls for a listener, none for a client. */
-static void
-tune(int fd)
-{
-    int on = 1, idle = 60, every = 15, count = 4;
-
-    /* A socket that refuses these still works; there is nothing to tell anyone. */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-}
-
 peal_err
 peal_listen_socket(
     const struct sockaddr *addr, socklen_t len, int *fd_out, uint16_t *port_out)
@@ -79,8 +64,9 @@ peal_listen_socket(
              (addr->sa_family == AF_INET6 &&
                  setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0))
         goto fail;
+    /* Accepted sockets inherit this: system calls for a listener, none for a client. */
     if (addr->sa_family != AF_UNIX)
-        tune(fd);
+        peal_sock_tune(fd);
     if (bind(fd, addr, len) < 0 || listen(fd, BACKLOG) < 0 ||
         getsockname(fd, (struct sockaddr *)&got, &got_len) < 0)
         goto fail;

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "io/dial.h"
 #include "io/outq.h"
 
 struct peal_garbage {
@@ -181,6 +182,7 @@ peal_loop_new(const struct peal_loop_config *config, struct peal_loop **out)
     l->config = *config;
     peal_list_init(&l->dirty);
     peal_list_init(&l->unread);
+    peal_list_init(&l->dials);
     if ((r = uv_loop_init(&l->uv)) < 0) {
         free(l);
         return r == UV_ENOMEM ? PEAL_ENOMEM : PEAL_EIO;
@@ -262,6 +264,7 @@ peal_loop_free(struct peal_loop **lp)
     *lp = NULL;
     l->n_hooks = 0; /* theirs is gone */
     uv_walk(&l->uv, close_conn, l);
+    peal_dial_cancel_all(l);
     collect_garbage(l);
     uv_run(&l->uv, UV_RUN_NOWAIT); /* lets connections be released */
     uv_walk(&l->uv, close_handle, NULL);

@@ -78,6 +78,7 @@ struct peal_loop {
     _Atomic(struct peal_mail *) mail; /* newest first */
     struct peal_link dirty;           /* connections with something to write */
     struct peal_link unread;          /* connections whose kept bytes may be read now */
+    struct peal_link dials;           /* not over yet */
     struct peal_hook hooks[PEAL_HOOKS_MAX];
     unsigned n_hooks;
     struct peal_flusher *flusher;
@@ -104,8 +105,8 @@ void peal_loop_run(struct peal_loop *l);
 /* peal_loop_stop ends the run after this turn. */
 void peal_loop_stop(struct peal_loop *l);
 
-/* peal_loop_free closes every connection without telling its owner, and releases the
- * loop. */
+/* peal_loop_free closes every connection and cancels every dial without telling its
+ * owner, and releases the loop. A name that is being looked up is waited for. */
 void peal_loop_free(struct peal_loop **lp);
 
 /* peal_loop_engine names what writes: "uring" or "epoll". */

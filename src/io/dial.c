@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Dialling. What is no numeric address is resolved on a thread of libuv's; then one
+ * address after the other is tried until one answers.
+ *
+ * A dial that is over may still be in libuv's hands, with a name being looked up or a
+ * handle being closed; it is released when libuv lets go of it.
+ */
+#include "io/dial.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "io/sock.h"
+
+struct peal_dial {
+    struct peal_link link; /* on the loop's list until it is over */
+    struct peal_loop *loop;
+    peal_dial_fn *fn;
+    void *arg;
+    struct peal_timer timer; /* the deadline, or a failure to be told later */
+    peal_err err;            /* what the timer tells */
+    uv_getaddrinfo_t resolve;
+    struct addrinfo *all, *next; /* what the name stands for; the next one to try */
+    uv_poll_t poll;
+    int fd;                  /* being connected, or -1 */
+    bool resolving, polling; /* libuv has the one or the other */
+    struct sockaddr_un un;
+};
+
+static void try_next(struct peal_dial *d);
+
+static void
+release(struct peal_dial *d)
+{
+    uv_freeaddrinfo(d->all);
+    free(d);
+}
+
+/* No more of it is told. Released now, or by the callback that is still to come. */
+static void
+end(struct peal_dial *d)
+{
+    peal_list_unlink(&d->link);
+    peal_timer_stop(&d->timer);
+    if (d->resolving)
+        (void)uv_cancel((uv_req_t *)&d->resolve); /* unless a thread has begun with it */
+    else if (!d->polling)
+        release(d);
+}
+
+static bool
+is_over(const struct peal_dial *d)
+{
+    return !peal_list_linked(&d->link);
+}
+
+static void
+on_poll_closed(uv_handle_t *h)
+{
+    struct peal_dial *d = PEAL_CONTAINER(h, struct peal_dial, poll);
+
+    d->polling = false;
+    if (is_over(d))
+        release(d);
+    else
+        try_next(d);
+}
+
+/* Stops watching the socket and hands it to the caller. */
+static int
+let_go(struct peal_dial *d)
+{
+    int fd = d->fd;
+
+    d->fd = -1;
+    uv_close((uv_handle_t *)&d->poll, on_poll_closed);
+    return fd;
+}
+
+static void
+tell(struct peal_dial *d, peal_err err, int fd)
+{
+    peal_dial_fn *fn = d->fn;
+    void *arg = d->arg;
+
+    end(d);
+    fn(arg, err, fd);
+}
+
+static void
+on_timer(struct peal_timer *t)
+{
+    struct peal_dial *d = PEAL_CONTAINER(t, struct peal_dial, timer);
+
+    if (d->fd >= 0)
+        close(let_go(d));
+    tell(d, d->err, -1);
+}
+
+static void
+fail_later(struct peal_dial *d)
+{
+    d->err = PEAL_EIO;
+    peal_loop_start(d->loop, &d->timer, 0);
+}
+
+static void
+on_poll(uv_poll_t *p, int status, int events)
+{
+    struct peal_dial *d = PEAL_CONTAINER(p, struct peal_dial, poll);
+    int error = 0, fd = let_go(d);
+    socklen_t len = sizeof(error);
+
+    /* The status of the poll says no more than this. */
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error == 0)
+        tell(d, PEAL_OK, fd);
+    else
+        close(fd); /* and once the handle is closed, the next address */
+}
+
+/* true: connecting, or connected already; on_poll will say which. */
+static bool
+try_address(struct peal_dial *d, const struct sockaddr *to, socklen_t len)
+{
+    int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return false;
+    if (to->sa_family != AF_UNIX)
+        peal_sock_tune(fd);
+    /* Interrupted, it goes on by itself all the same. */
+    if ((connect(fd, to, len) < 0 && errno != EINPROGRESS && errno != EINTR) ||
+        uv_poll_init(&d->loop->uv, &d->poll, fd) < 0) {
+        close(fd);
+        return false;
+    }
+    d->poll.data = d->loop; /* not a connection: see peal_loop_free */
+    d->fd = fd;
+    d->polling = true;
+    uv_poll_start(&d->poll, UV_WRITABLE, on_poll);
+    return true;
+}
+
+static void
+try_next(struct peal_dial *d)
+{
+    while (d->next != NULL) {
+        const struct addrinfo *a = d->next;
+
+        d->next = a->ai_next;
+        if (try_address(d, a->ai_addr, a->ai_addrlen))
+            return;
+    }
+    fail_later(d);
+}
+
+static void
+on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *all)
+{
+    struct peal_dial *d = PEAL_CONTAINER(req, struct peal_dial, resolve);
+
+    d->resolving = false;
+    d->all = d->next = all;
+    if (is_over(d))
+        release(d);
+    else
+        try_next(d);
+}
+
+static peal_err
+resolve(struct peal_dial *d, const char *host, uint16_t port)
+{
+    struct addrinfo hints = { .ai_family = AF_UNSPEC,
+        .ai_socktype = SOCK_STREAM,
+        .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
+    char service[8];
+    int r;
+
+    snprintf(service, sizeof(service), "%u", port);
+    if (getaddrinfo(host, service, &hints, &d->all) == 0) {
+        d->next = d->all;
+        try_next(d);
+        return PEAL_OK;
+    }
+    d->all = NULL;
+    hints.ai_flags = AI_NUMERICSERV;
+    r = uv_getaddrinfo(&d->loop->uv, &d->resolve, on_resolved, host, service, &hints);
+    if (r == UV_ENOMEM)
+        return PEAL_ENOMEM;
+    d->resolving = r == 0;
+    if (!d->resolving)
+        fail_later(d);
+    return PEAL_OK;
+}
+
+static peal_err
+dial_unix(struct peal_dial *d, const char *path)
+{
+    size_t len = strlen(path);
+
+    if (len >= sizeof(d->un.sun_path))
+        return PEAL_EINVAL;
+    d->un.sun_family = AF_UNIX;
+    memcpy(d->un.sun_path, path, len);
+    if (!try_address(d, (const struct sockaddr *)&d->un, sizeof(d->un)))
+        fail_later(d);
+    return PEAL_OK;
+}
+
+peal_err
+peal_dial(struct peal_loop *loop, const char *host, uint16_t port, uint64_t timeout_ms,
+    peal_dial_fn *fn, void *arg, struct peal_dial **out)
+{
+    struct peal_dial *d = calloc(1, sizeof(*d));
+    peal_err err;
+
+    if (d == NULL)
+        return PEAL_ENOMEM;
+    d->loop = loop;
+    d->fn = fn;
+    d->arg = arg;
+    d->fd = -1;
+    d->err = PEAL_ETIMEOUT;
+    d->timer.fn = on_timer;
+    peal_list_append(&loop->dials, &d->link);
+    peal_loop_start(loop, &d->timer, timeout_ms);
+    err = host[0] == '/' ? dial_unix(d, host) : resolve(d, host, port);
+    if (err != PEAL_OK) {
+        end(d);
+        return err;
+    }
+    *out = d;
+    return PEAL_OK;
+}
+
+void
+peal_dial_cancel(struct peal_dial **dp)
+{
+    struct peal_dial *d = *dp;
+
+    if (d == NULL)
+        return;
+    *dp = NULL;
+    if (d->fd >= 0)
+        close(let_go(d));
+    end(d);
+}
+
+void
+peal_dial_cancel_all(struct peal_loop *loop)
+{
+    while (!peal_list_empty(&loop->dials)) {
+        struct peal_dial *d = PEAL_CONTAINER(loop->dials.next, struct peal_dial, link);
+
+        peal_dial_cancel(&d);
+    }
+}
