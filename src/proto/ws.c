@@ -246,7 +246,16 @@ on_message(struct peal_wsconn *conn, bool binary, struct peal_slice payload)
 static void
 on_pong(struct peal_wsconn *conn)
 {
-    ws_of(conn)->plain.session.marks |= HEARD;
+    struct ws *w = ws_of(conn);
+    struct peal_proto *p = w->plain.proto;
+
+    w->plain.session.marks |= HEARD;
+    if (!(w->plain.session.marks & WAITING))
+        return;
+    /* Now, not when the time for the answer is over: proxies cut who is silent so long.
+     */
+    w->plain.session.marks = 0;
+    peal_loop_start_coarse(p->loop, &w->plain.timer, p->config->ws_ping_interval_ms);
 }
 
 static struct peal_deflate *
@@ -328,5 +337,6 @@ peal_ws_handle(struct peal_http *h, void *proto)
         return;
     }
     peal_plain_begin(&w->plain, PEAL_STAT_WS_SESSIONS);
+    peal_plain_hold(&w->plain, w->conn.conn);
     peal_loop_start_coarse(p->loop, &w->plain.timer, p->config->ws_ping_interval_ms);
 }

@@ -393,6 +393,13 @@ describe('life', () => {
     assert.equal(await ws.inbox.shift(), 'still here');
   });
 
+  test('the next ping does not wait for the end of ping_timeout', async (t) => {
+    const server = await start({ set: { 'ws.ping_interval': '100ms', 'ws.ping_timeout': '1h' } });
+    t.after(() => server.stop());
+    const ws = await open(t, server, '/ws/b');
+    for (let i = 0; i < 3; i++) await next(ws, 'ping');
+  });
+
   test('sessions are counted, and gone when their clients are', async (t) => {
     const server = await start();
     t.after(() => server.stop());
