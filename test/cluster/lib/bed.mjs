@@ -3,7 +3,8 @@
 // The test bed: Peal nodes, a Redis, balancers, each a process on a port of its own that can
 // be ended and started again at the same address. What a bed has started it ends.
 
-import { rmSync, mkdtempSync } from 'node:fs';
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,8 +13,13 @@ import { request } from '../../interop/lib/http.mjs';
 import { Process, startPeal } from '../../interop/lib/peal.mjs';
 import { until, within } from '../../interop/lib/wait.mjs';
 
-// So that the exit handlers of processes run when the test runner gives up on a file.
+// So that the handlers of exit run when the test runner gives up on a file.
 process.on('SIGTERM', () => process.exit(143));
+
+const folders = [];
+process.on('exit', () => {
+  for (const dir of folders) rmSync(dir, { recursive: true, force: true });
+});
 
 // Below the ports that the kernel gives to outgoing connections, so that one which was let go
 // is still there when its process starts again.
@@ -84,6 +90,7 @@ export class Node extends Service {
       set: { 'node.name': name, workers: 2, listen: `127.0.0.1:${port}`, ...options.set },
     }));
     this.killed = false;
+    if (options.set?.['listen.proxy_protocol'] === 'on') this.prefix = 'PROXY UNKNOWN\r\n';
   }
 
   async start() {
@@ -109,6 +116,15 @@ export class Node extends Service {
     return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
   }
 
+  // Through its own HTTP API: { channel, event, data, ... }
+  async publish(body) {
+    const res = await request(this, {
+      method: 'POST', path: '/api/publish', headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    assert.equal(res.status, 200, res.text);
+  }
+
   async sessions() {
     return (await this.metric('peal_sessions{protocol="ws"}')) +
       (await this.metric('peal_sessions{protocol="sse"}')) +
@@ -124,11 +140,10 @@ export async function startNodes(n, options = {}) {
   return nodes;
 }
 
-// A folder that goes with the process.
+// A folder that goes when the tests end.
 export function scratch(name) {
-  const dir = mkdtempSync(join(tmpdir(), `peal-${name}-`));
-  process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
-  return dir;
+  folders.push(mkdtempSync(join(tmpdir(), `peal-${name}-`)));
+  return folders.at(-1);
 }
 
 // What `build(add)` returns is in the returned object when tests run; `add` takes services, or

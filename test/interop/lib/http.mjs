@@ -147,11 +147,11 @@ export function parseHead(bytes) {
 }
 
 // target: { host, port } or { path } (unix socket), plus tls: { ca } for TLS; prefix: bytes
-// to send before everything else (PROXY protocol).
+// to send before everything else (PROXY protocol); localAddress: where to come from.
 export async function rawConnect(target) {
   const plain = target.path
     ? net.connect({ path: target.path })
-    : net.connect({ host: target.host ?? '127.0.0.1', port: target.port });
+    : net.connect({ host: target.host ?? '127.0.0.1', port: target.port, localAddress: target.localAddress });
   plain.setNoDelay?.(true);
   if (!target.tls) {
     const conn = new RawConn(plain);
