@@ -4,12 +4,12 @@
 #
 # A step that fails does not stop the next ones; what failed is printed, the rest goes to
 # BUILD_DIR/test-logs. The last line is "N passed, N failed", and the exit status says the same.
-# Steps: layers format unit fuzz cli interop cluster (all, in this order, if none is named).
+# Steps: layers format unit fuzz cli interop deploy cluster (all, in this order, if none is named).
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=$(realpath -m "${1:-build}")
 [ $# -gt 0 ] && shift
-steps=${*:-layers format unit fuzz cli interop cluster}
+steps=${*:-layers format unit fuzz cli interop deploy cluster}
 
 logs=$build/test-logs
 mkdir -p "$logs"
@@ -118,9 +118,11 @@ step_fuzz() {
   done
 }
 
-# The binary from outside: its command line; the official clients and a browser; several nodes.
+# The binary from outside: its command line; the official clients and a browser; what is written
+# for Kubernetes, and the image; several nodes.
 step_cli() { node_tests cli test/cli; }
 step_interop() { node_tests interop test/interop --test-concurrency=2; }
+step_deploy() { node_tests deploy test/deploy --test-concurrency=2; }
 step_cluster() { node_tests cluster test/cluster --test-concurrency=2; }
 
 for step in $steps; do

@@ -23,7 +23,7 @@ build) ;;
 test)
   services='nginx haproxy redis-server'
   packages="$packages libcmocka-dev clang-format-14 chromium $services"
-  npm_dirs='web test/interop test/cluster'
+  npm_dirs='web test/interop test/deploy test/cluster'
   ;;
 bench)
   packages="$packages util-linux"

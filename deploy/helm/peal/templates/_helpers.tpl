@@ -1,0 +1,76 @@
+{{/* SPDX-License-Identifier: MIT */}}
+
+{{- define "peal.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* 53 characters, so that suffixes fit. */}}
+{{- define "peal.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 53 | trimSuffix "-" -}}
+{{- else if contains (include "peal.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 53 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "peal.name" .) | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "peal.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "peal.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "peal.labels" -}}
+{{ include "peal.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "peal.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- .Values.serviceAccount.name | default (include "peal.fullname" .) -}}
+{{- else -}}
+{{- .Values.serviceAccount.name | default "default" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "peal.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{- printf "%s@%s" .repository .digest -}}
+{{- else -}}
+{{- printf "%s:%s" .repository (.tag | default $.Chart.AppVersion) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A value of peal.yaml. Numbers come as floats, and large ones would be written 1e+06. */}}
+{{- define "peal.value" -}}
+{{- if kindIs "slice" . -}}
+{{- $all := list -}}
+{{- range . -}}{{- $all = append $all (include "peal.value" .) -}}{{- end -}}
+[{{ join ", " $all }}]
+{{- else if kindIs "string" . -}}
+{{ toJson . }}
+{{- else if kindIs "bool" . -}}
+{{ . }}
+{{- else -}}
+{{ int64 . }}
+{{- end -}}
+{{- end -}}
+
+{{- define "peal.config" -}}
+# Made by the chart {{ .Chart.Name }}: change its values.
+listen: ":8080"
+admin.listen: ":9090"
+drain.delay: {{ .Values.drain.delaySeconds }}s
+drain.window: {{ .Values.drain.windowSeconds }}s
+{{- range $name, $value := .Values.config }}
+{{ $name }}: {{ include "peal.value" $value }}
+{{- end }}
+{{- with .Values.rules }}
+rules:
+{{ . | trimSuffix "\n" | indent 2 }}
+{{- end }}
+{{- end -}}
