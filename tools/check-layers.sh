@@ -9,12 +9,12 @@ allowed() {
   case $1 in
   base) echo ;;
   wire | io | bench) echo base ;;
-  http) echo base wire io ;;
-  hub) echo base wire io http ;;
-  app) echo base wire io http hub ;;
+  http | backplane) echo base wire io ;;
+  hub) echo base wire io backplane ;;
+  app) echo base wire io hub ;;
   proto | api) echo base wire io http hub app ;;
-  server) echo base wire io http hub app proto api ;;
-  cli) echo base wire io http hub app proto api server ;;
+  server) echo base wire io http backplane hub app proto api ;;
+  cli) echo base wire io http backplane hub app proto api server ;;
   *) return 1 ;;
   esac
 }

@@ -136,6 +136,17 @@ peal_api_enter(struct peal_http *h, struct peal_api *api)
     return true;
 }
 
+bool
+peal_api_enter_get(struct peal_http *h, struct peal_api *api)
+{
+    if (peal_http_cors(h, api->node->cors))
+        return false;
+    if (peal_api_method(h, "GET"))
+        return may_ask(h, api);
+    peal_api_error(h, api, 405, "method_not_allowed", "use GET");
+    return false;
+}
+
 void
 peal_api_begin(struct peal_http *h, void *ctx)
 {
@@ -148,6 +159,6 @@ peal_api_not_found(struct peal_http *h, void *ctx)
     struct peal_api *api = ctx;
 
     if (!peal_http_cors(h, api->node->cors))
-        peal_api_error(
-            h, api, 404, "not_found", "there are only /api/publish and /api/emit here");
+        peal_api_error(h, api, 404, "not_found",
+            "there are only /api/publish, /api/emit and /api/nodes here");
 }

@@ -13,7 +13,7 @@
 #define PEAL_API_API_H
 
 #include "http/http.h"
-#include "hub/hub.h"
+#include "hub/nodes.h"
 
 /* The same for all workers; kept as long as they run. */
 struct peal_api_node {
@@ -23,6 +23,9 @@ struct peal_api_node {
     const struct peal_cors *cors;   /* of /api/; NULL: off */
     struct peal_loop *const *loops; /* of all workers, whose counters /metrics adds up */
     unsigned n_loops;
+    struct peal_loop *control; /* whose counters of the backplane are added; or NULL */
+    struct peal_nodes *nodes;  /* of the cluster; NULL: this is the only node */
+    struct peal_relay *relay;
     /* NULL: ready. Else why not, static English without newline, as "draining". */
     _Atomic(const char *) unready;
     const char *version; /* of Peal */
@@ -37,7 +40,7 @@ struct peal_api {
     size_t body_max; /* bytes of a request, as in the routes */
 };
 
-#define PEAL_API_ROUTES_MAX 4
+#define PEAL_API_ROUTES_MAX 5
 #define PEAL_API_ADMIN_ROUTES_MAX 3
 
 /*
@@ -55,6 +58,7 @@ unsigned peal_api_admin_routes(
 void peal_api_begin(struct peal_http *h, void *api);
 void peal_api_publish(struct peal_http *h, void *api);   /* "/api/publish" */
 void peal_api_emit(struct peal_http *h, void *api);      /* "/api/emit" */
+void peal_api_nodes(struct peal_http *h, void *api);     /* "/api/nodes" */
 void peal_api_not_found(struct peal_http *h, void *api); /* the prefix "/api/" */
 void peal_api_livez(struct peal_http *h, void *api);
 void peal_api_readyz(struct peal_http *h, void *api);

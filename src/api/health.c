@@ -24,11 +24,23 @@ peal_api_livez(struct peal_http *h, void *ctx)
         peal_http_reply(h, 200, "text/plain", PEAL_S("ok\n"));
 }
 
+const char *
+peal_api_unready(const struct peal_api_node *node)
+{
+    const char *why = atomic_load_explicit(&node->unready, memory_order_acquire);
+    struct peal_nodes_proof proof;
+
+    if (why != NULL || node->nodes == NULL)
+        return why;
+    peal_nodes_proven(node->nodes, &proof);
+    return proof.ready ? NULL : "the backplane is not there";
+}
+
 void
 peal_api_readyz(struct peal_http *h, void *ctx)
 {
     struct peal_api *api = ctx;
-    const char *why = atomic_load_explicit(&api->node->unready, memory_order_acquire);
+    const char *why = peal_api_unready(api->node);
     char text[160];
     int n = snprintf(
         text, sizeof(text), "%.*s\n", (int)sizeof(text) - 2, why == NULL ? "ready" : why);

@@ -15,6 +15,11 @@ sum(const struct peal_api_node *node, enum peal_stat id)
 
     for (unsigned i = 0; i < node->n_loops; i++)
         total += peal_stat_get(&node->loops[i]->stats, id);
+    /* The control thread has connections and turns too, but serves no client. */
+    if (node->control != NULL &&
+        (id == PEAL_STAT_LETTERS_LOST ||
+            (id >= PEAL_STAT_BACKPLANE_CONNECTS && id <= PEAL_STAT_BACKPLANE_BAD)))
+        total += peal_stat_get(&node->control->stats, id);
     return total;
 }
 
@@ -93,7 +98,7 @@ put_build(struct peal_buf *out, const struct peal_api_node *node)
 static peal_err
 put_node(struct peal_buf *out, const struct peal_api_node *node)
 {
-    bool ready = atomic_load_explicit(&node->unready, memory_order_acquire) == NULL;
+    bool ready = peal_api_unready(node) == NULL;
     peal_err err = put_head(out, "peal_ready", "gauge", "What /readyz says: 1 is ready");
 
     if (err == PEAL_OK)
@@ -105,6 +110,40 @@ put_node(struct peal_buf *out, const struct peal_api_node *node)
     return err;
 }
 
+static peal_err
+put_gauge(struct peal_buf *out, const char *family, const char *help, double value)
+{
+    peal_err err = put_head(out, family, "gauge", help);
+
+    return err == PEAL_OK ? peal_buf_printf(out, "%s %.6g\n", family, value) : err;
+}
+
+static peal_err
+put_cluster(struct peal_buf *out, const struct peal_api_node *node)
+{
+    struct peal_nodes_proof proof;
+    peal_err err;
+
+    if (node->nodes == NULL)
+        return PEAL_OK;
+    peal_nodes_proven(node->nodes, &proof);
+    err = put_gauge(out, "peal_backplane_up", "1: the link is up, all is subscribed",
+        peal_relay_up(node->relay));
+    if (err == PEAL_OK && proof.lag_us >= 0)
+        err = put_gauge(out, "peal_backplane_lag_seconds",
+            "How long the last probe took to come back", (double)proof.lag_us / 1e6);
+    if (err == PEAL_OK && proof.age_ms >= 0)
+        err = put_gauge(out, "peal_backplane_proof_age_seconds",
+            "Time since a probe came back", (double)proof.age_ms / 1e3);
+    if (err == PEAL_OK)
+        err = put_gauge(out, "peal_backplane_queued_bytes",
+            "Bytes waiting for the backplane", (double)peal_relay_queued(node->relay));
+    if (err == PEAL_OK)
+        err = put_gauge(
+            out, "peal_nodes", "Nodes of the cluster that are there", proof.n_nodes);
+    return err;
+}
+
 peal_err
 peal_api_metrics_text(const struct peal_api_node *node, struct peal_buf *out)
 {
@@ -112,6 +151,8 @@ peal_api_metrics_text(const struct peal_api_node *node, struct peal_buf *out)
 
     if (err == PEAL_OK)
         err = put_node(out, node);
+    if (err == PEAL_OK)
+        err = put_cluster(out, node);
     for (unsigned id = 0; err == PEAL_OK && id < PEAL_STAT_N; id++)
         err = put_stat(out, node, id);
     if (err == PEAL_OK)

@@ -214,13 +214,19 @@ void
 peal_api_send(struct peal_http *h, struct peal_api *api, const struct peal_msg_spec *spec)
 {
     struct peal_msg *m;
+    peal_err err;
 
     if (peal_msg_new(spec, &m) != PEAL_OK) {
         peal_api_memory(h, api);
         return;
     }
-    peal_publish(api->shard, m);
+    err = peal_publish(api->shard, m);
     peal_msg_drop(m);
+    if (err != PEAL_OK) {
+        peal_api_error(h, api, 503, "backplane_unavailable",
+            "only clients of this node have it: the backplane takes nothing now");
+        return;
+    }
     peal_stat_add(peal_shard_stats(api->shard), PEAL_STAT_API_REQUESTS, 1);
     peal_http_reply(h, 200, "application/json", PEAL_S("{}\n"));
 }
@@ -239,6 +245,7 @@ peal_api_routes(struct peal_api *api, struct peal_http_route out[PEAL_API_ROUTES
             .begin = peal_api_begin,
             .handle = peal_api_emit,
             .ctx = api },
+        { .path = PEAL_S("/api/nodes"), .handle = peal_api_nodes, .ctx = api },
         { .path = PEAL_S("/api/"),
             .prefix = true,
             .begin = peal_api_not_found,

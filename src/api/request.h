@@ -37,6 +37,9 @@ bool peal_api_method(struct peal_http *h, const char *allow);
  */
 bool peal_api_enter(struct peal_http *h, struct peal_api *api);
 
+/* peal_api_enter_get: the same for what is only looked at. */
+bool peal_api_enter_get(struct peal_http *h, struct peal_api *api);
+
 /* peal_api_read cuts the body's object into the n fields; others are an error. */
 bool peal_api_read(
     struct peal_http *h, struct peal_api *api, struct peal_api_field *fields, unsigned n);
@@ -63,6 +66,9 @@ bool peal_api_read_flag(struct peal_http *h, struct peal_api *api,
 /* peal_api_send publishes what spec says and answers. */
 void peal_api_send(
     struct peal_http *h, struct peal_api *api, const struct peal_msg_spec *spec);
+
+/* peal_api_unready is why clients should not be sent here, or NULL. */
+const char *peal_api_unready(const struct peal_api_node *node);
 
 /* peal_api_process_text appends the process_ metrics that this system has; process.c.
  *   connections  open now: listing many file descriptors would take too long

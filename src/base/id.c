@@ -67,11 +67,12 @@ put_check(uint64_t key, unsigned char raw[RAW])
 }
 
 void
-peal_id_new(uint64_t key, uint16_t node, uint8_t worker, char out[PEAL_ID_LEN])
+peal_id_new(uint64_t key, uint32_t node, uint8_t worker, char out[PEAL_ID_LEN])
 {
-    unsigned char raw[RAW] = { (unsigned char)(node >> 8), (unsigned char)node, worker };
+    unsigned char raw[RAW] = { (unsigned char)(node >> 24), (unsigned char)(node >> 16),
+        (unsigned char)(node >> 8), (unsigned char)node, worker };
 
-    random_bytes(raw + 3, RAW - 7);
+    random_bytes(raw + 5, RAW - 9);
     put_check(key, raw);
     encode(raw, sizeof(raw), url64, out);
 }
@@ -88,10 +89,9 @@ value_of(char c)
     return c == '-' ? 62 : c == '_' ? 63 : -1;
 }
 
-bool
-peal_id_owner(uint64_t key, struct peal_slice id, uint16_t *node_out, uint8_t *worker_out)
+static bool
+decode(struct peal_slice id, unsigned char raw[RAW])
 {
-    unsigned char raw[RAW], want[RAW];
     uint32_t acc = 0;
 
     if (id.len != PEAL_ID_LEN)
@@ -108,12 +108,41 @@ peal_id_owner(uint64_t key, struct peal_slice id, uint16_t *node_out, uint8_t *w
             raw[n++] = (unsigned char)acc;
         }
     }
+    return true;
+}
+
+static uint32_t
+node_of(const unsigned char raw[RAW])
+{
+    return (uint32_t)raw[0] << 24 | (uint32_t)raw[1] << 16 | (uint32_t)raw[2] << 8 |
+           raw[3];
+}
+
+bool
+peal_id_claims(struct peal_slice id, uint32_t *node_out, uint8_t *worker_out)
+{
+    unsigned char raw[RAW];
+
+    if (!decode(id, raw))
+        return false;
+    *node_out = node_of(raw);
+    *worker_out = raw[4];
+    return true;
+}
+
+bool
+peal_id_owner(uint64_t key, struct peal_slice id, uint32_t *node_out, uint8_t *worker_out)
+{
+    unsigned char raw[RAW], want[RAW];
+
+    if (!decode(id, raw))
+        return false;
     memcpy(want, raw, RAW);
     put_check(key, want);
     if (memcmp(raw, want, RAW) != 0)
         return false;
-    *node_out = (uint16_t)(raw[0] << 8 | raw[1]);
-    *worker_out = raw[2];
+    *node_out = node_of(raw);
+    *worker_out = raw[4];
     return true;
 }
 

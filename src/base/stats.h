@@ -82,6 +82,23 @@
     X(API_UNAUTHORIZED, C, "peal_api_requests_total", "result=\"unauthorized\"", "")     \
     X(LETTERS_LOST, C, "peal_worker_messages_lost_total", "",                            \
         "Messages that did not reach another worker, for want of memory")                \
+    X(BACKPLANE_CONNECTS, C, "peal_backplane_connects_total", "",                        \
+        "Times that the link to the backplane was made")                                 \
+    X(BACKPLANE_GAPS, C, "peal_backplane_gaps_total", "",                                \
+        "Times that subscriptions were lost, and what was published until they held "    \
+        "again")                                                                         \
+    X(BACKPLANE_PUBLISHED, C, "peal_backplane_published_total", "",                      \
+        "Payloads published on the backplane; each holds all that a turn had to say on " \
+        "a topic")                                                                       \
+    X(BACKPLANE_RECEIVED, C, "peal_backplane_messages_received_total", "",               \
+        "Messages of other nodes")                                                       \
+    X(BACKPLANE_DROPPED, C, "peal_backplane_dropped_total", "reason=\"queue_full\"",     \
+        "Messages that other nodes did not get")                                         \
+    X(BACKPLANE_ERRORS, C, "peal_backplane_dropped_total", "reason=\"refused\"", "")     \
+    X(BACKPLANE_UNANSWERED, C, "peal_backplane_dropped_total", "reason=\"link_lost\"",   \
+        "")                                                                              \
+    X(BACKPLANE_BAD, C, "peal_backplane_bad_messages_total", "",                         \
+        "Messages of the backplane that could not be read")                              \
     X(LOOP_BUSY, C, "peal_loop_busy_seconds_total", "",                                  \
         "Time the event loops spent working, in seconds (stored in nanoseconds)")
 

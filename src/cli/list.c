@@ -42,6 +42,7 @@ type_name(enum peal_option_type type)
         [PEAL_OPT_LIST] = "list",
         [PEAL_OPT_SECRET] = "secrets",
         [PEAL_OPT_TREE] = "map",
+        [PEAL_OPT_URL] = "URL",
     };
 
     return names[type];
@@ -168,7 +169,7 @@ peal_list_env(struct peal_buf *out)
         const struct peal_option *row = &peal_option_table[i];
 
         add(&t, "%s=%s\n", peal_option_env(row, name), row->default_text);
-        if (row->type == PEAL_OPT_SECRET)
+        if (peal_option_is_secret(row))
             add(&t, "%s_FILE=\n", name);
     }
     return t.err;
@@ -187,7 +188,9 @@ add_markdown_row(struct text *t, const struct peal_option *row)
     add(t, " | ");
     add_escaped(t, row->help, "|*<", "\\");
     add(t, ". `%s`%s |\n", peal_option_env(row, name),
-        row->type == PEAL_OPT_SECRET ? ", or a file with one a line, `..._FILE`" : "");
+        row->type == PEAL_OPT_SECRET ? ", or a file with one a line, `..._FILE`"
+        : row->type == PEAL_OPT_URL  ? ", or a file that holds it, `..._FILE`"
+                                     : "");
 }
 
 static struct peal_slice

@@ -5,10 +5,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "hub/shard.h"
+#include "hub/outbox.h"
 
 peal_err
-peal_hub_new(uint16_t node, struct peal_hub **out)
+peal_hub_new(uint32_t node, struct peal_hub **out)
 {
     struct peal_hub *h = calloc(1, sizeof(*h));
 
@@ -63,6 +63,7 @@ peal_shard_free(struct peal_shard **sp)
     assert(sh->channels.n == 0 && sh->sessions.n == 0);
     peal_map_fini(&sh->channels);
     peal_map_fini(&sh->sessions);
+    peal_outbox_free(sh);
     free(sh);
 }
 
@@ -84,10 +85,91 @@ peal_shard_codec(const struct peal_shard *sh)
     return sh->codec;
 }
 
+uint32_t
+peal_hub_node(const struct peal_hub *h)
+{
+    return h->node;
+}
+
+uint64_t
+peal_hub_key(const struct peal_hub *h)
+{
+    return h->key;
+}
+
+peal_err
+peal_hub_know(struct peal_hub *h, uint32_t node, uint64_t key)
+{
+    unsigned n = h->n_known, at = n;
+
+    for (unsigned i = 0; i < n; i++) {
+        if (h->known[i].number == node)
+            return PEAL_OK;
+        if (h->known[i].number == 0)
+            at = i;
+    }
+    if (at == PEAL_NODES_MAX)
+        return PEAL_ELIMIT;
+    /* Whoever reads meanwhile finds no node, or a key that does not fit. */
+    h->known[at].key = key;
+    h->known[at].number = node;
+    if (at == n)
+        h->n_known = n + 1;
+    return PEAL_OK;
+}
+
+void
+peal_hub_forget(struct peal_hub *h, uint32_t node)
+{
+    for (unsigned i = 0; i < h->n_known; i++)
+        if (h->known[i].number == node)
+            h->known[i].number = 0;
+}
+
+/* The key to a node's ids. false: nobody knows it. */
+static bool
+key_of(const struct peal_hub *h, uint32_t node, uint64_t *out)
+{
+    unsigned n = h->n_known;
+
+    *out = h->key;
+    if (node == h->node)
+        return true;
+    for (unsigned i = 0; i < n; i++)
+        if (h->known[i].number == node) {
+            *out = h->known[i].key;
+            return true;
+        }
+    return false;
+}
+
+bool
+peal_hub_owner(const struct peal_hub *h, struct peal_slice id, uint32_t *node_out,
+    uint8_t *worker_out)
+{
+    uint64_t key;
+
+    return peal_id_claims(id, node_out, worker_out) && key_of(h, *node_out, &key) &&
+           peal_id_owner(key, id, node_out, worker_out);
+}
+
+uint64_t
+peal_hub_interest(const struct peal_hub *h, uint32_t channel_hash)
+{
+    return atomic_load_explicit(
+        &h->interest[channel_hash & (PEAL_INTEREST_SLOTS - 1)], memory_order_acquire);
+}
+
+struct peal_hub *
+peal_shard_hub(const struct peal_shard *sh)
+{
+    return sh->hub;
+}
+
 int
 peal_shard_owner(const struct peal_shard *sh, struct peal_slice id)
 {
-    uint16_t node;
+    uint32_t node;
     uint8_t worker;
 
     if (!peal_id_owner(sh->hub->key, id, &node, &worker) || node != sh->hub->node ||
@@ -150,7 +232,13 @@ channel_new(struct peal_shard *sh, struct peal_slice name)
     memcpy(ch->name, name.data, name.len);
     ch->name_len = (uint32_t)name.len;
     ch->hash = peal_channel_hash(name);
+    ch->confirmed = sh->hub->relay == NULL;
     if (peal_map_put(&sh->channels, peal_channel_slice(ch), ch) != PEAL_OK) {
+        free(ch);
+        return NULL;
+    }
+    if (!ch->confirmed && peal_outbox_want(sh, name) != PEAL_OK) {
+        peal_map_del(&sh->channels, peal_channel_slice(ch));
         free(ch);
         return NULL;
     }
@@ -162,6 +250,8 @@ channel_new(struct peal_shard *sh, struct peal_slice name)
 static void
 channel_free(struct peal_shard *sh, struct peal_channel *ch)
 {
+    if (sh->hub->relay != NULL)
+        peal_outbox_unwant(sh, peal_channel_slice(ch));
     peal_map_del(&sh->channels, peal_channel_slice(ch));
     drop_interest(sh, ch->hash);
     peal_stat_add(peal_shard_stats(sh), PEAL_STAT_CHANNELS, -1);
@@ -225,6 +315,8 @@ static peal_err
 may_join(const struct peal_session *s, struct peal_slice channel)
 {
     unsigned max = s->n_subs_max ? s->n_subs_max : UINT16_MAX;
+    uint32_t node;
+    uint8_t worker;
 
     if (channel.len == 0 || channel.len > PEAL_CHANNEL_NAME_MAX)
         return PEAL_ELIMIT;
@@ -233,8 +325,8 @@ may_join(const struct peal_session *s, struct peal_slice channel)
     if (s->n_subs >= max)
         return PEAL_ELIMIT;
     /* A session's id is an address: whoever could subscribe to it would read its mail.
-     * Any name that this node could have made as an id is taken for one. */
-    if (peal_shard_owner(s->shard, channel) >= 0)
+     * Any name that a node could have made as an id is taken for one. */
+    if (peal_hub_owner(s->shard->hub, channel, &node, &worker))
         return PEAL_EPERM;
     return PEAL_OK;
 }
@@ -272,6 +364,80 @@ peal_join(struct peal_session *s, struct peal_slice channel)
     return PEAL_OK;
 }
 
+/* Waiting for the backplane. */
+
+peal_err
+peal_await(
+    struct peal_session *s, struct peal_slice channel, peal_confirmed_fn *fn, void *arg)
+{
+    struct peal_sub *sub = *find_sub(s, channel);
+    struct peal_waiter *w, **at;
+
+    if (sub == NULL)
+        return PEAL_ENOTFOUND;
+    if (sub->channel->confirmed)
+        return PEAL_OK;
+    if ((w = malloc(sizeof(*w))) == NULL)
+        return PEAL_ENOMEM;
+    *w = (struct peal_waiter){ NULL, s, fn, arg };
+    for (at = &sub->channel->waiters; *at != NULL; at = &(*at)->next)
+        ;
+    *at = w;
+    return PEAL_EAGAIN;
+}
+
+peal_err
+peal_await_all(struct peal_session *s, peal_confirmed_fn *fn, void *arg)
+{
+    for (struct peal_sub *sub = s->subs; sub != NULL; sub = sub->next)
+        if (!sub->channel->confirmed)
+            return peal_await(s, peal_channel_slice(sub->channel), fn, arg);
+    return PEAL_OK;
+}
+
+bool
+peal_subscribed(const struct peal_session *s)
+{
+    for (const struct peal_sub *sub = s->subs; sub != NULL; sub = sub->next)
+        if (!sub->channel->confirmed)
+            return false;
+    return true;
+}
+
+/* Tells those of one session, or all (NULL). They are off the list before: fn may do
+ * anything. */
+static void
+tell_waiters(struct peal_channel *ch, const struct peal_session *s, bool gone)
+{
+    struct peal_waiter **at = &ch->waiters, *told = NULL, *w;
+
+    while ((w = *at) != NULL) {
+        if (s != NULL && w->session != s) {
+            at = &w->next;
+            continue;
+        }
+        *at = w->next;
+        w->next = told;
+        told = w;
+    }
+    while ((w = told) != NULL) {
+        told = w->next;
+        w->fn(w->arg, gone);
+        free(w);
+    }
+}
+
+void
+peal_shard_confirm(struct peal_shard *sh, struct peal_slice channel)
+{
+    struct peal_channel *ch = peal_map_get(&sh->channels, channel);
+
+    if (ch == NULL)
+        return;
+    ch->confirmed = true;
+    tell_waiters(ch, NULL, false);
+}
+
 /* Take sub, already off its session's list, out of its channel. */
 static void
 sub_free(struct peal_shard *sh, struct peal_sub *sub)
@@ -279,6 +445,7 @@ sub_free(struct peal_shard *sh, struct peal_sub *sub)
     struct peal_channel *ch = sub->channel;
     struct peal_sub *last;
 
+    tell_waiters(ch, sub->session, true);
     peal_fanout_leave(sub);
     last = ch->members[--ch->n];
     ch->members[sub->at] = last;
@@ -319,19 +486,42 @@ peal_session_fini(struct peal_session *s)
 }
 
 static void
+deliver_to_channel(struct peal_shard *sh, struct peal_msg *m, unsigned k)
+{
+    struct peal_channel *ch = peal_map_get(&sh->channels, m->channels[k].name);
+
+    if (ch != NULL)
+        peal_deliver_channel(sh, ch, m, k);
+}
+
+static void
+deliver_to_address(struct peal_shard *sh, struct peal_msg *m, unsigned k)
+{
+    struct peal_slice id = peal_channel_address(m->channels[k].name);
+    struct peal_session *s = id.len == PEAL_ID_LEN ? peal_session_find(sh, id) : NULL;
+
+    if (s != NULL)
+        peal_deliver_session(sh, s, m, k);
+}
+
+static void
 deliver_here(struct peal_shard *sh, struct peal_msg *m)
 {
     for (unsigned k = 0; k < m->n_channels; k++) {
-        struct peal_slice name = m->channels[k].name;
-        struct peal_channel *ch = peal_map_get(&sh->channels, name);
-        struct peal_slice id = peal_channel_address(name);
-        struct peal_session *s = id.len == PEAL_ID_LEN ? peal_session_find(sh, id) : NULL;
-
-        if (ch != NULL)
-            peal_deliver_channel(sh, ch, m, k);
-        if (s != NULL)
-            peal_deliver_session(sh, s, m, k);
+        deliver_to_channel(sh, m, k);
+        deliver_to_address(sh, m, k);
     }
+}
+
+void
+peal_shard_take(struct peal_shard *sh, struct peal_msg *m, unsigned k, enum peal_copy how)
+{
+    if (how == PEAL_COPY_CHANNEL)
+        deliver_to_channel(sh, m, k);
+    else if (how == PEAL_COPY_ADDRESS)
+        deliver_to_address(sh, m, k);
+    else
+        deliver_here(sh, m);
 }
 
 /* A message for another worker. */
@@ -375,25 +565,37 @@ interested(const struct peal_shard *sh, const struct peal_msg *m)
     for (unsigned k = 0; k < m->n_channels; k++) {
         int owner = peal_shard_owner(sh, peal_channel_address(m->channels[k].name));
 
-        mask |= atomic_load_explicit(
-            &sh->hub->interest[m->channels[k].hash & (PEAL_INTEREST_SLOTS - 1)],
-            memory_order_acquire);
+        mask |= peal_hub_interest(sh->hub, m->channels[k].hash);
         if (owner >= 0)
             mask |= 1ull << owner;
     }
     return mask;
 }
 
-void
+/* Is there a channel that may have a subscriber, or be one, on another node? */
+static bool
+may_be_elsewhere(const struct peal_shard *sh, const struct peal_msg *m)
+{
+    for (unsigned k = 0; k < m->n_channels; k++)
+        if (peal_shard_owner(sh, peal_channel_address(m->channels[k].name)) < 0)
+            return true;
+    return false;
+}
+
+peal_err
 peal_publish(struct peal_shard *sh, struct peal_msg *m)
 {
     uint64_t mask = interested(sh, m), others = mask & ~(1ull << sh->index);
+    peal_err err = PEAL_OK;
 
     peal_stat_add(peal_shard_stats(sh), PEAL_STAT_PUBLISHED, 1);
     for (; others != 0; others &= others - 1)
         post(sh, sh->hub->shards[__builtin_ctzll(others)], m);
+    if (sh->hub->relay != NULL && may_be_elsewhere(sh, m))
+        err = peal_outbox_publish(sh, m);
     if (mask & (1ull << sh->index))
         deliver_here(sh, m);
+    return err;
 }
 
 peal_err

@@ -24,8 +24,8 @@
 struct peal_hub;
 struct peal_shard;
 
-/* peal_hub_new: node is this node's number in session ids. Errors: PEAL_ENOMEM. */
-PEAL_MUST_USE peal_err peal_hub_new(uint16_t node, struct peal_hub **out);
+/* peal_hub_new: node is this node's number in session ids, not 0. Errors: PEAL_ENOMEM. */
+PEAL_MUST_USE peal_err peal_hub_new(uint32_t node, struct peal_hub **out);
 void peal_hub_free(struct peal_hub **hp);
 
 /*
@@ -43,6 +43,7 @@ PEAL_MUST_USE peal_err peal_shard_new(struct peal_hub *hub, unsigned index,
 /* All sessions must have ended. */
 void peal_shard_free(struct peal_shard **sp);
 
+struct peal_hub *peal_shard_hub(const struct peal_shard *sh);
 struct peal_loop *peal_shard_loop(const struct peal_shard *sh);
 unsigned peal_shard_index(const struct peal_shard *sh);
 void *peal_shard_codec(const struct peal_shard *sh);
@@ -51,6 +52,23 @@ peal_shard_stats(const struct peal_shard *sh)
 {
     return &peal_shard_loop(sh)->stats;
 }
+
+/* This node's number, and the key to its session ids: for other nodes to know them. */
+uint32_t peal_hub_node(const struct peal_hub *h);
+uint64_t peal_hub_key(const struct peal_hub *h);
+
+/* peal_hub_know makes the ids of another node's sessions known; peal_hub_forget undoes
+ * it. Control thread. Errors: PEAL_ELIMIT. */
+PEAL_MUST_USE peal_err peal_hub_know(struct peal_hub *h, uint32_t node, uint64_t key);
+void peal_hub_forget(struct peal_hub *h, uint32_t node);
+
+/* peal_hub_owner: is id that of a session, of which node and worker? false: of none that
+ * is known. The session may have ended. Any thread. */
+bool peal_hub_owner(const struct peal_hub *h, struct peal_slice id, uint32_t *node_out,
+    uint8_t *worker_out);
+
+/* peal_hub_interest: a bit for each worker that may have a subscriber. Any thread. */
+uint64_t peal_hub_interest(const struct peal_hub *h, uint32_t channel_hash);
 
 /* peal_shard_owner: whose session is id? Index of the worker, or -1: not of this node. */
 int peal_shard_owner(const struct peal_shard *sh, struct peal_slice id);
@@ -80,6 +98,28 @@ struct peal_session *peal_session_find(struct peal_shard *sh, struct peal_slice 
  */
 PEAL_MUST_USE peal_err peal_join(struct peal_session *s, struct peal_slice channel);
 
+/* Called once: the channel is subscribed; or gone: the session has left it, or ended. */
+typedef void peal_confirmed_fn(void *arg, bool gone);
+
+/*
+ * peal_await waits until what other nodes publish on a channel that s has joined arrives
+ * here too. Only after that may the client be told that it is subscribed. (While the
+ * backplane is down nobody waits.)
+ *
+ * Returns PEAL_OK: it is so already, fn is not called. PEAL_EAGAIN: fn will be called.
+ * Errors: PEAL_ENOTFOUND: not joined; PEAL_ENOMEM.
+ */
+PEAL_MUST_USE peal_err peal_await(
+    struct peal_session *s, struct peal_slice channel, peal_confirmed_fn *fn, void *arg);
+
+/* peal_await_all waits in the same way for one that is missing of all that s has joined.
+ */
+PEAL_MUST_USE peal_err peal_await_all(
+    struct peal_session *s, peal_confirmed_fn *fn, void *arg);
+
+/* peal_subscribed: has peal_await_all nothing to wait for? */
+bool peal_subscribed(const struct peal_session *s);
+
 /* peal_leave unsubscribes s, after what was published before. Errors: PEAL_ENOTFOUND. */
 peal_err peal_leave(struct peal_session *s, struct peal_slice channel);
 
@@ -92,12 +132,15 @@ void peal_session_catch_up(struct peal_session *s);
 bool peal_joined(const struct peal_session *s, struct peal_slice channel);
 
 /*
- * peal_publish sends m to every subscriber of its channels, and to sessions addressed by
- * their id. Borrows m. Delivery is before the end of the turn, or in later turns for what
- * is beyond its budget. Without memory for a mail those of another worker are left out
- * (counted).
+ * peal_publish sends m to every subscriber of its channels, on every node, and to
+ * sessions addressed by their id. Borrows m. Delivery here is before the end of the turn,
+ * or in later turns for what is beyond its budget. Without memory for a mail those of
+ * another worker are left out (counted).
+ *
+ * Returns PEAL_EAGAIN or PEAL_ENOMEM if other nodes do not get it: the backplane is down,
+ * or slow, and as much waits for it as may (counted). Subscribers of this node have it.
  */
-void peal_publish(struct peal_shard *sh, struct peal_msg *m);
+peal_err peal_publish(struct peal_shard *sh, struct peal_msg *m);
 
 /*
  * Channel names of Socket.IO rooms: room R of "/" is R, of N it is N#R; the namespace N

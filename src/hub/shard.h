@@ -25,21 +25,42 @@ struct peal_fanout {
     uint32_t cursor; /* members[0 .. cursor) have them */
 };
 
+/* Somebody who waits until a channel is subscribed on the backplane. */
+struct peal_waiter {
+    struct peal_waiter *next;
+    struct peal_session *session;
+    peal_confirmed_fn *fn;
+    void *arg;
+};
+
 struct peal_channel {
     struct peal_sub **members;
+    struct peal_waiter *waiters; /* oldest first */
     uint32_t n, cap;
     uint32_t seq; /* counts messages that were put off */
     uint32_t hash;
     struct peal_fanout *fanout; /* NULL: nothing was put off */
     uint32_t name_len;
+    bool confirmed; /* what other nodes publish arrives; true without others */
     char name[];
 };
 
+#define PEAL_NODES_MAX 1024 /* of a cluster */
+
 struct peal_hub {
-    uint16_t node;
+    uint32_t node;
     uint64_t key; /* of this node's session ids */
     unsigned n_shards;
     struct peal_shard *shards[PEAL_WORKERS_MAX];
+    struct peal_relay *relay;  /* NULL: this is the only node */
+    struct peal_loop *control; /* of the relay */
+    /* Other nodes, by which their session ids are known. Written by the control thread;
+     * a place is free when its number is 0. */
+    struct {
+        _Atomic uint32_t number;
+        _Atomic uint64_t key;
+    } known[PEAL_NODES_MAX];
+    _Atomic unsigned n_known; /* places that were ever used */
     /* A bit for each worker that has a subscriber of a channel with this hash. */
     _Atomic uint64_t interest[PEAL_INTEREST_SLOTS];
 };
@@ -53,6 +74,7 @@ struct peal_shard {
     struct peal_map channels;   /* name -> struct peal_channel */
     struct peal_map sessions;   /* id -> struct peal_session, the listed ones */
     struct peal_link fanouts;
+    struct peal_parcel *outbox; /* what this turn has to say to the relay, or NULL */
     uint32_t interest[PEAL_INTEREST_SLOTS]; /* channels here, by hash */
 };
 

@@ -39,7 +39,7 @@ watch(struct peal_conn *c)
 
     if (c->fd < 0)
         return;
-    if ((!c->paused || c->finishing) && !c->eof)
+    if ((!c->paused || c->finishing || c->handshaking) && !c->eof)
         events |= UV_READABLE;
     if (c->stalled || c->tls_want_write)
         events |= UV_WRITABLE;
@@ -323,10 +323,28 @@ peal_conn_read(struct peal_conn *c)
         peal_list_append(&l->unread, &c->unread);
 }
 
+/* To be written at the end of the turn; but not before TLS has shaken hands. */
+static void
+mark_dirty(struct peal_conn *c)
+{
+    if (!c->corked && (!c->handshaking || c->doomed) && !peal_list_linked(&c->dirty))
+        peal_list_append(&peal_conn_loop(c)->dirty, &c->dirty);
+}
+
+/* Who dialled wants to know what is wrong with the other side; who listens does not. */
+static void
+say_why(const struct peal_conn *c, const char *why)
+{
+    if (peal_ssl_is_client(c->ssl))
+        peal_log(peal_conn_loop(c)->config.log, PEAL_LOG_WARN, "TLS handshake failed",
+            "why=\"%s\"", why);
+}
+
 static void
 on_handshake(struct peal_conn *c)
 {
-    int r = peal_ssl_handshake(c->ssl);
+    const char *why;
+    int r = peal_ssl_handshake(c->ssl, &why);
 
     c->tls_want_write = r == PEAL_TLS_WANT_WRITE;
     if (r == PEAL_TLS_AGAIN || r == PEAL_TLS_WANT_WRITE) {
@@ -336,12 +354,16 @@ on_handshake(struct peal_conn *c)
     peal_stat_add(&peal_conn_loop(c)->stats,
         r == 1 ? PEAL_STAT_TLS_HANDSHAKES : PEAL_STAT_TLS_FAILED, 1);
     if (r != 1) {
+        say_why(c, why);
         die(c, PEAL_CLOSE_ERROR);
         return;
     }
     c->handshaking = 0;
+    if (c->out != NULL)
+        mark_dirty(c);
     watch(c);
-    peal_conn_read(c);
+    if (!c->paused)
+        peal_conn_read(c);
 }
 
 static void
@@ -364,19 +386,13 @@ on_poll(uv_poll_t *p, int status, int events)
     watch(c);
 }
 
-static void
-mark_dirty(struct peal_conn *c)
-{
-    if (!peal_list_linked(&c->dirty))
-        peal_list_append(&peal_conn_loop(c)->dirty, &c->dirty);
-}
-
 void
 peal_conn_doom(struct peal_conn *c)
 {
     if (c->doomed)
         return;
     c->doomed = 1;
+    c->corked = 0;
     mark_dirty(c);
 }
 
@@ -395,8 +411,9 @@ make_fit(struct peal_conn *c, size_t len, uint32_t tag)
         dropped += peal_outq_drop_oldest(q, len, cfg->queue_bytes_max);
     if (dropped > 0) {
         peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_SLOW_DROPPED, dropped);
-        peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_QUEUE_BYTES,
-            (int64_t)q->bytes - (int64_t)before);
+        if (c->stalled)
+            peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_QUEUE_BYTES,
+                (int64_t)q->bytes - (int64_t)before);
     }
     if (q->bytes + len <= cfg->queue_bytes_max)
         return true;
@@ -413,7 +430,8 @@ peal_conn_send(struct peal_conn *c, struct peal_blob *b, uint32_t tag)
         return false;
     if (b->len == 0)
         return true;
-    if (c->stalled && !make_fit(c, b->len, tag))
+    if ((c->stalled || c->corked || c->handshaking) && c->out != NULL &&
+        !make_fit(c, b->len, tag))
         return false;
     if ((q = peal_outq_get(c)) == NULL || peal_outq_add(q, b, tag) != PEAL_OK) {
         peal_conn_doom(c);
@@ -424,7 +442,8 @@ peal_conn_send(struct peal_conn *c, struct peal_blob *b, uint32_t tag)
         return true;
     }
     mark_dirty(c);
-    if (q->bytes > FLUSH_EARLY) /* a burst within a turn is not a slow reader */
+    if (q->bytes > FLUSH_EARLY && !c->corked &&
+        !c->handshaking) /* a burst within a turn is not a slow reader */
         peal_conn_try_write(c);
     return true;
 }
@@ -517,8 +536,24 @@ peal_conn_finish(struct peal_conn *c, enum peal_close why)
         return;
     }
     let_go(c, why);
+    c->corked = 0;
     mark_dirty(c);
     watch(c);
+}
+
+void
+peal_conn_cork(struct peal_conn *c)
+{
+    c->corked = 1;
+    peal_list_unlink(&c->dirty);
+}
+
+void
+peal_conn_uncork(struct peal_conn *c)
+{
+    c->corked = 0;
+    if (c->out != NULL && c->fd >= 0)
+        mark_dirty(c);
 }
 
 static void
@@ -614,6 +649,20 @@ peal_conn_start_tls(struct peal_conn *c, struct peal_tls_ctx *ctx)
     if ((c->ssl = peal_ssl_new(ctx, c->fd)) == NULL)
         return PEAL_ENOMEM;
     c->handshaking = 1;
+    return PEAL_OK;
+}
+
+peal_err
+peal_conn_start_tls_client(
+    struct peal_conn *c, struct peal_tls_ctx *ctx, const char *server_name)
+{
+    assert(c->ssl == NULL && !c->stalled);
+    if ((c->ssl = peal_ssl_new_client(ctx, c->fd, server_name)) == NULL)
+        return PEAL_ENOMEM;
+    peal_list_unlink(&c->dirty);
+    c->handshaking = 1;
+    c->tls_want_write = 1; /* it is ours to begin */
+    watch(c);
     return PEAL_OK;
 }
 

@@ -80,6 +80,7 @@ struct peal_conn {
     unsigned finish_why : 3; /* enum peal_close */
     unsigned peek : 1;       /* only consumed bytes leave the socket */
     unsigned eof : 1;        /* the peer sends no more */
+    unsigned corked : 1;     /* what is sent waits */
 };
 
 /*
@@ -113,6 +114,20 @@ peal_conn_own(struct peal_conn *c, const struct peal_conn_ops *ops, void *owner)
 /* peal_conn_start_tls begins a TLS handshake as server; bytes come decrypted after it.
  * Unread bytes must be consumed first. Errors: PEAL_ENOMEM. */
 PEAL_MUST_USE peal_err peal_conn_start_tls(struct peal_conn *c, struct peal_tls_ctx *ctx);
+
+/*
+ * peal_conn_start_tls_client begins a TLS handshake as client, on a fresh connection.
+ * What was sent before it is over waits, within the limits of the queue; bytes come
+ * decrypted after it. If it fails, ops->closed is called and the log says why. It has no
+ * deadline of its own.
+ *   ctx  of peal_tls_client_ctx_new; borrowed
+ *   server_name  a host name or an IP address: what the certificate must be for, if ctx
+ *         verifies; a name is also sent (SNI). Borrowed.
+ *
+ * Errors: PEAL_ENOMEM.
+ */
+PEAL_MUST_USE peal_err peal_conn_start_tls_client(
+    struct peal_conn *c, struct peal_tls_ctx *ctx, const char *server_name);
 
 /*
  * peal_conn_peek: as long as it is on, bytes that the owner does not consume stay in the
@@ -150,6 +165,11 @@ void peal_conn_read_again(struct peal_conn *c);
  * notice that its peer has left. */
 void peal_conn_pause(struct peal_conn *c);
 void peal_conn_resume(struct peal_conn *c);
+
+/* peal_conn_cork holds back what is sent from now on; peal_conn_uncork lets it go. The
+ * limits of the queue hold meanwhile. Finishing c uncorks it. */
+void peal_conn_cork(struct peal_conn *c);
+void peal_conn_uncork(struct peal_conn *c);
 
 /* peal_conn_close closes c now and drops what is queued. The owner is not called. */
 void peal_conn_close(struct peal_conn *c, enum peal_close why);

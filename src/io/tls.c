@@ -37,38 +37,86 @@ fail_with(struct peal_buf *why, const char *what, const char *path)
                : PEAL_ENOMEM;
 }
 
+/* What both sides have in common. NULL: out of memory. */
+static struct peal_tls_ctx *
+ctx_new(const SSL_METHOD *method, int min_version)
+{
+    struct peal_tls_ctx *ctx = calloc(1, sizeof(*ctx));
+    SSL_CTX *s;
+
+    if (ctx == NULL || (s = ctx->ssl = SSL_CTX_new(method)) == NULL) {
+        free(ctx);
+        return NULL;
+    }
+    SSL_CTX_set_min_proto_version(s, min_version);
+    SSL_CTX_set_options(s,
+        SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_mode(s, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                            SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS);
+    ERR_clear_error();
+    return ctx;
+}
+
+static peal_err
+load_pair(
+    SSL_CTX *s, const char *cert_path, const char *key_path, struct peal_buf *why_out)
+{
+    if (SSL_CTX_use_certificate_chain_file(s, cert_path) != 1)
+        return fail_with(why_out, "certificate", cert_path);
+    if (SSL_CTX_use_PrivateKey_file(s, key_path, SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_check_private_key(s) != 1)
+        return fail_with(why_out, "private key", key_path);
+    return PEAL_OK;
+}
+
 peal_err
 peal_tls_ctx_new(const char *cert_path, const char *key_path, const char *min_version,
     struct peal_tls_ctx **out, struct peal_buf *why_out)
 {
-    struct peal_tls_ctx *ctx = calloc(1, sizeof(*ctx));
-    peal_err err = PEAL_ENOMEM;
-    SSL_CTX *s;
+    struct peal_tls_ctx *ctx = ctx_new(TLS_server_method(),
+        strcmp(min_version, "1.3") == 0 ? TLS1_3_VERSION : TLS1_2_VERSION);
+    peal_err err;
 
-    if (ctx == NULL || (s = ctx->ssl = SSL_CTX_new(TLS_server_method())) == NULL)
-        goto fail;
-    SSL_CTX_set_min_proto_version(
-        s, strcmp(min_version, "1.3") == 0 ? TLS1_3_VERSION : TLS1_2_VERSION);
-    SSL_CTX_set_options(s, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                               SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_CTX_set_mode(s, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                            SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_alpn_select_cb(s, select_http11, NULL);
-    ERR_clear_error();
-    if (SSL_CTX_use_certificate_chain_file(s, cert_path) != 1) {
-        err = fail_with(why_out, "certificate", cert_path);
-        goto fail;
-    }
-    if (SSL_CTX_use_PrivateKey_file(s, key_path, SSL_FILETYPE_PEM) != 1 ||
-        SSL_CTX_check_private_key(s) != 1) {
-        err = fail_with(why_out, "private key", key_path);
-        goto fail;
-    }
-    *out = ctx;
+    if (ctx == NULL)
+        return PEAL_ENOMEM;
+    SSL_CTX_set_options(ctx->ssl, SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_alpn_select_cb(ctx->ssl, select_http11, NULL);
+    err = load_pair(ctx->ssl, cert_path, key_path, why_out);
+    if (err != PEAL_OK)
+        peal_tls_ctx_drop(ctx);
+    else
+        *out = ctx;
+    return err;
+}
+
+static peal_err
+load_authorities(SSL_CTX *s, const char *path, struct peal_buf *why_out)
+{
+    if (path != NULL && SSL_CTX_load_verify_file(s, path) != 1)
+        return fail_with(why_out, "authorities", path);
+    if (path == NULL && SSL_CTX_set_default_verify_paths(s) != 1)
+        return fail_with(why_out, "authorities", "of the system");
     return PEAL_OK;
+}
 
-fail:
-    peal_tls_ctx_drop(ctx);
+peal_err
+peal_tls_client_ctx_new(const char *ca_path, const char *cert_path, const char *key_path,
+    bool verify, struct peal_tls_ctx **out, struct peal_buf *why_out)
+{
+    struct peal_tls_ctx *ctx = ctx_new(TLS_client_method(), TLS1_2_VERSION);
+    peal_err err = PEAL_OK;
+
+    if (ctx == NULL)
+        return PEAL_ENOMEM;
+    SSL_CTX_set_verify(ctx->ssl, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+    if (verify)
+        err = load_authorities(ctx->ssl, ca_path, why_out);
+    if (err == PEAL_OK && cert_path != NULL)
+        err = load_pair(ctx->ssl, cert_path, key_path, why_out);
+    if (err != PEAL_OK)
+        peal_tls_ctx_drop(ctx);
+    else
+        *out = ctx;
     return err;
 }
 
@@ -106,6 +154,32 @@ peal_ssl_new(struct peal_tls_ctx *ctx, int fd)
     return ssl;
 }
 
+struct ssl_st *
+peal_ssl_new_client(struct peal_tls_ctx *ctx, int fd, const char *server_name)
+{
+    SSL *ssl = SSL_new(ctx->ssl);
+    bool ok = ssl != NULL && SSL_set_fd(ssl, fd) == 1;
+
+    /* An address is looked for among the addresses of a certificate, and not sent: SNI
+     * has only names (RFC 6066 section 3). */
+    if (ok && X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), server_name) != 1)
+        ok = SSL_set1_host(ssl, server_name) == 1 &&
+             SSL_set_tlsext_host_name(ssl, server_name) == 1;
+    ERR_clear_error();
+    if (!ok) {
+        SSL_free(ssl);
+        return NULL;
+    }
+    SSL_set_connect_state(ssl);
+    return ssl;
+}
+
+bool
+peal_ssl_is_client(const struct ssl_st *ssl)
+{
+    return SSL_is_server(ssl) == 0;
+}
+
 void
 peal_ssl_free(struct ssl_st *ssl)
 {
@@ -131,11 +205,20 @@ outcome(SSL *ssl, int r)
 }
 
 int
-peal_ssl_handshake(struct ssl_st *ssl)
+peal_ssl_handshake(struct ssl_st *ssl, const char **why_out)
 {
     int r = SSL_do_handshake(ssl);
+    long verified = SSL_get_verify_result(ssl);
 
-    return r == 1 ? 1 : outcome(ssl, r);
+    if (r == 1)
+        return 1;
+    if (SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE && verified != X509_V_OK)
+        *why_out = X509_verify_cert_error_string(verified);
+    else
+        *why_out = ERR_reason_error_string(ERR_peek_last_error());
+    if (*why_out == NULL)
+        *why_out = "the connection was closed";
+    return outcome(ssl, r);
 }
 
 ssize_t

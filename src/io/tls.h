@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TLS: a certificate and its key, as OpenSSL wants them. A context is counted:
- * connections hold the one they began with, so a reload never touches a running
- * connection.
+ * TLS: certificates and keys, as OpenSSL wants them, for listening or for dialling. A
+ * context is counted: connections hold the one they began with, so a reload never touches
+ * a running connection.
  */
 #ifndef PEAL_IO_TLS_H
 #define PEAL_IO_TLS_H
@@ -20,6 +20,18 @@ struct peal_tls_ctx;
  */
 PEAL_MUST_USE peal_err peal_tls_ctx_new(const char *cert_path, const char *key_path,
     const char *min_version, struct peal_tls_ctx **out, struct peal_buf *why_out);
+
+/*
+ * peal_tls_client_ctx_new is for peal_conn_start_tls_client; TLS 1.2 or later.
+ *   ca_path  PEM file of the authorities to trust; NULL: the system's
+ *   cert_path, key_path  PEM files of what to show when asked; NULL: nothing
+ *   verify  false: whoever answers is believed
+ *   why_out  as above
+ * Errors: PEAL_EINVAL, PEAL_ENOMEM.
+ */
+PEAL_MUST_USE peal_err peal_tls_client_ctx_new(const char *ca_path, const char *cert_path,
+    const char *key_path, bool verify, struct peal_tls_ctx **out,
+    struct peal_buf *why_out);
 
 /* Any thread. */
 struct peal_tls_ctx *peal_tls_ctx_hold(struct peal_tls_ctx *ctx);

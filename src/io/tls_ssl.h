@@ -18,9 +18,13 @@ enum {
 };
 
 struct ssl_st *peal_ssl_new(struct peal_tls_ctx *ctx, int fd);
+struct ssl_st *peal_ssl_new_client(
+    struct peal_tls_ctx *ctx, int fd, const char *server_name);
+bool peal_ssl_is_client(const struct ssl_st *ssl);
 void peal_ssl_free(struct ssl_st *ssl);
-/* 1: done; or one of the above. */
-int peal_ssl_handshake(struct ssl_st *ssl);
+/* 1: done; or one of the above. why_out: set with PEAL_TLS_ERROR and PEAL_TLS_EOF, to a
+ * static text. */
+int peal_ssl_handshake(struct ssl_st *ssl, const char **why_out);
 ssize_t peal_ssl_read(struct ssl_st *ssl, void *buf, size_t len);
 ssize_t peal_ssl_write(struct ssl_st *ssl, const void *buf, size_t len);
 void peal_ssl_shutdown(struct ssl_st *ssl);

@@ -78,6 +78,8 @@ peal_conn_flush(struct peal_conn *c)
         peal_conn_die_slow(c);
         return;
     }
+    if (c->handshaking)
+        return;
     while (c->out != NULL && c->out->n > 0) {
         size_t before = c->out->bytes;
         uint32_t items = c->out->n;

@@ -2,6 +2,8 @@
 /* Plain sessions: which channels a request names, and whether it may have them. */
 #include "proto/plain_session.h"
 
+#include <stdlib.h>
+
 #include "wire/query.h"
 
 /* How a request is refused. */
@@ -85,6 +87,39 @@ peal_plain_end(struct peal_plain *p, enum peal_stat gauge)
     peal_timer_stop(&p->timer);
     peal_stat_add(peal_proto_stats(p->proto), gauge, -1);
     peal_session_fini(&p->session);
+}
+
+/* What is needed to let a connection go. */
+struct hold {
+    struct peal_plain *plain;
+    struct peal_conn *conn;
+};
+
+static void
+on_subscribed(void *arg, bool gone)
+{
+    struct hold *h = arg;
+
+    if (!gone) {
+        if (peal_await_all(&h->plain->session, on_subscribed, h) == PEAL_EAGAIN)
+            return;
+        peal_conn_uncork(h->conn);
+    }
+    free(h);
+}
+
+void
+peal_plain_hold(struct peal_plain *p, struct peal_conn *conn)
+{
+    struct hold *h = malloc(sizeof(*h));
+
+    if (h == NULL)
+        return; /* better early than never */
+    *h = (struct hold){ p, conn };
+    if (peal_await_all(&p->session, on_subscribed, h) == PEAL_EAGAIN)
+        peal_conn_cork(conn);
+    else
+        free(h);
 }
 
 unsigned

@@ -28,6 +28,10 @@ bool peal_plain_subscribe(
 void peal_plain_begin(struct peal_plain *p, enum peal_stat gauge);
 void peal_plain_end(struct peal_plain *p, enum peal_stat gauge);
 
+/* peal_plain_hold keeps what is sent on conn, the response's head first, until all
+ * channels are subscribed: an open connection means that nothing is missed. */
+void peal_plain_hold(struct peal_plain *p, struct peal_conn *conn);
+
 /* peal_plain_several: has it more than one channel? Then it speaks in envelopes. */
 static inline bool
 peal_plain_several(const struct peal_plain *p)

@@ -137,18 +137,80 @@ send_disconnect(struct socket *so)
 }
 
 static void
+send_ack_now(struct socket *so, struct peal_slice id, struct peal_slice args,
+    struct peal_blob *const *atts, unsigned n_atts)
+{
+    struct client *c = so->client;
+    struct peal_buf *b = scratch(c);
+
+    send_built(c,
+        is_msgpack(c) ? peal_sio_msgpack_ack(b, nsp_of(so), id, args, atts, n_atts)
+                      : peal_sio_ack(b, false, nsp_of(so), id, args, n_atts),
+        atts, n_atts);
+}
+
+/* An acknowledgement, or the answer to a connect, that waits until all that its socket
+ * has joined is subscribed. */
+struct held {
+    struct socket *socket;
+    struct peal_blob *id, *args; /* of an acknowledgement */
+    unsigned n_atts;
+    struct peal_blob *atts[PEAL_ATTACHMENTS_MAX];
+};
+
+static void
+free_held(struct held *w)
+{
+    for (unsigned i = 0; i < w->n_atts; i++)
+        peal_blob_drop(w->atts[i]);
+    peal_blob_drop(w->id);
+    peal_blob_drop(w->args);
+    free(w);
+}
+
+static void
+on_ack_due(void *arg, bool gone)
+{
+    struct held *w = arg;
+
+    if (!gone && peal_await_all(&w->socket->session, on_ack_due, w) == PEAL_EAGAIN)
+        return;
+    if (!gone)
+        send_ack_now(w->socket, peal_blob_slice(w->id), peal_blob_slice(w->args), w->atts,
+            w->n_atts);
+    free_held(w);
+}
+
+/* true: it is kept and will be sent. */
+static bool
+hold_ack(struct socket *so, struct peal_slice id, struct peal_slice args,
+    struct peal_blob *const *atts, unsigned n_atts)
+{
+    struct held *w;
+
+    if (peal_subscribed(&so->session) || (w = calloc(1, sizeof(*w))) == NULL)
+        return false;
+    w->socket = so;
+    w->id = peal_blob_copy(id);
+    w->args = peal_blob_copy(args);
+    for (; w->n_atts < n_atts; w->n_atts++)
+        w->atts[w->n_atts] = peal_blob_hold(atts[w->n_atts]);
+    if (w->id != NULL && w->args != NULL &&
+        peal_await_all(&so->session, on_ack_due, w) == PEAL_EAGAIN)
+        return true;
+    free_held(w);
+    return false;
+}
+
+/* It may acknowledge a join: nothing is missed from then on. */
+static void
 send_ack(const struct peal_event *ev, struct peal_slice args,
     struct peal_blob *const *atts, unsigned n_atts)
 {
     const struct event *e = (const struct event *)ev;
-    struct client *c = e->socket->client;
-    struct peal_buf *b = scratch(c);
 
-    send_built(c,
-        is_msgpack(c)
-            ? peal_sio_msgpack_ack(b, nsp_of(e->socket), e->id, args, atts, n_atts)
-            : peal_sio_ack(b, false, nsp_of(e->socket), e->id, args, n_atts),
-        atts, n_atts);
+    if (!hold_ack(e->socket, e->id, args, atts, n_atts))
+        send_ack_now(e->socket, e->id, args, atts, n_atts);
 }
 
 static void
@@ -310,6 +372,35 @@ tell_connected(struct socket *so, struct peal_slice auth)
         app->ops->connected(app, &e.ev);
 }
 
+static void
+on_welcome_due(void *arg, bool gone)
+{
+    struct held *w = arg;
+
+    if (!gone) {
+        send_connected(w->socket);
+        tell_connected(w->socket, peal_blob_slice(w->args));
+    }
+    free_held(w);
+}
+
+/* Tells the client that it is connected, as soon as its namespace is subscribed. */
+static void
+welcome(struct socket *so, struct peal_slice auth)
+{
+    struct held *w = NULL;
+
+    if (!peal_subscribed(&so->session) && (w = calloc(1, sizeof(*w))) != NULL) {
+        w->socket = so;
+        if ((w->args = peal_blob_copy(auth)) != NULL &&
+            peal_await_all(&so->session, on_welcome_due, w) == PEAL_EAGAIN)
+            return;
+        free_held(w);
+    }
+    send_connected(so);
+    tell_connected(so, auth);
+}
+
 /* Asks the app. Returns why not, or NULL: welcome. */
 static const char *
 may_connect(struct socket *so, struct peal_slice auth)
@@ -352,8 +443,7 @@ on_connect(struct client *c, const struct peal_sio_packet *p)
     }
     peal_stat_add(peal_proto_stats(proto), PEAL_STAT_SIO_SESSIONS, 1);
     peal_eio_joined(c->engine);
-    send_connected(so);
-    tell_connected(so, p->payload);
+    welcome(so, p->payload);
     return true;
 }
 

@@ -144,5 +144,6 @@ peal_sse_handle(struct peal_http *h, void *proto)
         return;
     }
     peal_plain_begin(&s->plain, PEAL_STAT_SSE_SESSIONS);
+    peal_plain_hold(&s->plain, s->conn);
     arm(s);
 }

@@ -337,5 +337,6 @@ peal_ws_handle(struct peal_http *h, void *proto)
         return;
     }
     peal_plain_begin(&w->plain, PEAL_STAT_WS_SESSIONS);
+    peal_plain_hold(&w->plain, w->conn.conn);
     peal_loop_start_coarse(p->loop, &w->plain.timer, p->config->ws_ping_interval_ms);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* From options to the settings of each layer. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -124,6 +126,7 @@ set_api(struct peal_node *n)
         .cors = &n->api_cors,
         .loops = n->loops,
         .n_loops = n->n_workers,
+        .control = n->control,
         .version = PEAL_VERSION,
         .name = o->node_name != NULL ? o->node_name : n->hostname,
         .started_s = (int64_t)time(NULL) };
@@ -168,12 +171,14 @@ peal_node_load_tls(struct peal_node *n)
 bool
 peal_node_configure(struct peal_node *n)
 {
+    snprintf(n->secret, sizeof(n->secret), "%016" PRIx64 "%016" PRIx64, peal_random_u64(),
+        peal_random_u64());
     if (!set_http(n))
         return peal_node_no_memory(n);
     set_proto(n);
     set_api(n);
     if (n->no_memory || peal_assets_new(n->o, &n->assets) != PEAL_OK ||
-        peal_hub_new((uint16_t)peal_random_u64(), &n->hub) != PEAL_OK)
+        peal_hub_new((uint32_t)peal_random_u64() | 1, &n->hub) != PEAL_OK)
         return peal_node_no_memory(n);
     if (!set_app(n))
         return false;

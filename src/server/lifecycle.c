@@ -180,6 +180,7 @@ join(struct peal_node *n)
     for (unsigned i = 0; i < n->n_workers; i++)
         if (n->workers[i].loop != NULL)
             uv_run(&n->workers[i].loop->uv, UV_RUN_NOWAIT);
+    uv_run(&n->control->uv, UV_RUN_NOWAIT);
 }
 
 int
@@ -190,8 +191,10 @@ peal_node_run(struct peal_node *n)
 
     for (unsigned i = 0; i < n->n_workers && ok; i++)
         ok = peal_worker_start(&n->workers[i]);
+    peal_cluster_start(n);
     if (ok)
         live(&life);
+    peal_cluster_leave(n);
     join(n);
     peal_log(&n->log, PEAL_LOG_INFO, "stopped", NULL);
     return ok ? 0 : 1;

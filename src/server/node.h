@@ -4,6 +4,7 @@
 #define PEAL_SERVER_NODE_H
 
 #include "api/api.h"
+#include "hub/nodes.h"
 #include "io/listener.h"
 #include "server/assets.h"
 #include "server/server.h"
@@ -28,11 +29,18 @@ struct peal_worker {
     _Atomic unsigned left; /* sessions, as of the last step */
 };
 
+/* Whom a listening socket is for. */
+enum peal_socket_for {
+    PEAL_FOR_CLIENTS,
+    PEAL_FOR_ADMIN,
+    PEAL_FOR_NODES
+};
+
 /* A listening socket waiting for its worker. */
 struct peal_socket {
     int fd;
     unsigned worker;
-    bool admin;
+    enum peal_socket_for who;
 };
 
 struct peal_node {
@@ -53,6 +61,11 @@ struct peal_node {
     int64_t open_files;        /* the limit */
     struct peal_loop *control; /* of the main thread: signals, drains, links to others */
     struct peal_hub *hub;
+    struct peal_relay *relay; /* NULL: this is the only node */
+    struct peal_nodes *nodes;
+    struct peal_addr inner;                /* where other nodes bring requests */
+    char secret[PEAL_NODE_SECRET_LEN + 1]; /* what opens it */
+    bool leaving; /* the next report is the last; control thread */
     struct peal_app *app;
     struct peal_tls_ctx *tls; /* NULL: plain */
     struct peal_worker *workers;
@@ -79,6 +92,14 @@ bool peal_node_limits(struct peal_node *n);
  * before anything runs; sockets.c. */
 bool peal_node_sockets(struct peal_node *n);
 void peal_node_close_sockets(struct peal_node *n);
+
+/* The cluster; cluster.c. init comes after the workers are made and before they run, fini
+ * after they have ended. leave is the last word to the others. */
+bool peal_cluster_on(const struct peal_node *n);
+bool peal_cluster_init(struct peal_node *n);
+void peal_cluster_start(struct peal_node *n);
+void peal_cluster_leave(struct peal_node *n);
+void peal_cluster_fini(struct peal_node *n);
 
 /* Workers; worker.c. */
 bool peal_worker_init(struct peal_worker *w, struct peal_node *n, unsigned index);

@@ -4,6 +4,7 @@
 
 #include <sys/un.h>
 
+#include "backplane/redis_url.h"
 #include "wire/addr.h"
 
 const char *
@@ -86,4 +87,29 @@ peal_check_secret(const char *value)
         if (*s <= 0x20 || *s >= 0x7f)
             return "letters, digits and signs of ASCII without spaces";
     return NULL;
+}
+
+const char *
+peal_check_backplane(const char *value)
+{
+    struct peal_redis_url url;
+    const char *why = "memory, or the URL of a Redis";
+
+    if (strcmp(value, "memory") == 0)
+        return NULL;
+    if (strstr(value, "://") != NULL &&
+        peal_redis_url_parse(peal_slice_str(value), &url, &why) == PEAL_OK) {
+        peal_redis_url_fini(&url);
+        return NULL;
+    }
+    return why;
+}
+
+const char *
+peal_check_prefix(const char *value)
+{
+    for (const char *s = value; *s != '\0'; s++)
+        if (*s <= 0x20 || *s >= 0x7f || strchr("*?[]\\{}", *s) != NULL)
+            return "letters, digits and signs without * ? [ ] \\ { }";
+    return strlen(value) <= 100 ? NULL : "100 characters at most";
 }

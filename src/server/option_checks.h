@@ -13,6 +13,8 @@ peal_option_check_fn peal_check_origin;    /* *, or scheme://host[:port] */
 peal_option_check_fn peal_check_path;      /* /.../ */
 peal_option_check_fn peal_check_cookie;    /* a cookie's name */
 peal_option_check_fn peal_check_transport; /* polling, websocket */
+peal_option_check_fn peal_check_backplane; /* memory, or a URL */
+peal_option_check_fn peal_check_prefix;    /* a word of topics */
 peal_option_check_fn peal_check_secret;    /* visible ASCII without spaces */
 
 #endif

@@ -212,8 +212,12 @@ load_secret_file(struct peal_option_loader *l, const struct peal_option *row,
         peal_option_complain(
             l, src, row->name, "%s cannot be read: %s", file, strerror(errno));
     } else if (peal_option_begin(l, row, src)) {
-        for (rest = peal_buf_slice(&text); rest.data != NULL;)
-            peal_option_put(l, row, src, peal_slice_trim(peal_slice_cut(&rest, '\n')));
+        for (rest = peal_buf_slice(&text); rest.data != NULL;) {
+            struct peal_slice line = peal_slice_trim(peal_slice_cut(&rest, '\n'));
+
+            if (line.len > 0)
+                peal_option_put(l, row, src, line);
+        }
     }
     peal_buf_fini(&text);
 }
@@ -257,7 +261,7 @@ load_variable(struct peal_option_loader *l, const char *variable)
             peal_option_set(l, row, &src, value);
             return;
         }
-        if (row->type == PEAL_OPT_SECRET && strcmp(copy + len, "_FILE") == 0) {
+        if (peal_option_is_secret(row) && strcmp(copy + len, "_FILE") == 0) {
             load_secret_file(l, row, &src, value.data);
             return;
         }

@@ -236,8 +236,8 @@ check_string(struct peal_option_loader *l, const struct peal_option *row,
     if (row->check == NULL || *s == '\0' || (expected = row->check(s)) == NULL)
         return s;
     peal_option_complain(l, src, row->name, "expected %s%s%s%s", expected,
-        row->type == PEAL_OPT_SECRET ? "" : ", not \"",
-        row->type == PEAL_OPT_SECRET ? "" : s, row->type == PEAL_OPT_SECRET ? "" : "\"");
+        peal_option_is_secret(row) ? "" : ", not \"", peal_option_is_secret(row) ? "" : s,
+        peal_option_is_secret(row) ? "" : "\"");
     free(s);
     return NULL;
 }
@@ -286,6 +286,7 @@ peal_option_put(struct peal_option_loader *l, const struct peal_option *row,
         free(s);
         return;
     case PEAL_OPT_STRING:
+    case PEAL_OPT_URL:
         if ((s = check_string(l, row, src, text)) == NULL)
             return;
         free(*(char **)field);

@@ -27,16 +27,18 @@
     { name, PEAL_OPT_SECRET, AT(field), 0, 0, NULL, peal_check_secret, "", help },
 #define ROW_T(field, name, help)                                                         \
     { name, PEAL_OPT_TREE, AT(field), 0, 0, NULL, NULL, "", help },
+#define ROW_U(field, name, check, dflt, help)                                            \
+    { name, PEAL_OPT_URL, AT(field), 0, 0, NULL, peal_check_##check, dflt, help },
 
 const struct peal_option peal_option_table[PEAL_OPTION_N] = { PEAL_OPTIONS(
-    ROW_B, ROW_I, ROW_Z, ROW_D, ROW_S, ROW_E, ROW_L, ROW_K, ROW_T) };
+    ROW_B, ROW_I, ROW_Z, ROW_D, ROW_S, ROW_E, ROW_L, ROW_K, ROW_T, ROW_U) };
 
 #define NAME(field, name, ...) name,
 
-const char *const peal_option_names[] = {
-    PEAL_OPTIONS(NAME, NAME, NAME, NAME, NAME, NAME, NAME, NAME, NAME) "accept", "node",
-    "log", "io", "http", "tls", "ws", "sse", "socketio", "api", "admin", "drain", NULL
-};
+const char *const peal_option_names[] = { PEAL_OPTIONS(NAME, NAME, NAME, NAME, NAME, NAME,
+                                              NAME, NAME, NAME, NAME) "accept",
+    "node", "log", "io", "http", "tls", "ws", "sse", "socketio", "api", "admin", "drain",
+    NULL };
 
 const struct peal_option *
 peal_option_find(struct peal_slice name)
@@ -89,6 +91,24 @@ write_strings(const struct peal_strings *s, bool secret, struct peal_buf *out)
     return err;
 }
 
+/* Without its password. */
+static peal_err
+write_url(struct peal_slice url, struct peal_buf *out)
+{
+    const char *at = url.len > 0 ? memrchr(url.data, '@', url.len) : NULL;
+    struct peal_slice user = url;
+    size_t scheme = 0;
+
+    if (at == NULL)
+        return peal_buf_add_slice(out, url);
+    while (scheme + 3 < url.len && memcmp(url.data + scheme, "://", 3) != 0)
+        scheme++;
+    user = peal_slice_of(url.data + scheme + 3, (size_t)(at - url.data) - scheme - 3);
+    user = peal_slice_cut(&user, ':');
+    return peal_buf_printf(
+        out, "%.*s%.*s:***%s", (int)scheme + 3, url.data, (int)user.len, user.data, at);
+}
+
 /* In the largest unit that leaves a whole number. */
 peal_err
 peal_option_number(enum peal_option_type type, int64_t n, struct peal_buf *out)
@@ -127,6 +147,8 @@ peal_option_value(
         return peal_option_number(row->type, (int64_t) * (const uint64_t *)field, out);
     case PEAL_OPT_STRING:
         return peal_buf_add_slice(out, peal_slice_str(*(char *const *)field));
+    case PEAL_OPT_URL:
+        return write_url(peal_slice_str(*(char *const *)field), out);
     case PEAL_OPT_ENUM:
         return peal_buf_add_slice(out, choice(row, *(const int *)field));
     case PEAL_OPT_TREE:

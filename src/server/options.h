@@ -26,13 +26,14 @@
  *   E  one of a list of words                      int field, an index into the list
  *   L  strings; the default is cut at commas       struct peal_strings field
  *   K  like L, but secret                          struct peal_strings field
+ *   U  URL that may hold a password: printed without, and can be in a file  char *field
  *   T  a tree of its own, see base/yaml.h          struct peal_yaml *field, or NULL
  *
  * S and L rows name what checks a value, see option_checks.h. A list holds
  * PEAL_OPTION_VALUES_MAX values at most.
  */
 #define PEAL_OPTION_VALUES_MAX 256
-#define PEAL_OPTIONS(B, I, Z, D, S, E, L, K, T)                                          \
+#define PEAL_OPTIONS(B, I, Z, D, S, E, L, K, T, U)                                       \
     L(listen, "listen", listen, "",                                                      \
         "Addresses for clients and the API: address:port, :port or unix:/path. "         \
         "Required, but for --dev, where it is 127.0.0.1:8080")                           \
@@ -140,8 +141,22 @@
         "After SIGTERM, how long to serve on while not ready")                           \
     D(drain_window, "drain.window", 0, 86400000, "25s",                                  \
         "Then, over how long connections are closed")                                    \
-    E(backplane, "backplane", "memory", "memory",                                        \
-        "What carries messages between nodes; memory: this is the only node")
+    S(node_listen, "node.listen", listen, "",                                            \
+        "Where other nodes bring requests of this node's sessions; empty: the first "    \
+        "address of listen, on a port that the system chooses")                          \
+    S(node_advertise, "node.advertise", any, "",                                         \
+        "Host, or host:port, at which other nodes reach node.listen; empty: guessed")    \
+    U(backplane, "backplane", backplane, "memory",                                       \
+        "What carries messages between nodes: redis://[user:password@]host:port/db, "    \
+        "rediss:// for TLS, redis+unix://path, redis+sentinel://, redis+cluster://; "    \
+        "memory: this is the only node")                                                 \
+    S(backplane_prefix, "backplane.prefix", prefix, "peal",                              \
+        "Begins the names of all topics; clusters that share a Redis need one each")     \
+    Z(backplane_queue_max, "backplane.queue_max", 65536, 4294967296, "16m",              \
+        "Bytes that may wait for the backplane; what is published beyond stays on this " \
+        "node")                                                                          \
+    D(backplane_linger, "backplane.linger", 0, 3600000, "2s",                            \
+        "How long a channel stays subscribed after its last subscriber has gone")
 
 /* Values of E rows, in the order of their words. io.engine and io.slow_policy follow enum
  * peal_io_engine and enum peal_slow_policy, log.level enum peal_log_level. */
@@ -172,7 +187,8 @@ enum peal_option_type {
     PEAL_OPT_ENUM,
     PEAL_OPT_LIST,
     PEAL_OPT_SECRET,
-    PEAL_OPT_TREE
+    PEAL_OPT_TREE,
+    PEAL_OPT_URL
 };
 
 /* Where a value comes from, weakest first. */
@@ -202,7 +218,7 @@ struct peal_option {
 enum {
 #define PEAL_OPT_ROW(field, ...) PEAL_OPT_N_##field,
     PEAL_OPTIONS(PEAL_OPT_ROW, PEAL_OPT_ROW, PEAL_OPT_ROW, PEAL_OPT_ROW, PEAL_OPT_ROW,
-        PEAL_OPT_ROW, PEAL_OPT_ROW, PEAL_OPT_ROW, PEAL_OPT_ROW)
+        PEAL_OPT_ROW, PEAL_OPT_ROW, PEAL_OPT_ROW, PEAL_OPT_ROW, PEAL_OPT_ROW)
 #undef PEAL_OPT_ROW
     PEAL_OPTION_N
 };
@@ -223,7 +239,7 @@ struct peal_options {
 #define PEAL_OPT_L(field, ...) struct peal_strings field;
 #define PEAL_OPT_T(field, ...) struct peal_yaml *field;
     PEAL_OPTIONS(PEAL_OPT_B, PEAL_OPT_I, PEAL_OPT_Z, PEAL_OPT_D, PEAL_OPT_S, PEAL_OPT_E,
-        PEAL_OPT_L, PEAL_OPT_L, PEAL_OPT_T)
+        PEAL_OPT_L, PEAL_OPT_L, PEAL_OPT_T, PEAL_OPT_S)
 #undef PEAL_OPT_B
 #undef PEAL_OPT_I
 #undef PEAL_OPT_Z
@@ -273,6 +289,13 @@ const char *peal_option_env(const struct peal_option *row, char out[PEAL_OPTION_
 /* peal_option_word writes the word for the value of an E row, for example
  * peal_option_word("tls.min_version", o->tls_min_version, word), and returns out. */
 const char *peal_option_word(const char *name, int value, char out[PEAL_OPTION_WORD_MAX]);
+
+/* peal_option_is_secret: is it kept out of sight, and may it be in a file of its own? */
+static inline bool
+peal_option_is_secret(const struct peal_option *row)
+{
+    return row->type == PEAL_OPT_SECRET || row->type == PEAL_OPT_URL;
+}
 
 /* peal_option_number appends a number of an I, Z or D row: 64k, 25s.
  * Errors: PEAL_ENOMEM. */

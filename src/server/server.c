@@ -89,12 +89,13 @@ peal_serve(struct peal_options *opts, const struct peal_program *program)
     signal(SIGPIPE, SIG_IGN);
     peal_node_block_signals(true);
     if (allocate(&n) && peal_node_limits(&n) && peal_node_configure(&n) &&
-        make_workers(&n)) {
+        make_workers(&n) && peal_cluster_init(&n)) {
         say_hello(&n);
         status = peal_node_run(&n);
     }
     for (unsigned i = 0; i < n.n_workers && n.workers != NULL; i++)
         peal_worker_fini(&n.workers[i]);
+    peal_cluster_fini(&n);
     peal_node_close_sockets(&n);
     peal_node_unconfigure(&n);
     peal_loop_free(&n.control);

@@ -5,6 +5,7 @@
  * accident: that is an error.
  */
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -63,7 +64,7 @@ is_taken(const struct address *a)
 }
 
 static bool
-add(struct peal_node *n, int fd, unsigned worker, bool admin)
+add(struct peal_node *n, int fd, unsigned worker, enum peal_socket_for who)
 {
     struct peal_socket *s = realloc(n->sockets, (n->n_sockets + 1) * sizeof(*s));
 
@@ -72,7 +73,7 @@ add(struct peal_node *n, int fd, unsigned worker, bool admin)
         return false;
     }
     n->sockets = s;
-    s[n->n_sockets++] = (struct peal_socket){ fd, worker, admin };
+    s[n->n_sockets++] = (struct peal_socket){ fd, worker, who };
     return true;
 }
 
@@ -97,7 +98,7 @@ fall_back(struct address *a)
 }
 
 static void
-say_listening(struct peal_node *n, const struct address *a, bool admin)
+say_listening(struct peal_node *n, const struct address *a, enum peal_socket_for who)
 {
     char text[PEAL_ADDR_TEXT_MAX];
     struct peal_addr addr;
@@ -105,16 +106,22 @@ say_listening(struct peal_node *n, const struct address *a, bool admin)
     peal_addr_from_sockaddr((const struct sockaddr *)&a->sa, a->len, &addr);
     if (a->sa.ss_family != AF_UNIX)
         peal_addr_format(&addr, text);
-    if (a->sa.ss_family != AF_UNIX && !admin && n->first[0] == '\0')
+    if (a->sa.ss_family != AF_UNIX && who == PEAL_FOR_CLIENTS && n->first[0] == '\0')
         memcpy(n->first, text, sizeof(text));
+    if (who == PEAL_FOR_NODES)
+        n->inner = addr;
     peal_log(&n->log, PEAL_LOG_INFO, "listening", "address=%s tls=%s%s",
         a->sa.ss_family == AF_UNIX ? a->text : text,
-        n->tls != NULL && !admin ? "on" : "off", admin ? " for=admin" : "");
+        n->tls != NULL && who == PEAL_FOR_CLIENTS ? "on" : "off",
+        who == PEAL_FOR_ADMIN   ? " for=admin"
+        : who == PEAL_FOR_NODES ? " for=nodes"
+                                : "");
 }
 
 /* The other workers' sockets: more on the same port, or the same unix socket. */
 static bool
-open_more(struct peal_node *n, const struct address *a, int first)
+open_more(
+    struct peal_node *n, const struct address *a, int first, enum peal_socket_for who)
 {
     for (unsigned w = 1; w < n->n_workers; w++) {
         uint16_t port;
@@ -127,14 +134,14 @@ open_more(struct peal_node *n, const struct address *a, int first)
                        (const struct sockaddr *)&a->sa, a->len, &fd, &port) != PEAL_OK) {
             return false;
         }
-        if (!add(n, fd, w, false))
+        if (!add(n, fd, w, who))
             return false;
     }
     return true;
 }
 
 static bool
-open_address(struct peal_node *n, const char *text, bool admin)
+open_address(struct peal_node *n, const char *text, enum peal_socket_for who)
 {
     struct address a = { .text = text };
     uint16_t port = 0;
@@ -154,22 +161,39 @@ open_address(struct peal_node *n, const char *text, bool admin)
         return complain(
             n, &a, err == PEAL_EEXIST ? "the address is in use" : strerror(errno));
     set_port(&a, port);
-    if (!add(n, fd, 0, admin) || (!admin && !open_more(n, &a, fd)))
+    if (!add(n, fd, 0, who) || (who != PEAL_FOR_ADMIN && !open_more(n, &a, fd, who)))
         return complain(n, &a, strerror(errno));
-    say_listening(n, &a, admin);
+    say_listening(n, &a, who);
     return true;
+}
+
+/* Where other nodes bring requests: as configured, or beside the first address of
+ * clients, on any port. */
+static bool
+open_inner(struct peal_node *n)
+{
+    const char *first = n->o->listen.v[0], *colon = strrchr(first, ':');
+    char text[PEAL_ADDR_TEXT_MAX + 8];
+
+    if (n->o->node_listen != NULL)
+        return open_address(n, n->o->node_listen, PEAL_FOR_NODES);
+    if (strncmp(first, "unix:", 5) == 0 || colon == NULL)
+        snprintf(text, sizeof(text), "127.0.0.1:0");
+    else
+        snprintf(text, sizeof(text), "%.*s:0", (int)(colon - first), first);
+    return open_address(n, text, PEAL_FOR_NODES);
 }
 
 bool
 peal_node_sockets(struct peal_node *n)
 {
     for (unsigned i = 0; i < n->o->listen.n; i++)
-        if (!open_address(n, n->o->listen.v[i], false))
+        if (!open_address(n, n->o->listen.v[i], PEAL_FOR_CLIENTS))
             return false;
     for (unsigned i = 0; i < n->o->admin_listen.n; i++)
-        if (!open_address(n, n->o->admin_listen.v[i], true))
+        if (!open_address(n, n->o->admin_listen.v[i], PEAL_FOR_ADMIN))
             return false;
-    return true;
+    return !peal_cluster_on(n) || open_inner(n);
 }
 
 void

@@ -126,10 +126,11 @@ peal_worker_listen(struct peal_worker *w)
         if (s->worker != index)
             continue;
         if (peal_listener_new(w->loop, s->fd, &n->limits, peal_http_server_accept,
-                s->admin ? w->admin : w->http, &w->listeners[w->n_listeners]) != PEAL_OK)
+                s->who == PEAL_FOR_ADMIN ? w->admin : w->http,
+                &w->listeners[w->n_listeners]) != PEAL_OK)
             return peal_node_no_memory(n);
         w->n_listeners++;
-        w->n_client_listeners += !s->admin;
+        w->n_client_listeners += s->who == PEAL_FOR_CLIENTS;
         s->fd = -1;
     }
     return true;

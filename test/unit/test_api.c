@@ -544,7 +544,8 @@ requests_of_the_wrong_form_are_refused(void **state)
     post(&w, "/api/publish", large);
     CHECK_ERROR(&w, 413, "too_large", "the body may have 2000 bytes at most");
     post(&w, "/api/subscribe", "{}");
-    CHECK_ERROR(&w, 404, "not_found", "there are only /api/publish and /api/emit here");
+    CHECK_ERROR(&w, 404, "not_found",
+        "there are only /api/publish, /api/emit and /api/nodes here");
     end(&w);
 }
 

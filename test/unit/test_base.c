@@ -57,15 +57,15 @@ an_id_tells_its_owner(void **state)
 {
     char a[PEAL_ID_LEN], b[PEAL_ID_LEN];
     struct peal_slice id = { a, PEAL_ID_LEN };
-    uint16_t node;
+    uint32_t node;
     uint8_t worker;
 
     for (unsigned i = 0; i < 256; i++) {
-        peal_id_new(7, (uint16_t)(i * 257), (uint8_t)i, a);
-        peal_id_new(7, (uint16_t)(i * 257), (uint8_t)i, b);
+        peal_id_new(7, (uint32_t)(i * 16843009u), (uint8_t)i, a);
+        peal_id_new(7, (uint32_t)(i * 16843009u), (uint8_t)i, b);
         CHECK(memcmp(a, b, PEAL_ID_LEN) != 0);
         CHECK(peal_id_owner(7, id, &node, &worker));
-        CHECK_INT(node, i * 257);
+        CHECK_INT(node, i * 16843009u);
         CHECK_INT(worker, i);
         CHECK(!peal_id_owner(8, id, &node, &worker));
     }

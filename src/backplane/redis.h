@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Redis (or Valkey) as the backplane: topics are channels of its pub/sub. Two
+ * connections, one that publishes and one that listens; a failure of either ends both,
+ * and both are made again, for ever, with a jittered pause between attempts and a
+ * deadline on each.
+ */
+#ifndef PEAL_BACKPLANE_REDIS_H
+#define PEAL_BACKPLANE_REDIS_H
+
+#include "backplane/backplane.h"
+#include "backplane/redis_url.h"
+
+/*
+ * peal_redis_new prepares; nothing is connected before peal_backplane_start.
+ *   loop  kept
+ *   url   taken; left empty
+ *   name  how its connections call themselves (CLIENT SETNAME); copied
+ *
+ * Errors: PEAL_ENOMEM; PEAL_EINVAL: why says what cannot be (a certificate).
+ */
+PEAL_MUST_USE peal_err peal_redis_new(struct peal_loop *loop, struct peal_redis_url *url,
+    const char *name, struct peal_backplane **out, struct peal_buf *why);
+
+#endif

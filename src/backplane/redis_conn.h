@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One connection to one Redis: dialled, greeted (TLS, AUTH, SELECT, CLIENT SETNAME), then
+ * commands out and replies in. Replies are hiredis' (its reader; the sockets are ours, so
+ * that plain, TLS and unix sockets are one code path on every version of it).
+ *
+ * Thread: the loop's.
+ */
+#ifndef PEAL_BACKPLANE_REDIS_CONN_H
+#define PEAL_BACKPLANE_REDIS_CONN_H
+
+#include <hiredis/hiredis.h>
+
+#include "io/conn.h"
+#include "io/tls.h"
+
+#define PEAL_REDIS_DEADLINE_MS 5000 /* from the dial to the end of the greeting */
+
+struct peal_redis_conn;
+
+struct peal_redis_conn_ops {
+    /* It is greeted: commands may be sent. */
+    void (*ready)(void *arg);
+    /* A reply to what was sent, in order, or a message of pub/sub. Borrowed. */
+    void (*reply)(void *arg, const redisReply *reply);
+    /* It is gone, or never came to be: forget it. Never called from inside a function
+     * here. why is valid for the call. */
+    void (*closed)(void *arg, const char *why);
+};
+
+/* Everything is borrowed for as long as the connection lives. */
+struct peal_redis_conn_config {
+    const char *host; /* or the path of a unix socket */
+    uint16_t port;
+    struct peal_tls_ctx *tls;    /* NULL: plain */
+    const char *user, *password; /* NULL: none */
+    unsigned db;
+    const char *name; /* for CLIENT SETNAME; NULL: none */
+};
+
+/* peal_redis_conn_new dials. Errors: PEAL_ENOMEM, PEAL_EIO. */
+PEAL_MUST_USE peal_err peal_redis_conn_new(struct peal_loop *loop,
+    const struct peal_redis_conn_config *config, const struct peal_redis_conn_ops *ops,
+    void *arg, struct peal_redis_conn **out);
+
+/* peal_redis_conn_command sends a command of n words. Without memory the connection is
+ * closed, and says so later. */
+void peal_redis_conn_command(
+    struct peal_redis_conn *c, const struct peal_slice *words, unsigned n);
+
+/* Bytes not yet taken by the system. */
+size_t peal_redis_conn_queued(const struct peal_redis_conn *c);
+
+/* peal_redis_conn_close ends it, without calling closed, and sets *cp to NULL. NULL is
+ * fine. */
+void peal_redis_conn_close(struct peal_redis_conn **cp);
+
+#endif

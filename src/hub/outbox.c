@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* A worker's outbox: orders of a turn, posted to the control thread at its end. */
+#include "hub/outbox.h"
+
+#include <stdlib.h>
+
+#include "hub/relay.h"
+#include "wire/envelope.h"
+
+#define ORDERS_FIRST 16
+
+void
+peal_parcel_free(struct peal_parcel *p)
+{
+    if (p == NULL)
+        return;
+    for (unsigned i = 0; i < p->n; i++) {
+        peal_msg_drop(p->orders[i].msg);
+        peal_blob_drop(p->orders[i].blob);
+    }
+    free(p);
+}
+
+/* Room for one more order. NULL: out of memory. */
+static struct peal_order *
+add(struct peal_shard *sh)
+{
+    struct peal_parcel *p = sh->outbox;
+    unsigned cap = p == NULL ? ORDERS_FIRST : p->cap * 2;
+
+    if (p == NULL || p->n == p->cap) {
+        struct peal_parcel *more =
+            realloc(p, sizeof(*p) + cap * sizeof(struct peal_order));
+
+        if (more == NULL)
+            return NULL;
+        if (p == NULL)
+            *more = (struct peal_parcel){
+                .mail.fn = peal_relay_on_parcel, .hub = sh->hub, .worker = sh->index
+            };
+        more->cap = cap;
+        sh->outbox = p = more;
+    }
+    return &p->orders[p->n++];
+}
+
+peal_err
+peal_outbox_publish(struct peal_shard *sh, struct peal_msg *m)
+{
+    struct peal_relay *r = sh->hub->relay;
+    struct peal_blob *record = peal_envelope_record(m);
+    struct peal_order *o;
+
+    if (record == NULL)
+        return PEAL_ENOMEM;
+    if (!peal_relay_room(r, record->len)) {
+        peal_stat_add(peal_shard_stats(sh), PEAL_STAT_BACKPLANE_DROPPED, 1);
+        peal_blob_drop(record);
+        return PEAL_EAGAIN;
+    }
+    if ((o = add(sh)) == NULL) {
+        peal_stat_add(peal_shard_stats(sh), PEAL_STAT_BACKPLANE_DROPPED, 1);
+        peal_blob_drop(record);
+        return PEAL_ENOMEM;
+    }
+    peal_relay_count(r, record->len);
+    *o = (struct peal_order){ PEAL_ORDER_PUBLISH, peal_msg_hold(m), record };
+    return PEAL_OK;
+}
+
+static peal_err
+say(struct peal_shard *sh, enum peal_order_kind kind, struct peal_slice channel)
+{
+    struct peal_blob *name = peal_blob_copy(channel);
+    struct peal_order *o = name != NULL ? add(sh) : NULL;
+
+    if (o == NULL) {
+        peal_blob_drop(name);
+        return PEAL_ENOMEM;
+    }
+    *o = (struct peal_order){ kind, NULL, name };
+    return PEAL_OK;
+}
+
+peal_err
+peal_outbox_want(struct peal_shard *sh, struct peal_slice channel)
+{
+    return say(sh, PEAL_ORDER_WANT, channel);
+}
+
+void
+peal_outbox_unwant(struct peal_shard *sh, struct peal_slice channel)
+{
+    (void)!say(sh, PEAL_ORDER_UNWANT, channel); /* else it stays subscribed for nothing */
+}
+
+bool
+peal_outbox_turn(void *shard)
+{
+    struct peal_shard *sh = shard;
+    struct peal_parcel *p = sh->outbox;
+
+    sh->outbox = NULL;
+    if (p != NULL)
+        peal_loop_post(sh->hub->control, &p->mail);
+    return false;
+}
+
+void
+peal_outbox_free(struct peal_shard *sh)
+{
+    peal_parcel_free(sh->outbox);
+    sh->outbox = NULL;
+}

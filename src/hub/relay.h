@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The relay: the hub's link to the hubs of other nodes, over a backplane. The node is
+ * subscribed to the topic of a channel as long as one of its workers has a subscriber,
+ * and a little longer; so a message goes only to nodes where somebody listens.
+ *
+ *   <prefix>:c:<channel>  messages on the channel
+ *   <prefix>:n:<node>     messages to sessions of a node (8 hex digits), by their ids
+ *   <prefix>:all          messages on more channels than are worth a topic each
+ *   <prefix>:nodes        who is there, see hub/nodes.h
+ *
+ * A message on several channels travels once for each; a node that has subscribers of two
+ * of them gets it twice, and delivers each copy to those whom it reaches first by that
+ * channel, which is what it does with its own messages.
+ *
+ * Thread: the control loop's, but for what says otherwise. Workers speak to it by mail,
+ * all that they have to say in a turn in one.
+ */
+#ifndef PEAL_HUB_RELAY_H
+#define PEAL_HUB_RELAY_H
+
+#include "backplane/backplane.h"
+#include "hub/hub.h"
+
+#define PEAL_RELAY_PREFIX_MAX 200 /* bytes */
+
+struct peal_relay;
+
+struct peal_relay_config {
+    struct peal_loop *loop;           /* the control thread's; kept */
+    struct peal_backplane *backplane; /* taken on PEAL_OK */
+    struct peal_slice prefix;         /* of all topics; copied */
+    size_t queue_max;   /* bytes that may wait for the backplane; beyond, publishers are
+                           told */
+    uint64_t linger_ms; /* how long a topic outlives its last subscriber here */
+};
+
+/* Who is told of the link. Control thread. */
+struct peal_relay_events {
+    void (*up)(void *arg); /* all that was wanted is subscribed again */
+    void (*down)(void *arg);
+    /* A payload on a topic of peal_relay_listen. */
+    void (*message)(void *arg, struct peal_slice payload);
+};
+
+/* peal_relay_new joins hub and backplane; after all shards have been made, before any
+ * loop runs. Errors: PEAL_ENOMEM. */
+PEAL_MUST_USE peal_err peal_relay_new(struct peal_hub *hub,
+    const struct peal_relay_config *config, struct peal_relay **out);
+
+/* peal_relay_start connects. events and arg are kept. */
+void peal_relay_start(
+    struct peal_relay *r, const struct peal_relay_events *events, void *arg);
+
+/* peal_relay_free: the loops of all workers have ended. */
+void peal_relay_free(struct peal_relay **rp);
+
+/* peal_relay_say publishes bytes on <prefix>:nodes; they come back as a message. */
+void peal_relay_say(struct peal_relay *r, struct peal_slice bytes);
+
+/* peal_relay_restart: the link says that it is up, but nothing comes back. */
+void peal_relay_restart(struct peal_relay *r, const char *why);
+
+/* Is the link up, and everything subscribed? Any thread. */
+bool peal_relay_up(const struct peal_relay *r);
+
+/* Bytes waiting for the backplane. Any thread. */
+size_t peal_relay_queued(const struct peal_relay *r);
+
+#endif

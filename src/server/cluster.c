@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* A node among others: the backplane, the relay over it, and what this node says of
+ * itself. Without a backplane there is none of it. */
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "backplane/redis.h"
+#include "server/node.h"
+
+/* What changes between two reports. Control thread. */
+static void
+fill_report(void *arg, struct peal_node_report *own)
+{
+    static const enum peal_stat sessions[] = { PEAL_STAT_WS_SESSIONS,
+        PEAL_STAT_SSE_SESSIONS, PEAL_STAT_EIO_SESSIONS };
+    struct peal_node *n = arg;
+
+    own->connections = n->limits.open;
+    own->sessions = 0;
+    for (unsigned i = 0; i < n->n_workers; i++)
+        for (unsigned k = 0; k < sizeof(sessions) / sizeof(*sessions); k++)
+            own->sessions += peal_stat_get(&n->loops[i]->stats, sessions[k]);
+    own->state = n->leaving               ? PEAL_NODE_LEAVING
+                 : n->api.unready != NULL ? PEAL_NODE_DRAINING
+                                          : PEAL_NODE_UP;
+}
+
+/* The first address of this machine that is not its loopback. */
+static bool
+first_address(char *out, size_t size)
+{
+    struct ifaddrs *all = NULL, *i;
+    struct peal_addr addr;
+    bool found = false;
+
+    if (getifaddrs(&all) != 0)
+        return false;
+    for (int family = AF_INET; !found; family = AF_INET6) {
+        for (i = all; i != NULL && !found; i = i->ifa_next) {
+            if (i->ifa_addr == NULL || i->ifa_addr->sa_family != family ||
+                (i->ifa_flags & (IFF_LOOPBACK | IFF_UP)) != IFF_UP)
+                continue;
+            peal_addr_from_sockaddr(i->ifa_addr, sizeof(struct sockaddr_in6), &addr);
+            /* fe80::/10 works on one link only, and needs its name. */
+            found = addr.kind == PEAL_ADDR_V4 || addr.ip[0] != 0xfe;
+        }
+        if (family == AF_INET6)
+            break;
+    }
+    freeifaddrs(all);
+    if (found) {
+        char text[PEAL_ADDR_TEXT_MAX];
+
+        peal_addr_format_ip(&addr, text);
+        snprintf(out, size, addr.kind == PEAL_ADDR_V6 ? "[%s]" : "%s", text);
+    }
+    return found;
+}
+
+/* Where others reach node.listen: as configured, or as bound, or a guess. */
+static void
+find_address(const struct peal_node *n, char *out, size_t size)
+{
+    const char *say = n->o->node_advertise;
+    char host[PEAL_ADDR_TEXT_MAX + 2], ip[PEAL_ADDR_TEXT_MAX];
+    struct peal_addr any = n->inner;
+
+    if (say != NULL && strchr(say, ']') == NULL && strchr(say, ':') != NULL &&
+        strchr(say, ':') == strrchr(say, ':')) {
+        snprintf(out, size, "%s", say); /* host:port */
+        return;
+    }
+    if (say != NULL && strstr(say, "]:") != NULL) {
+        snprintf(out, size, "%s", say);
+        return;
+    }
+    any.port = 0;
+    peal_addr_format_ip(&any, ip);
+    if (say != NULL)
+        snprintf(
+            host, sizeof(host), strchr(say, ':') && say[0] != '[' ? "[%s]" : "%s", say);
+    else if ((strcmp(ip, "0.0.0.0") != 0 && strcmp(ip, "::") != 0) ||
+             !first_address(host, sizeof(host)))
+        snprintf(host, sizeof(host), n->inner.kind == PEAL_ADDR_V6 ? "[%s]" : "%s", ip);
+    snprintf(out, size, "%s:%u", host, n->inner.port);
+}
+
+static void
+describe(struct peal_node *n, struct peal_node_report *own)
+{
+    *own = (struct peal_node_report){ .started_ms = n->api.started_s * 1000 };
+    snprintf(own->name, sizeof(own->name), "%s", n->api.name);
+    snprintf(own->version, sizeof(own->version), "%s", n->api.version);
+    snprintf(own->secret, sizeof(own->secret), "%s", n->secret);
+    find_address(n, own->address, sizeof(own->address));
+}
+
+static bool
+make_backplane(struct peal_node *n, struct peal_backplane **out)
+{
+    struct peal_buf why = { 0 };
+    struct peal_redis_url url;
+    const char *text = "";
+    peal_err err = peal_redis_url_parse(peal_slice_str(n->o->backplane), &url, &text);
+
+    if (err == PEAL_OK)
+        err = peal_redis_new(n->control, &url, n->api.name, out, &why);
+    if (err != PEAL_OK)
+        peal_log(&n->log, PEAL_LOG_ERROR, "the backplane cannot be used",
+            "why=\"%s%.*s\"", text, (int)why.len, why.len > 0 ? why.data : "");
+    peal_redis_url_fini(&url);
+    peal_buf_fini(&why);
+    return err == PEAL_OK;
+}
+
+bool
+peal_cluster_on(const struct peal_node *n)
+{
+    return strcmp(n->o->backplane, "memory") != 0;
+}
+
+bool
+peal_cluster_init(struct peal_node *n)
+{
+    struct peal_relay_config config = { .loop = n->control,
+        .prefix = peal_slice_str(n->o->backplane_prefix),
+        .queue_max = n->o->backplane_queue_max,
+        .linger_ms = n->o->backplane_linger_ms };
+    struct peal_node_report own;
+
+    if (!peal_cluster_on(n))
+        return true;
+    if (!make_backplane(n, &config.backplane))
+        return false;
+    if (peal_relay_new(n->hub, &config, &n->relay) != PEAL_OK) {
+        config.backplane->ops->free(config.backplane);
+        return peal_node_no_memory(n);
+    }
+    describe(n, &own);
+    if (peal_nodes_new(n->hub, n->relay, n->control, &own, fill_report, n, &n->nodes) !=
+        PEAL_OK)
+        return peal_node_no_memory(n);
+    n->api.nodes = n->nodes;
+    n->api.relay = n->relay;
+    peal_log(&n->log, PEAL_LOG_INFO, "one node of a cluster", "prefix=%s address=%s",
+        n->o->backplane_prefix, own.address);
+    return true;
+}
+
+void
+peal_cluster_start(struct peal_node *n)
+{
+    if (n->nodes != NULL)
+        peal_nodes_start(n->nodes);
+}
+
+void
+peal_cluster_leave(struct peal_node *n)
+{
+    if (n->nodes == NULL)
+        return;
+    n->leaving = true;
+    peal_nodes_leave(n->nodes);
+    uv_run(&n->control->uv, UV_RUN_NOWAIT); /* writes it */
+}
+
+void
+peal_cluster_fini(struct peal_node *n)
+{
+    peal_nodes_free(&n->nodes);
+    peal_relay_free(&n->relay);
+}

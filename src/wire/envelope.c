@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/* Envelopes, written and read. */
+#include "wire/envelope.h"
+
+#define VERSION 1
+#define VARINT_MAX 5 /* bytes; lengths are below 2^32 */
+
+/* Fields. A number never changes its meaning. */
+enum {
+    CHANNEL = 1, /* once for each, in the publisher's order */
+    EXCEPT = 2,  /* once for each */
+    NSP = 3,     /* absent: "/" */
+    EVENT = 4,
+    ARGS = 5,
+    N_ARGS = 6, /* varint */
+    KIND = 7,   /* varint, enum peal_data_kind; absent: JSON */
+    FLAGS = 8,  /* varint, PEAL_MSG_...; absent: none */
+    ATT = 9     /* once for each attachment */
+};
+
+void
+peal_envelope_head(uint32_t node, char out[PEAL_ENVELOPE_HEAD])
+{
+    out[0] = 'P';
+    out[1] = VERSION;
+    for (int i = 0; i < 4; i++)
+        out[2 + i] = (char)(node >> (24 - 8 * i));
+}
+
+static size_t
+varint_size(uint32_t n)
+{
+    size_t size = 1;
+
+    for (; n >= 128; n >>= 7)
+        size++;
+    return size;
+}
+
+static char *
+put_varint(char *at, uint32_t n)
+{
+    for (; n >= 128; n >>= 7)
+        *at++ = (char)(n | 128);
+    *at++ = (char)n;
+    return at;
+}
+
+static size_t
+field_size(size_t len)
+{
+    return 1 + varint_size((uint32_t)len) + len;
+}
+
+static char *
+put_field(char *at, unsigned tag, struct peal_slice s)
+{
+    *at++ = (char)tag;
+    at = put_varint(at, (uint32_t)s.len);
+    if (s.len > 0)
+        memcpy(at, s.data, s.len);
+    return at + s.len;
+}
+
+static char *
+put_number(char *at, unsigned tag, uint32_t n)
+{
+    char bytes[VARINT_MAX];
+
+    return put_field(
+        at, tag, peal_slice_of(bytes, (size_t)(put_varint(bytes, n) - bytes)));
+}
+
+static bool
+is_root(struct peal_slice nsp)
+{
+    return peal_slice_eq(nsp, PEAL_S("/"));
+}
+
+static size_t
+size_of(const struct peal_msg *m)
+{
+    size_t size = field_size(m->args.len);
+
+    for (unsigned i = 0; i < m->n_channels; i++)
+        size += field_size(m->channels[i].name.len);
+    for (unsigned i = 0; i < m->n_except; i++)
+        size += field_size(m->except[i].len);
+    for (unsigned i = 0; i < m->n_atts; i++)
+        size += field_size(m->atts[i]->len);
+    if (!is_root(m->nsp))
+        size += field_size(m->nsp.len);
+    if (m->event.len > 0)
+        size += field_size(m->event.len);
+    if (m->n_args != 1)
+        size += field_size(varint_size(m->n_args));
+    if (m->kind != PEAL_DATA_JSON)
+        size += field_size(1);
+    if (m->flags != 0)
+        size += field_size(varint_size(m->flags));
+    return size;
+}
+
+struct peal_blob *
+peal_envelope_record(const struct peal_msg *m)
+{
+    size_t size = size_of(m), all = size + varint_size((uint32_t)size);
+    struct peal_blob *b = size < UINT32_MAX / 2 ? peal_blob_new(all) : NULL;
+    char *at;
+
+    if (b == NULL)
+        return NULL;
+    at = put_varint(b->data, (uint32_t)size);
+    for (unsigned i = 0; i < m->n_channels; i++)
+        at = put_field(at, CHANNEL, m->channels[i].name);
+    for (unsigned i = 0; i < m->n_except; i++)
+        at = put_field(at, EXCEPT, m->except[i]);
+    if (!is_root(m->nsp))
+        at = put_field(at, NSP, m->nsp);
+    if (m->event.len > 0)
+        at = put_field(at, EVENT, m->event);
+    if (m->n_args != 1)
+        at = put_number(at, N_ARGS, m->n_args);
+    if (m->kind != PEAL_DATA_JSON)
+        at = put_number(at, KIND, m->kind);
+    if (m->flags != 0)
+        at = put_number(at, FLAGS, m->flags);
+    for (unsigned i = 0; i < m->n_atts; i++)
+        at = put_field(at, ATT, peal_blob_slice(m->atts[i]));
+    put_field(at, ARGS, m->args);
+    return b;
+}
+
+peal_err
+peal_envelope_open(
+    struct peal_slice batch, uint32_t *node_out, struct peal_slice *records_out)
+{
+    const unsigned char *p = (const unsigned char *)batch.data;
+
+    if (batch.len < PEAL_ENVELOPE_HEAD || p[0] != 'P' || p[1] == 0)
+        return PEAL_EPROTO;
+    *node_out = (uint32_t)p[2] << 24 | (uint32_t)p[3] << 16 | (uint32_t)p[4] << 8 | p[5];
+    *records_out = peal_slice_from(batch, PEAL_ENVELOPE_HEAD);
+    return p[1] == VERSION ? PEAL_OK : PEAL_EUNSUPP;
+}
+
+static peal_err
+take_varint(struct peal_slice *s, uint32_t *out)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < VARINT_MAX && i < s->len; i++) {
+        n |= (uint64_t)((unsigned char)s->data[i] & 127) << (7 * i);
+        if (((unsigned char)s->data[i] & 128) != 0)
+            continue;
+        *s = peal_slice_of(s->data + i + 1, s->len - i - 1);
+        *out = (uint32_t)n;
+        return n <= UINT32_MAX ? PEAL_OK : PEAL_EPROTO;
+    }
+    return PEAL_EPROTO;
+}
+
+static peal_err
+take_bytes(struct peal_slice *s, struct peal_slice *out)
+{
+    uint32_t len;
+
+    if (take_varint(s, &len) != PEAL_OK || len > s->len)
+        return PEAL_EPROTO;
+    *out = peal_slice_of(s->data, len);
+    *s = peal_slice_of(s->data + len, s->len - len);
+    return PEAL_OK;
+}
+
+static peal_err
+number_of(struct peal_slice bytes, unsigned max, unsigned *out)
+{
+    uint32_t n;
+
+    if (take_varint(&bytes, &n) != PEAL_OK || bytes.len > 0 || n > max)
+        return PEAL_EPROTO;
+    *out = n;
+    return PEAL_OK;
+}
+
+/* What a record says, before it is a message. */
+struct draft {
+    struct peal_msg_spec spec;
+    struct peal_slice channels[PEAL_CHANNELS_MAX], except[PEAL_CHANNELS_MAX];
+    struct peal_blob *atts[PEAL_ATTACHMENTS_MAX];
+};
+
+static peal_err
+add_name(struct peal_slice list[PEAL_CHANNELS_MAX], unsigned *n, struct peal_slice name)
+{
+    if (*n == PEAL_CHANNELS_MAX)
+        return PEAL_ELIMIT;
+    list[(*n)++] = name;
+    return PEAL_OK;
+}
+
+static peal_err
+add_att(struct draft *d, struct peal_slice bytes)
+{
+    if (d->spec.n_atts == PEAL_ATTACHMENTS_MAX)
+        return PEAL_ELIMIT;
+    if ((d->atts[d->spec.n_atts] = peal_blob_copy(bytes)) == NULL)
+        return PEAL_ENOMEM;
+    d->spec.n_atts++;
+    return PEAL_OK;
+}
+
+static peal_err
+add_field(struct draft *d, uint32_t tag, struct peal_slice bytes)
+{
+    struct peal_msg_spec *s = &d->spec;
+    unsigned kind = 0;
+    peal_err err;
+
+    switch (tag) {
+    case CHANNEL:
+        return add_name(d->channels, &s->n_channels, bytes);
+    case EXCEPT:
+        return add_name(d->except, &s->n_except, bytes);
+    case NSP:
+        s->nsp = bytes;
+        return PEAL_OK;
+    case EVENT:
+        s->event = bytes;
+        return PEAL_OK;
+    case ARGS:
+        s->args = bytes;
+        return PEAL_OK;
+    case N_ARGS:
+        return number_of(bytes, UINT32_MAX, &s->n_args);
+    case KIND:
+        err = number_of(bytes, PEAL_DATA_BYTES, &kind);
+        s->kind = (enum peal_data_kind)kind;
+        return err;
+    case FLAGS:
+        return number_of(bytes, UINT32_MAX, &s->flags);
+    case ATT:
+        return add_att(d, bytes);
+    default:
+        return PEAL_OK;
+    }
+}
+
+/* What is kept of a publisher's flags: those that this node knows. */
+#define FLAGS_KNOWN (PEAL_MSG_VOLATILE | PEAL_MSG_NO_COMPRESS)
+
+static peal_err
+read_record(struct draft *d, struct peal_slice record, struct peal_msg **out)
+{
+    peal_err err = PEAL_OK;
+
+    while (err == PEAL_OK && record.len > 0) {
+        struct peal_slice bytes;
+        uint32_t tag;
+
+        if ((err = take_varint(&record, &tag)) == PEAL_OK &&
+            (err = take_bytes(&record, &bytes)) == PEAL_OK)
+            err = add_field(d, tag, bytes);
+    }
+    if (err == PEAL_OK && (d->spec.n_channels == 0 || d->spec.args.data == NULL))
+        err = PEAL_EPROTO;
+    if (err != PEAL_OK)
+        return err;
+    d->spec.flags = (d->spec.flags & FLAGS_KNOWN) | PEAL_MSG_REMOTE;
+    d->spec.channels = d->channels;
+    d->spec.except = d->except;
+    d->spec.atts = d->atts;
+    return peal_msg_new(&d->spec, out);
+}
+
+peal_err
+peal_envelope_next(struct peal_slice *records, struct peal_msg **out)
+{
+    struct draft d;
+    struct peal_slice record;
+    peal_err err;
+
+    *out = NULL;
+    if (records->len == 0)
+        return PEAL_OK;
+    if (take_bytes(records, &record) != PEAL_OK) {
+        *records = peal_slice_of(NULL, 0);
+        return PEAL_EPROTO;
+    }
+    d.spec = (struct peal_msg_spec){ .n_args = 1 };
+    err = read_record(&d, record, out);
+    for (unsigned i = 0; i < d.spec.n_atts; i++)
+        peal_blob_drop(d.atts[i]);
+    return err;
+}
