@@ -442,8 +442,8 @@ peal_conn_send(struct peal_conn *c, struct peal_blob *b, uint32_t tag)
         return true;
     }
     mark_dirty(c);
-    if (q->bytes > FLUSH_EARLY && !c->corked &&
-        !c->handshaking) /* a burst within a turn is not a slow reader */
+    /* A burst within a turn is not a slow reader. */
+    if (q->bytes > FLUSH_EARLY && !c->corked && !c->handshaking)
         peal_conn_try_write(c);
     return true;
 }
