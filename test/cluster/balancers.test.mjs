@@ -87,6 +87,17 @@ for (const [name, start] of Object.entries(STICKY)) {
       }
     });
 
+    test('a client that goes is gone from its node', async (t) => {
+      const count = async () => (await Promise.all(bed.nodes.map((node) => node.sessions()))).reduce((a, b) => a + b);
+      await until(async () => await count() === 0, 'the clients of other tests to go');
+      for (const [kind, open] of Object.entries(KINDS)) {
+        const client = await open(t, bed.balancer, fresh());
+        assert.equal(await count(), 1);
+        client.close();
+        await until(async () => await count() === 0, `a client by ${kind} to go`);
+      }
+    });
+
     // What the first request of a client may be, and the cookie it is given.
     const FIRST = {
       'a poll': async () => head(bed.balancer, POLL),

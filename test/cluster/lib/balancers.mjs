@@ -14,15 +14,14 @@ import { Process, Service, freePort, scratch } from './bed.mjs';
 const ENV = { PATH: `${process.env.PATH}:/usr/sbin` };
 const DEPLOY = fileURLToPath(new URL('../../../deploy/', import.meta.url));
 
-// Lines with 10.0.0.1:8080, 10.0.0.2:8080 and so on become as many as there are nodes.
+// Each run of lines with 10.0.0.1:8080, 10.0.0.2:8080 and so on becomes as many as there are
+// nodes.
 function withNodes(text, nodes) {
-  const lines = text.split('\n');
-  const first = lines.findIndex((line) => /10\.0\.0\.1:8080/.test(line));
-  const count = lines.filter((line) => /10\.0\.0\.\d:8080/.test(line)).length;
-  const made = nodes.map((node, i) => lines[first]
+  const made = (line) => nodes.map((node, i) => line
     .replace('10.0.0.1:8080', `127.0.0.1:${node.port}`).replace('node1', `node${i + 1}`));
-  lines.splice(first, count, ...made);
-  return lines.join('\n');
+  return text.split('\n')
+    .flatMap((line) => (/10\.0\.0\.1:8080/.test(line) ? made(line) : line))
+    .filter((line) => !/10\.0\.0\.\d:8080/.test(line)).join('\n');
 }
 
 function edit(text, changes) {

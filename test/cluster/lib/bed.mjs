@@ -140,6 +140,33 @@ export async function startNodes(n, options = {}) {
   return nodes;
 }
 
+// The nodes that a node knows, by name: { name: state }.
+export async function knownTo(node) {
+  const { status, text } = await request(node, { path: '/api/nodes' });
+  assert.equal(status, 200, text);
+  return Object.fromEntries(JSON.parse(text).nodes.map(({ name, state }) => [name, state]));
+}
+
+// Each of these nodes knows all of them and no other one, and may be sent clients.
+export async function united(nodes) {
+  const want = nodes.map((node) => node.name).sort().join();
+  for (const node of nodes) {
+    await until(async () => {
+      const known = await knownTo(node);
+      const up = Object.keys(known).filter((name) => known[name] === 'up');
+      return up.sort().join() === want && Object.keys(known).length === nodes.length;
+    }, `${node.name} to know ${want}, and no others`);
+    await until(async () => (await request(node, { path: '/readyz' })).status === 200, `${node.name} to be ready`);
+  }
+}
+
+// n nodes on one Redis.
+export async function startCluster(n, redis, options = {}) {
+  const nodes = await startNodes(n, { ...options, set: { backplane: redis.url, ...options.set } });
+  await united(nodes);
+  return nodes;
+}
+
 // A folder that goes when the tests end.
 export function scratch(name) {
   folders.push(mkdtempSync(join(tmpdir(), `peal-${name}-`)));
