@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The Redis wire of Socket.IO, written: always JSON first, in the order of keys that Node
+ * has; where MessagePack is to be sent, that JSON is converted, which makes attachments
+ * of placeholders in the same pass.
+ */
+#include "wire/sio_redis.h"
+
+#include "base/json.h"
+#include "wire/sio.h"
+#include "wire/sio_redis_types.h"
+
+/* A JSON text that grows; after the first error nothing is added any more. */
+struct writer {
+    struct peal_buf *out;
+    peal_err err;
+};
+
+static void
+put(struct writer *w, struct peal_slice s)
+{
+    if (w->err == PEAL_OK)
+        w->err = peal_buf_add_slice(w->out, s);
+}
+
+#define PUT(w, lit) put(w, PEAL_S(lit))
+
+static void
+put_uint(struct writer *w, uint32_t n)
+{
+    if (w->err == PEAL_OK)
+        w->err = peal_buf_printf(w->out, "%u", n);
+}
+
+/* Node would read other bytes as something else. */
+static void
+put_text(struct writer *w, struct peal_slice s)
+{
+    if (w->err == PEAL_OK)
+        w->err = peal_utf8_valid(s) ? peal_json_quote(w->out, s) : PEAL_EINVAL;
+}
+
+static void
+put_names(struct writer *w, const struct peal_slice *names, unsigned n)
+{
+    PUT(w, "[");
+    for (unsigned i = 0; i < n; i++) {
+        if (i > 0)
+            PUT(w, ",");
+        put_text(w, names[i]);
+    }
+    PUT(w, "]");
+}
+
+static void
+put_flags(struct writer *w, const struct peal_sio_redis_msg *m)
+{
+    struct peal_slice comma = PEAL_S("");
+
+    PUT(w, "{");
+    if (m->op == PEAL_SIO_REDIS_BROADCAST && (m->flags & PEAL_MSG_VOLATILE) != 0) {
+        PUT(w, "\"volatile\":true");
+        comma = PEAL_S(",");
+    }
+    if (m->op == PEAL_SIO_REDIS_BROADCAST && (m->flags & PEAL_MSG_NO_COMPRESS) != 0) {
+        put(w, comma);
+        PUT(w, "\"compress\":false");
+        comma = PEAL_S(",");
+    }
+    if (m->timeout_ms > 0) {
+        put(w, comma);
+        PUT(w, "\"timeout\":");
+        put_uint(w, m->timeout_ms);
+    }
+    PUT(w, "}");
+}
+
+static void
+put_opts(struct writer *w, const struct peal_sio_redis_msg *m, bool flags)
+{
+    PUT(w, "{\"rooms\":");
+    put_names(w, m->rooms, m->n_rooms);
+    PUT(w, ",\"except\":");
+    put_names(w, m->except, m->n_except);
+    if (flags) {
+        PUT(w, ",\"flags\":");
+        put_flags(w, m);
+    }
+    PUT(w, "}");
+}
+
+/* Events that a server emits to its own code: an "error" that nobody listens to ends the
+ * process, the others would be taken for a client's. */
+static bool
+is_server_event(struct peal_slice token)
+{
+    static const struct peal_slice names[] = { { "connect", 7 }, { "connection", 10 },
+        { "new_namespace", 13 }, { "error", 5 } };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (peal_json_string_is(token, names[i]))
+            return true;
+    return false;
+}
+
+/* [event, ...args] */
+static void
+put_event(struct writer *w, const struct peal_sio_redis_msg *m)
+{
+    struct peal_slice event = m->event.len > 0 ? m->event : PEAL_S("\"message\"");
+    bool refused = m->op == PEAL_SIO_REDIS_BROADCAST ? peal_sio_event_reserved(event)
+                                                     : is_server_event(event);
+
+    if (refused && w->err == PEAL_OK)
+        w->err = PEAL_EINVAL;
+    PUT(w, "[");
+    put(w, event);
+    if (m->args.len > 0) {
+        PUT(w, ",");
+        put(w, m->args);
+    }
+    PUT(w, "]");
+}
+
+static void
+put_uid(struct writer *w, const struct peal_sio_redis_msg *m)
+{
+    if (w->err == PEAL_OK && m->uid.len == 0)
+        w->err = PEAL_EINVAL;
+    put_text(w, m->uid);
+}
+
+static void
+put_nsp(struct writer *w, const struct peal_sio_redis_msg *m)
+{
+    put_text(w, m->nsp.len > 0 ? m->nsp : PEAL_S("/"));
+}
+
+static void
+put_packet(struct writer *w, const struct peal_sio_redis_msg *m, bool nsp)
+{
+    PUT(w, "{\"type\":2,\"data\":");
+    put_event(w, m);
+    if (nsp) {
+        PUT(w, ",\"nsp\":");
+        put_nsp(w, m);
+    }
+    PUT(w, "}");
+}
+
+static void
+put_list(struct writer *w, const struct peal_sio_redis_msg *m)
+{
+    if (w->err == PEAL_OK && (m->list.len == 0 || m->list.data[0] != '['))
+        w->err = PEAL_EINVAL;
+    put(w, m->list);
+}
+
+static void
+put_request_id(struct writer *w, const struct peal_sio_redis_msg *m)
+{
+    if (w->err == PEAL_OK && m->request_id.len == 0)
+        w->err = PEAL_EINVAL;
+    PUT(w, "\"requestId\":");
+    put_text(w, m->request_id);
+}
+
+static bool
+has_id(const struct peal_sio_redis_msg *m)
+{
+    unsigned id = peal_sio_redis_types[m->op].id;
+
+    return id == PEAL_SIO_REDIS_ID ||
+           (id == PEAL_SIO_REDIS_MAY_ID && m->request_id.len > 0);
+}
+
+/* Whom a request is about, and what is to be done with them. */
+static void
+put_move(struct writer *w, const struct peal_sio_redis_msg *m, bool flags)
+{
+    PUT(w, "\"opts\":");
+    put_opts(w, m, flags);
+    if (m->op == PEAL_SIO_REDIS_JOIN || m->op == PEAL_SIO_REDIS_LEAVE) {
+        PUT(w, ",\"rooms\":");
+        put_names(w, m->targets, m->n_targets);
+    } else if (m->op == PEAL_SIO_REDIS_DISCONNECT) {
+        put(w, m->close ? PEAL_S(",\"close\":true") : PEAL_S(",\"close\":false"));
+    }
+}
+
+/* What an answer says; the dialects have different keys for its argument. Of several
+ * arguments only the first is sent; without one Node sends no key either. */
+static void
+put_answer(struct writer *w, const struct peal_sio_redis_msg *m, struct peal_slice key)
+{
+    struct peal_slice rest = m->args, argument;
+
+    put_request_id(w, m);
+    if (m->op == PEAL_SIO_REDIS_SOCKETS) {
+        PUT(w, ",\"sockets\":");
+        put_list(w, m);
+    } else if (m->op == PEAL_SIO_REDIS_ROOMS) {
+        PUT(w, ",\"rooms\":");
+        put_list(w, m);
+    } else if (m->op == PEAL_SIO_REDIS_COUNT) {
+        PUT(w, ",\"clientCount\":");
+        put_uint(w, m->count);
+    } else if (m->op != PEAL_SIO_REDIS_DONE && peal_json_next(&rest, &argument)) {
+        put(w, key);
+        put(w, argument);
+    }
+}
+
+/* The classic dialect: a broadcast, a response, a request. */
+
+static void
+put_broadcast(struct writer *w, const struct peal_sio_redis_msg *m)
+{
+    PUT(w, "[");
+    put_uid(w, m);
+    PUT(w, ",");
+    put_packet(w, m, true);
+    PUT(w, ",");
+    put_opts(w, m, true);
+    PUT(w, "]");
+}
+
+static void
+put_response(struct writer *w, const struct peal_sio_redis_msg *m)
+{
+    unsigned type = peal_sio_redis_types[m->op].classic;
+
+    PUT(w, "{");
+    if (type != PEAL_SIO_REDIS_NO_TYPE) {
+        PUT(w, "\"type\":");
+        put_uint(w, type);
+        PUT(w, ",");
+    }
+    put_answer(w, m,
+        m->op == PEAL_SIO_REDIS_ACK ? PEAL_S(",\"packet\":") : PEAL_S(",\"data\":"));
+    PUT(w, "}");
+}
+
+static void
+put_request(struct writer *w, const struct peal_sio_redis_msg *m)
+{
+    PUT(w, "{\"uid\":");
+    put_uid(w, m);
+    PUT(w, ",");
+    if (has_id(m)) {
+        put_request_id(w, m);
+        PUT(w, ",");
+    }
+    PUT(w, "\"type\":");
+    put_uint(w, peal_sio_redis_types[m->op].classic);
+    switch (m->op) {
+    case PEAL_SIO_REDIS_BROADCAST:
+        PUT(w, ",\"packet\":");
+        put_packet(w, m, true);
+        PUT(w, ",\"opts\":");
+        put_opts(w, m, true);
+        break;
+    case PEAL_SIO_REDIS_SERVER_EMIT:
+        PUT(w, ",\"data\":");
+        put_event(w, m);
+        break;
+    case PEAL_SIO_REDIS_ASK_IDS:
+        PUT(w, ",\"rooms\":");
+        put_names(w, m->rooms, m->n_rooms);
+        break;
+    case PEAL_SIO_REDIS_ASK_ROOMS:
+        break;
+    default:
+        PUT(w, ",");
+        put_move(w, m, false);
+    }
+    PUT(w, "}");
+}
+
+/* The sharded dialect. */
+
+static void
+put_data(struct writer *w, const struct peal_sio_redis_msg *m)
+{
+    switch (m->op) {
+    case PEAL_SIO_REDIS_BROADCAST:
+        PUT(w, "\"packet\":");
+        put_packet(w, m, false);
+        PUT(w, ",");
+        if (has_id(m)) {
+            put_request_id(w, m);
+            PUT(w, ",");
+        }
+        PUT(w, "\"opts\":");
+        put_opts(w, m, true);
+        break;
+    case PEAL_SIO_REDIS_SERVER_EMIT:
+        if (has_id(m)) {
+            put_request_id(w, m);
+            PUT(w, ",");
+        }
+        PUT(w, "\"packet\":");
+        put_event(w, m);
+        break;
+    case PEAL_SIO_REDIS_FETCH:
+        put_move(w, m, true);
+        PUT(w, ",");
+        put_request_id(w, m);
+        break;
+    case PEAL_SIO_REDIS_JOIN:
+    case PEAL_SIO_REDIS_LEAVE:
+    case PEAL_SIO_REDIS_DISCONNECT:
+        put_move(w, m, true);
+        break;
+    default:
+        put_answer(w, m, PEAL_S(",\"packet\":"));
+    }
+}
+
+static void
+put_sharded(struct writer *w, const struct peal_sio_redis_msg *m)
+{
+    PUT(w, "{\"type\":");
+    put_uint(w, peal_sio_redis_types[m->op].sharded);
+    PUT(w, ",\"data\":{");
+    put_data(w, m);
+    PUT(w, "},\"uid\":");
+    put_uid(w, m);
+    PUT(w, ",\"nsp\":");
+    put_nsp(w, m);
+    PUT(w, "}");
+}
+
+typedef void put_fn(struct writer *w, const struct peal_sio_redis_msg *m);
+
+static peal_err
+write_json(struct peal_buf *out, put_fn *put_all, const struct peal_sio_redis_msg *m)
+{
+    size_t before = out->len;
+    struct writer w = { out, PEAL_OK };
+
+    put_all(&w, m);
+    if (w.err != PEAL_OK)
+        out->len = before;
+    return w.err;
+}
+
+static peal_err
+write_msgpack(struct peal_buf *out, put_fn *put_all, const struct peal_sio_redis_msg *m)
+{
+    struct peal_buf json = { 0 };
+    peal_err err = write_json(&json, put_all, m);
+
+    if (err == PEAL_OK)
+        err = peal_msgpack_from_json(out, peal_buf_slice(&json), m->atts, m->n_atts);
+    peal_buf_fini(&json);
+    return err;
+}
+
+/* Clients must not get more attachments than they take, whoever sends them. */
+static peal_err
+write_any(struct peal_buf *out, put_fn *put_all, const struct peal_sio_redis_msg *m,
+    bool always_msgpack)
+{
+    struct peal_sio_redis_msg copy = *m;
+    struct peal_buf args = { 0 };
+    peal_err err = PEAL_OK;
+
+    if (m->op == PEAL_SIO_REDIS_BROADCAST && m->n_atts > PEAL_SIO_ATTACHMENTS_MAX) {
+        err = peal_sio_inline(&args, m->args, m->atts, m->n_atts);
+        copy.args = peal_buf_slice(&args);
+        copy.n_atts = 0;
+    }
+    if (err == PEAL_OK)
+        err = always_msgpack || copy.n_atts > 0 ? write_msgpack(out, put_all, &copy)
+                                                : write_json(out, put_all, &copy);
+    peal_buf_fini(&args);
+    return err;
+}
+
+peal_err
+peal_sio_redis_write(struct peal_buf *out, const struct peal_sio_redis_msg *m)
+{
+    if (m->op == PEAL_SIO_REDIS_BROADCAST)
+        return write_any(
+            out, m->request_id.len > 0 ? put_request : put_broadcast, m, true);
+    if (peal_sio_redis_is_answer(m->op))
+        return write_any(out, put_response, m, m->op == PEAL_SIO_REDIS_ACK);
+    return write_any(out, put_request, m, false);
+}
+
+peal_err
+peal_sio_redis_write_sharded(struct peal_buf *out, const struct peal_sio_redis_msg *m)
+{
+    if (peal_sio_redis_types[m->op].sharded == PEAL_SIO_REDIS_NO_TYPE)
+        return PEAL_EUNSUPP;
+    return write_any(out, put_sharded, m, false);
+}
+
+peal_err
+peal_sio_redis_add_socket(struct peal_buf *inside, struct peal_slice id,
+    struct peal_slice handshake, const struct peal_slice *rooms, unsigned n_rooms,
+    struct peal_slice data)
+{
+    size_t before = inside->len;
+    struct writer w = { inside, PEAL_OK };
+
+    if (before > 0)
+        PUT(&w, ",");
+    PUT(&w, "{\"id\":");
+    put_text(&w, id);
+    PUT(&w, ",\"handshake\":");
+    put(&w, handshake);
+    PUT(&w, ",\"rooms\":");
+    put_names(&w, rooms, n_rooms);
+    PUT(&w, ",\"data\":");
+    put(&w, data);
+    PUT(&w, "}");
+    if (w.err != PEAL_OK)
+        inside->len = before;
+    return w.err;
+}
