@@ -75,6 +75,11 @@ bool peal_sio_event_reserved(struct peal_slice token);
 PEAL_MUST_USE peal_err peal_sio_check_placeholders(
     struct peal_slice args, unsigned n_atts, uint32_t *used_out);
 
+/* peal_sio_count_placeholders checks in the same way and counts them: one attachment may
+ * be referred to again and again. Errors: PEAL_EPROTO. */
+PEAL_MUST_USE peal_err peal_sio_count_placeholders(
+    struct peal_slice args, unsigned n_atts, unsigned *n_out);
+
 /*
  * peal_sio_inline appends checked values with each placeholder replaced by its attachment
  * as a base64 string token. An attachment repeated over and over (beyond 1 MiB more than

@@ -17,6 +17,7 @@ struct frame {
     bool object, key_next, bad;
     struct peal_sio_mark mark;
     uint32_t used;  /* attachments seen before this one opened */
+    unsigned found; /* and how often */
     size_t out_len; /* of out before this one opened */
 };
 
@@ -26,6 +27,7 @@ struct walk {
     unsigned depth, n_atts;
     bool bad; /* a placeholder is out of range */
     uint32_t used;
+    unsigned found;
     struct peal_blob *const *atts;
     struct peal_buf *out; /* NULL: check only */
     size_t budget;        /* bytes of base64 that may still be made */
@@ -112,6 +114,7 @@ open_container(struct walk *w)
         .bad = w->bad,
         .mark = PEAL_SIO_MARK_NONE,
         .used = w->used,
+        .found = w->found,
         .out_len = w->out ? w->out->len : 0 };
     w->p++;
     return PEAL_OK;
@@ -130,6 +133,7 @@ close_container(struct walk *w)
         return PEAL_OK;
     w->bad = f->bad || f->mark.num < 0;
     w->used = f->used | (f->mark.num < 0 ? 0 : 1u << f->mark.num);
+    w->found = f->found + 1;
     if (w->out == NULL || f->mark.num < 0)
         return PEAL_OK;
     w->out->len = f->out_len;
@@ -189,26 +193,39 @@ walk(struct walk *w)
     return err;
 }
 
+/* Walks without making anything. */
+static peal_err
+look(struct walk *w, struct peal_slice args, unsigned n_atts)
+{
+    w->p = w->copied = args.data;
+    w->end = args.len > 0 ? args.data + args.len : args.data;
+    w->depth = 0;
+    w->n_atts = n_atts;
+    w->bad = false;
+    w->used = 0;
+    w->found = 0;
+    w->out = NULL;
+    return walk(w);
+}
+
 peal_err
 peal_sio_check_placeholders(struct peal_slice args, unsigned n_atts, uint32_t *used_out)
 {
     struct walk w;
-    peal_err err;
+    peal_err err = look(&w, args, n_atts);
 
     if (used_out != NULL)
-        *used_out = 0;
-    if (args.len == 0)
-        return PEAL_OK;
-    w.p = args.data;
-    w.end = args.data + args.len;
-    w.depth = 0;
-    w.n_atts = n_atts;
-    w.bad = false;
-    w.used = 0;
-    w.out = NULL;
-    err = walk(&w);
-    if (used_out != NULL)
         *used_out = w.used;
+    return err;
+}
+
+peal_err
+peal_sio_count_placeholders(struct peal_slice args, unsigned n_atts, unsigned *n_out)
+{
+    struct walk w;
+    peal_err err = look(&w, args, n_atts);
+
+    *n_out = w.found;
     return err;
 }
 
@@ -228,6 +245,7 @@ peal_sio_inline(struct peal_buf *out, struct peal_slice args,
     w.n_atts = n_atts;
     w.bad = false;
     w.used = 0;
+    w.found = 0;
     w.atts = atts;
     w.out = out;
     w.budget = PEAL_SIO_REPEAT_MAX;

@@ -125,8 +125,9 @@ PEAL_MUST_USE peal_sio_redis_read_fn peal_sio_redis_read_broadcast,
 /* Writing. */
 
 /*
- * These append one message. A broadcast with more attachments than clients of the default
- * parser take (PEAL_SIO_ATTACHMENTS_MAX) gets them as base64 strings, as clients here do.
+ * These append one message. Where a broadcast refers to attachments more often than
+ * clients of the default parser take (PEAL_SIO_ATTACHMENTS_MAX), all become base64
+ * strings.
  *
  * Errors (out is as before): PEAL_EINVAL: a name that is not UTF-8, an event that clients
  * or servers must not be sent, a list that is no array, an id missing; PEAL_EUNSUPP: an

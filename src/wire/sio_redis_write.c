@@ -357,7 +357,8 @@ write_msgpack(struct peal_buf *out, put_fn *put_all, const struct peal_sio_redis
     return err;
 }
 
-/* Clients must not get more attachments than they take, whoever sends them. */
+/* Every placeholder becomes bytes of its own on this wire, and an attachment for clients
+ * behind it, which must not get more of those than they take. */
 static peal_err
 write_any(struct peal_buf *out, put_fn *put_all, const struct peal_sio_redis_msg *m,
     bool always_msgpack)
@@ -365,8 +366,11 @@ write_any(struct peal_buf *out, put_fn *put_all, const struct peal_sio_redis_msg
     struct peal_sio_redis_msg copy = *m;
     struct peal_buf args = { 0 };
     peal_err err = PEAL_OK;
+    unsigned n = 0;
 
-    if (m->op == PEAL_SIO_REDIS_BROADCAST && m->n_atts > PEAL_SIO_ATTACHMENTS_MAX) {
+    if (m->op == PEAL_SIO_REDIS_BROADCAST && m->n_atts > 0)
+        err = peal_sio_count_placeholders(m->args, m->n_atts, &n);
+    if (err == PEAL_OK && n > PEAL_SIO_ATTACHMENTS_MAX) {
         err = peal_sio_inline(&args, m->args, m->atts, m->n_atts);
         copy.args = peal_buf_slice(&args);
         copy.n_atts = 0;

@@ -227,6 +227,21 @@ placeholders_are_objects_whose_last_mark_is_true(void **state)
 }
 
 static void
+placeholders_are_counted(void **state)
+{
+    unsigned n = 99;
+
+    CHECK_OK(peal_sio_count_placeholders(PEAL_S(""), 1, &n));
+    CHECK_INT(n, 0);
+    CHECK_OK(peal_sio_count_placeholders(PEAL_S("[" PH0 "],{\"a\":" PH0 "},1"), 1, &n));
+    CHECK_INT(n, 2);
+    CHECK_OK(peal_sio_count_placeholders(
+        PEAL_S("{\"x\":[" PH0 "," PH1 "],\"_placeholder\":true,\"num\":0}," PH1), 2, &n));
+    CHECK_INT(n, 2);
+    CHECK_ERR(peal_sio_count_placeholders(PEAL_S(PH0 "," PH1), 1, &n), PEAL_EPROTO);
+}
+
+static void
 one_value_is_a_placeholder_or_not(void **state)
 {
     unsigned num = 99;
@@ -449,6 +464,7 @@ main(void)
         cmocka_unit_test(limits_are_limits),
         cmocka_unit_test(no_prefix_is_overrun_or_taken_for_more),
         cmocka_unit_test(placeholders_are_objects_whose_last_mark_is_true),
+        cmocka_unit_test(placeholders_are_counted),
         cmocka_unit_test(one_value_is_a_placeholder_or_not),
         cmocka_unit_test(attachments_become_strings_in_their_places),
         cmocka_unit_test(a_repeated_attachment_has_a_budget),
