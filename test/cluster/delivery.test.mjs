@@ -8,9 +8,8 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 
 import { request } from '../interop/lib/http.mjs';
 import { ask, settled } from '../interop/lib/sio.mjs';
-import { until } from '../interop/lib/wait.mjs';
 import { startHaproxy, startNginx } from './lib/balancers.mjs';
-import { startCluster, useBed } from './lib/bed.mjs';
+import { openAndFind, quiet, startCluster, useBed } from './lib/bed.mjs';
 import { KINDS } from './lib/clients.mjs';
 import { startRedis } from './lib/redis.mjs';
 
@@ -31,25 +30,9 @@ async function post(node, path, body) {
   assert.equal(res.status, 200, res.text);
 }
 
-const sessions = (bed) => Promise.all(bed.nodes.map((node) => node.sessions()));
-
-// The clients of the test before are gone.
-const quiet = (bed) => until(async () => (await sessions(bed)).every((n) => n === 0), 'the nodes to be empty');
-
-// The node that a new client came to is the one with a session more.
-async function openAndFind(bed, open) {
-  const before = await sessions(bed);
-  const client = await open();
-  client.node = await until(async () => {
-    const after = await sessions(bed);
-    return bed.nodes.find((_, i) => after[i] > before[i]);
-  }, 'a session more');
-  return client;
-}
-
 // Clients of a kind until each node has one: { node name: client }, and the others.
 async function onEveryNode(t, bed, kind, channel) {
-  const open = (target) => openAndFind(bed, () => KINDS[kind](t, target, channel, { events: EVENTS }));
+  const open = (target) => openAndFind(bed.nodes, () => KINDS[kind](t, target, channel, { events: EVENTS }));
   const all = [];
   if (!bed.balancer) {
     for (const node of bed.nodes) all.push(await open(node));
@@ -77,7 +60,7 @@ for (const [name, start] of Object.entries(BALANCERS)) {
       return { nodes, balancer: start && await add(start(nodes)) };
     });
 
-    beforeEach(() => quiet(bed));
+    beforeEach(() => quiet(bed.nodes));
     // Of tests whose clients poll.
     const polling = name === 'nginx without stickiness'
       ? { todo: 'no node brings a request to the node of its session yet' } : {};

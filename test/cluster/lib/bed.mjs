@@ -140,6 +140,23 @@ export async function startNodes(n, options = {}) {
   return nodes;
 }
 
+const sessions = (nodes) => Promise.all(nodes.map((node) => node.sessions()));
+
+// The clients of the test before are gone.
+export const quiet = (nodes) =>
+  until(async () => (await sessions(nodes)).every((n) => n === 0), 'the nodes to be empty');
+
+// Opens a client; its node is the one with a session more.
+export async function openAndFind(nodes, open) {
+  const before = await sessions(nodes);
+  const client = await open();
+  client.node = await until(async () => {
+    const after = await sessions(nodes);
+    return nodes.find((_, i) => after[i] > before[i]);
+  }, 'a session more');
+  return client;
+}
+
 // The nodes that a node knows, by name: { name: state }.
 export async function knownTo(node) {
   const { status, text } = await request(node, { path: '/api/nodes' });
