@@ -24,7 +24,8 @@ struct peal_backplane_events {
     void (*up)(void *arg);
     /* It cannot, and is being mended. What was subscribed is not any more. */
     void (*down)(void *arg);
-    /* A subscription holds from now on: no payload published after this is missed. */
+    /* A subscription, to a topic or a pattern, holds from now on: no payload published
+     * after this is missed. */
     void (*subscribed)(void *arg, struct peal_slice topic);
     /* A subscription was taken away by the other side: ask for it again. */
     void (*lost)(void *arg, struct peal_slice topic);
@@ -42,6 +43,9 @@ struct peal_backplane_ops {
      * in one write. */
     void (*subscribe)(struct peal_backplane *b, struct peal_slice topic);
     void (*unsubscribe)(struct peal_backplane *b, struct peal_slice topic);
+    /* The same for all topics that a pattern of Redis (glob) finds; NULL: it has none. */
+    void (*subscribe_pattern)(struct peal_backplane *b, struct peal_slice pattern);
+    void (*unsubscribe_pattern)(struct peal_backplane *b, struct peal_slice pattern);
     /* together: all or none of them reach a node that is just subscribing, if this
      * backplane can do that. */
     void (*publish)(struct peal_backplane *b, const struct peal_payload *list, unsigned n,

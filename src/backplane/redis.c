@@ -26,7 +26,7 @@ struct redis {
     unsigned ready;      /* of the two */
     unsigned attempts;   /* since it was last up */
     uint64_t unanswered; /* publishes */
-    bool up;
+    bool up, sharded;
 };
 
 static void connect_both(struct redis *r);
@@ -107,7 +107,8 @@ text_of(const redisReply *reply)
     return peal_slice_of(has ? reply->str : "", has ? (size_t)reply->len : 0);
 }
 
-/* [message, topic, payload], [subscribe, topic, n], [unsubscribe, topic, n] */
+/* [message, topic, payload], [pmessage, pattern, topic, payload], [subscribe, topic, n],
+ * [psubscribe, pattern, n], and so on; with an s before them in sharded pub/sub. */
 static void
 on_in(void *arg, const redisReply *reply)
 {
@@ -118,14 +119,21 @@ on_in(void *arg, const redisReply *reply)
         down(r, reply->str);
         return;
     }
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3)
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 3)
         return;
     kind = text_of(reply->element[0]);
-    topic = text_of(reply->element[1]);
-    if (peal_slice_eq(kind, PEAL_S("message")))
-        r->b.events->message(r->b.arg, topic, text_of(reply->element[2]));
-    else if (peal_slice_eq(kind, PEAL_S("subscribe")))
+    topic = text_of(reply->element[reply->elements - 2]);
+    if (peal_slice_eq(kind, PEAL_S("message")) ||
+        peal_slice_eq(kind, PEAL_S("smessage")) ||
+        peal_slice_eq(kind, PEAL_S("pmessage")))
+        r->b.events->message(
+            r->b.arg, topic, text_of(reply->element[reply->elements - 1]));
+    else if (peal_slice_eq(kind, PEAL_S("subscribe")) ||
+             peal_slice_eq(kind, PEAL_S("ssubscribe")) ||
+             peal_slice_eq(kind, PEAL_S("psubscribe")))
         r->b.events->subscribed(r->b.arg, topic);
+    else if (peal_slice_eq(kind, PEAL_S("sunsubscribe")))
+        r->b.events->lost(r->b.arg, topic);
 }
 
 /* How many got it. An error here is about one publish (no permission, for example), or
@@ -196,13 +204,29 @@ tell_in(struct redis *r, struct peal_slice command, struct peal_slice topic)
 static void
 redis_subscribe(struct peal_backplane *b, struct peal_slice topic)
 {
-    tell_in((struct redis *)b, PEAL_S("SUBSCRIBE"), topic);
+    struct redis *r = (struct redis *)b;
+
+    tell_in(r, r->sharded ? PEAL_S("SSUBSCRIBE") : PEAL_S("SUBSCRIBE"), topic);
 }
 
 static void
 redis_unsubscribe(struct peal_backplane *b, struct peal_slice topic)
 {
-    tell_in((struct redis *)b, PEAL_S("UNSUBSCRIBE"), topic);
+    struct redis *r = (struct redis *)b;
+
+    tell_in(r, r->sharded ? PEAL_S("SUNSUBSCRIBE") : PEAL_S("UNSUBSCRIBE"), topic);
+}
+
+static void
+redis_subscribe_pattern(struct peal_backplane *b, struct peal_slice pattern)
+{
+    tell_in((struct redis *)b, PEAL_S("PSUBSCRIBE"), pattern);
+}
+
+static void
+redis_unsubscribe_pattern(struct peal_backplane *b, struct peal_slice pattern)
+{
+    tell_in((struct redis *)b, PEAL_S("PUNSUBSCRIBE"), pattern);
 }
 
 static void
@@ -217,7 +241,7 @@ redis_publish(
     if (together)
         peal_redis_conn_command(r->out, words, 1);
     for (unsigned i = 0; i < n; i++) {
-        words[0] = PEAL_S("PUBLISH");
+        words[0] = r->sharded ? PEAL_S("SPUBLISH") : PEAL_S("PUBLISH");
         words[1] = list[i].topic;
         words[2] = list[i].bytes;
         peal_redis_conn_command(r->out, words, 3);
@@ -263,14 +287,16 @@ static const struct peal_backplane_ops ops = { .name = "redis",
     .start = redis_start,
     .subscribe = redis_subscribe,
     .unsubscribe = redis_unsubscribe,
+    .subscribe_pattern = redis_subscribe_pattern,
+    .unsubscribe_pattern = redis_unsubscribe_pattern,
     .publish = redis_publish,
     .queued = redis_queued,
     .restart = redis_restart,
     .free = redis_free };
 
 peal_err
-peal_redis_new(struct peal_loop *loop, struct peal_redis_url *url, const char *name,
-    struct peal_backplane **out, struct peal_buf *why)
+peal_redis_new(struct peal_loop *loop, struct peal_redis_url *url, bool sharded,
+    const char *name, struct peal_backplane **out, struct peal_buf *why)
 {
     struct redis *r = calloc(1, sizeof(*r));
     peal_err err = PEAL_ENOMEM;
@@ -279,6 +305,7 @@ peal_redis_new(struct peal_loop *loop, struct peal_redis_url *url, const char *n
         return PEAL_ENOMEM;
     r->b.ops = &ops;
     r->loop = loop;
+    r->sharded = sharded;
     r->again.fn = on_again;
     if ((r->name = strdup(name)) == NULL)
         goto fail;

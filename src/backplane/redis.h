@@ -15,11 +15,12 @@
  * peal_redis_new prepares; nothing is connected before peal_backplane_start.
  *   loop  kept
  *   url   taken; left empty
+ *   sharded  topics are channels of its sharded pub/sub (Redis 7), which has no patterns
  *   name  how its connections call themselves (CLIENT SETNAME); copied
  *
  * Errors: PEAL_ENOMEM; PEAL_EINVAL: why says what cannot be (a certificate).
  */
 PEAL_MUST_USE peal_err peal_redis_new(struct peal_loop *loop, struct peal_redis_url *url,
-    const char *name, struct peal_backplane **out, struct peal_buf *why);
+    bool sharded, const char *name, struct peal_backplane **out, struct peal_buf *why);
 
 #endif

@@ -556,18 +556,20 @@ post(struct peal_shard *from, struct peal_shard *to, struct peal_msg *m)
     peal_loop_post(to->loop, &l->mail);
 }
 
-/* Which workers may have somebody for m? */
-static uint64_t
-interested(const struct peal_shard *sh, const struct peal_msg *m)
+uint64_t
+peal_hub_workers(const struct peal_hub *h, const struct peal_msg *m)
 {
     uint64_t mask = 0;
 
     for (unsigned k = 0; k < m->n_channels; k++) {
-        int owner = peal_shard_owner(sh, peal_channel_address(m->channels[k].name));
+        uint32_t node;
+        uint8_t worker;
 
-        mask |= peal_hub_interest(sh->hub, m->channels[k].hash);
-        if (owner >= 0)
-            mask |= 1ull << owner;
+        mask |= peal_hub_interest(h, m->channels[k].hash);
+        if (peal_hub_owner(
+                h, peal_channel_address(m->channels[k].name), &node, &worker) &&
+            node == h->node && worker < h->n_shards)
+            mask |= 1ull << worker;
     }
     return mask;
 }
@@ -585,7 +587,7 @@ may_be_elsewhere(const struct peal_shard *sh, const struct peal_msg *m)
 peal_err
 peal_publish(struct peal_shard *sh, struct peal_msg *m)
 {
-    uint64_t mask = interested(sh, m), others = mask & ~(1ull << sh->index);
+    uint64_t mask = peal_hub_workers(sh->hub, m), others = mask & ~(1ull << sh->index);
     peal_err err = PEAL_OK;
 
     peal_stat_add(peal_shard_stats(sh), PEAL_STAT_PUBLISHED, 1);
@@ -617,6 +619,25 @@ peal_channel_nsp(struct peal_slice channel)
     if (channel.len == 0 || channel.data[0] != '/')
         return PEAL_S("/");
     return peal_slice_cut(&channel, '#');
+}
+
+bool
+peal_channel_room(struct peal_slice channel, struct peal_slice *room_out)
+{
+    struct peal_slice rest = channel;
+
+    *room_out = channel;
+    if (channel.len == 0 || channel.data[0] != '/')
+        return true;
+    peal_slice_cut(&rest, '#');
+    *room_out = rest;
+    return rest.data != NULL;
+}
+
+struct peal_slice
+peal_sub_channel(const struct peal_sub *sub)
+{
+    return peal_channel_slice(sub->channel);
 }
 
 struct peal_slice

@@ -142,6 +142,26 @@ bool peal_joined(const struct peal_session *s, struct peal_slice channel);
  */
 peal_err peal_publish(struct peal_shard *sh, struct peal_msg *m);
 
+/* peal_sub_channel is the channel of a subscription, see struct peal_session. */
+struct peal_slice peal_sub_channel(const struct peal_sub *sub);
+
+/* Sockets of a namespace: all of them, or members of one of the channels (which may be
+ * ids), but of none of except. */
+struct peal_selection {
+    struct peal_slice nsp;
+    const struct peal_slice *channels, *except;
+    unsigned n_channels, n_except;
+};
+
+/* peal_select calls fn for each one on this shard; it may end any session. Errors:
+ * PEAL_ENOMEM: fn was called for none. */
+typedef void peal_select_fn(void *arg, struct peal_session *s);
+PEAL_MUST_USE peal_err peal_select(struct peal_shard *sh,
+    const struct peal_selection *what, peal_select_fn *fn, void *arg);
+
+/* peal_hub_workers: a bit for each worker that may have somebody for m. Any thread. */
+uint64_t peal_hub_workers(const struct peal_hub *h, const struct peal_msg *m);
+
 /*
  * Channel names of Socket.IO rooms: room R of "/" is R, of N it is N#R; the namespace N
  * is the channel N. A room of "/" that begins with "/", or is empty, is "/#" R, so that
@@ -150,6 +170,9 @@ peal_err peal_publish(struct peal_shard *sh, struct peal_msg *m);
  */
 PEAL_MUST_USE peal_err peal_room_channel(
     struct peal_slice nsp, struct peal_slice room, struct peal_buf *out);
+
+/* peal_channel_room undoes peal_room_channel: false: channel is a namespace itself. */
+bool peal_channel_room(struct peal_slice channel, struct peal_slice *room_out);
 
 /* peal_channel_nsp is the namespace that a channel's name belongs to. */
 struct peal_slice peal_channel_nsp(struct peal_slice channel);

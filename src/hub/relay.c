@@ -31,6 +31,7 @@ struct topic {
     uint64_t waiting;       /* workers to be told when it is subscribed */
     uint64_t idle_since;    /* loop time in ms */
     enum topic_state state;
+    bool peer_waits, peer_told; /* the peer has still to subscribe; knows of it */
     uint32_t name_len;
     char name[]; /* prefix and all */
 };
@@ -60,6 +61,8 @@ struct peal_relay {
     struct peal_backplane *backplane;
     const struct peal_relay_events *events;
     void *arg;
+    const struct peal_relay_peer *peer; /* or NULL */
+    void *peer_arg;
     size_t queue_max;
     uint64_t linger_ms;
     struct peal_map topics;
@@ -124,11 +127,18 @@ topic_free(struct peal_relay *r, struct topic *t)
     free(t);
 }
 
+static struct peal_slice channel_of(const struct peal_relay *r, const struct topic *t);
+
 /* Forgets a topic that nobody wants and that has nothing to say. */
 static void
 topic_release(struct peal_relay *r, struct topic *t)
 {
-    if (t->wanted == 0 && t->state == OFF && t->batch.len == 0)
+    if (t->wanted != 0 || t->state != OFF)
+        return;
+    if (t->peer_told)
+        r->peer->unwant(r->peer_arg, channel_of(r, t));
+    t->peer_told = t->peer_waits = false;
+    if (t->batch.len == 0)
         topic_free(r, t);
 }
 
@@ -171,6 +181,8 @@ confirm_waiting(struct peal_relay *r, struct topic *t)
 {
     uint64_t left = t->waiting;
 
+    if (t->state == PENDING || t->peer_waits)
+        return;
     t->waiting = 0;
     for (; left != 0; left &= left - 1)
         confirm(r, (unsigned)__builtin_ctzll(left), channel_of(r, t));
@@ -197,7 +209,11 @@ want(struct peal_relay *r, unsigned worker, struct peal_slice channel)
     peal_list_unlink(&t->idle);
     if (r->connected && t->state == OFF)
         subscribe(r, t);
-    if (t->state == PENDING)
+    if (r->peer != NULL && !t->peer_told) {
+        t->peer_told = true;
+        t->peer_waits = r->peer->want(r->peer_arg, channel);
+    }
+    if (t->state == PENDING || t->peer_waits)
         t->waiting |= 1ull << worker;
     else /* subscribed; or there is nothing to subscribe to, and no use in waiting */
         confirm(r, worker, channel);
@@ -373,6 +389,8 @@ peal_relay_on_parcel(struct peal_loop *loop, struct peal_mail *mail)
     for (unsigned i = 0; i < p->n; i++) {
         struct peal_order *o = &p->orders[i];
 
+        if (o->kind == PEAL_ORDER_PUBLISH && r->peer != NULL)
+            r->peer->publish(r->peer_arg, o->msg);
         if (o->kind == PEAL_ORDER_PUBLISH)
             route(r, o->msg, o->blob);
         else if (o->kind == PEAL_ORDER_WANT)
@@ -491,6 +509,32 @@ hand_all(struct peal_relay *r, struct peal_msg *m)
     m->flags &= ~(unsigned)PEAL_MSG_REMOTE;
     for (unsigned w = 0; w < r->hub->n_shards; w++)
         hand_over(r, w, m, 0, PEAL_COPY_ALL);
+}
+
+void
+peal_relay_deliver(struct peal_relay *r, struct peal_msg *m, uint64_t workers)
+{
+    for (; workers != 0; workers &= workers - 1)
+        hand_over(r, (unsigned)__builtin_ctzll(workers), m, 0, PEAL_COPY_ALL);
+}
+
+void
+peal_relay_set_peer(struct peal_relay *r, const struct peal_relay_peer *peer, void *arg)
+{
+    r->peer = peer;
+    r->peer_arg = arg;
+}
+
+void
+peal_relay_peer_ready(struct peal_relay *r, struct peal_slice channel)
+{
+    struct peal_slice name = topic_name(r, "c:", channel);
+    struct topic *t = name.data != NULL ? peal_map_get(&r->topics, name) : NULL;
+
+    if (t == NULL || !t->peer_waits)
+        return;
+    t->peer_waits = false;
+    confirm_waiting(r, t);
 }
 
 static void

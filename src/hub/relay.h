@@ -43,6 +43,18 @@ struct peal_relay_events {
     void (*message)(void *arg, struct peal_slice payload);
 };
 
+/*
+ * Who shares this node's channels with others in another way, besides the backplane: told
+ * what workers want and publish. Control thread.
+ */
+struct peal_relay_peer {
+    /* A channel has a subscriber here. true: that client waits for peal_relay_peer_ready.
+     */
+    bool (*want)(void *arg, struct peal_slice channel);
+    void (*unwant)(void *arg, struct peal_slice channel);
+    void (*publish)(void *arg, struct peal_msg *m);
+};
+
 /* peal_relay_new joins hub and backplane; after all shards have been made, before any
  * loop runs. Errors: PEAL_ENOMEM. */
 PEAL_MUST_USE peal_err peal_relay_new(struct peal_hub *hub,
@@ -54,6 +66,15 @@ void peal_relay_start(
 
 /* peal_relay_free: the loops of all workers have ended. */
 void peal_relay_free(struct peal_relay **rp);
+
+/* peal_relay_set_peer: before the start. peer and arg are kept. */
+void peal_relay_set_peer(
+    struct peal_relay *r, const struct peal_relay_peer *peer, void *arg);
+void peal_relay_peer_ready(struct peal_relay *r, struct peal_slice channel);
+
+/* peal_relay_deliver gives a message to the sessions of this node alone; only workers
+ * whose bit is set are asked. */
+void peal_relay_deliver(struct peal_relay *r, struct peal_msg *m, uint64_t workers);
 
 /* peal_relay_say publishes bytes on <prefix>:nodes; they come back as a message. */
 void peal_relay_say(struct peal_relay *r, struct peal_slice bytes);

@@ -107,7 +107,7 @@ make_backplane(struct peal_node *n, struct peal_backplane **out)
     peal_err err = peal_redis_url_parse(peal_slice_str(n->o->backplane), &url, &text);
 
     if (err == PEAL_OK)
-        err = peal_redis_new(n->control, &url, n->api.name, out, &why);
+        err = peal_redis_new(n->control, &url, false, n->api.name, out, &why);
     if (err != PEAL_OK)
         peal_log(&n->log, PEAL_LOG_ERROR, "the backplane cannot be used",
             "why=\"%s%.*s\"", text, (int)why.len, why.len > 0 ? why.data : "");
