@@ -48,11 +48,10 @@ enum peal_sio_redis_op {
  */
 struct peal_sio_redis_msg {
     enum peal_sio_redis_op op;
-    unsigned flags; /* BROADCAST: PEAL_MSG_VOLATILE, PEAL_MSG_NO_COMPRESS */
-    uint32_t
-        timeout_ms; /* BROADCAST, FETCH: how long answers are waited for; 0: not said */
-    uint32_t count; /* COUNT */
-    bool close;     /* DISCONNECT: the connection too, not only the namespace */
+    unsigned flags;      /* BROADCAST: PEAL_MSG_VOLATILE, PEAL_MSG_NO_COMPRESS */
+    uint32_t timeout_ms; /* BROADCAST, sharded FETCH: until answers come; 0: not said */
+    uint32_t count;      /* COUNT */
+    bool close;          /* DISCONNECT: the connection too, not only the namespace */
     /* JOIN, LEAVE, DISCONNECT of adapters up to 7: rooms is one socket's id. Only the
      * server that has that socket acts, and it answers DONE. Never written. */
     bool legacy;

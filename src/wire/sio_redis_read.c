@@ -193,18 +193,20 @@ read_flags(struct read *d, struct peal_slice flags)
     struct peal_slice is_volatile = { 0 }, compress = { 0 }, timeout = { 0 };
     const struct want wants[] = { { PEAL_S("volatile"), &is_volatile },
         { PEAL_S("compress"), &compress }, { PEAL_S("timeout"), &timeout } };
+    struct peal_sio_redis_msg *m = d->m;
     peal_err err;
 
     if (!said(flags))
         return PEAL_OK;
     if ((err = FIND(flags, wants)) != PEAL_OK)
         return err;
-    if (peal_slice_eq(is_volatile, PEAL_S("true")))
-        d->m->flags |= PEAL_MSG_VOLATILE;
-    if (peal_slice_eq(compress, PEAL_S("false")))
-        d->m->flags |= PEAL_MSG_NO_COMPRESS;
-    if (read_count(timeout, &d->m->timeout_ms) != PEAL_OK)
-        d->m->timeout_ms = 0; /* none, or of a length that never ends */
+    if (m->op == PEAL_SIO_REDIS_BROADCAST && peal_slice_eq(is_volatile, PEAL_S("true")))
+        m->flags |= PEAL_MSG_VOLATILE;
+    if (m->op == PEAL_SIO_REDIS_BROADCAST && peal_slice_eq(compress, PEAL_S("false")))
+        m->flags |= PEAL_MSG_NO_COMPRESS;
+    if ((m->op != PEAL_SIO_REDIS_BROADCAST && m->op != PEAL_SIO_REDIS_FETCH) ||
+        read_count(timeout, &m->timeout_ms) != PEAL_OK)
+        m->timeout_ms = 0; /* none, or of a length that never ends */
     return PEAL_OK;
 }
 
@@ -224,14 +226,20 @@ read_opts(struct read *d, struct peal_slice opts)
     return read_flags(d, flags);
 }
 
-/* The message's attachments, which are those that values refer to. */
+/* The message's attachments: there may be bytes in it that values do not refer to. */
 static peal_err
 set_atts(struct read *d, struct peal_slice values)
 {
+    uint32_t used;
+    peal_err err;
+
     d->m->atts = d->r->atts.blobs;
-    d->m->n_atts = d->r->atts.n;
-    return d->m->n_atts > 0 ? peal_sio_check_placeholders(values, d->m->n_atts, NULL)
-                            : PEAL_OK;
+    if (d->r->atts.n == 0)
+        return PEAL_OK;
+    err = peal_sio_check_placeholders(values, d->r->atts.n, &used);
+    for (; used != 0; used >>= 1)
+        d->m->n_atts++;
+    return err;
 }
 
 /* [event, ...args] */
@@ -327,9 +335,11 @@ read_move(struct read *d, const struct values *v)
     struct peal_sio_redis_msg *m = d->m;
     peal_err err;
 
-    m->close = peal_slice_eq(v->close, PEAL_S("true"));
+    m->close =
+        m->op == PEAL_SIO_REDIS_DISCONNECT && peal_slice_eq(v->close, PEAL_S("true"));
     if (!said(v->opts))
         return read_legacy(d, v);
+    m->request_id = PEAL_S(""); /* nobody waits for an answer */
     if ((err = read_opts(d, v->opts)) != PEAL_OK || m->op == PEAL_SIO_REDIS_DISCONNECT)
         return err;
     return read_names(d, v->rooms, TARGETS, &m->targets, &m->n_targets);

@@ -55,21 +55,20 @@ put_names(struct writer *w, const struct peal_slice *names, unsigned n)
 static void
 put_flags(struct writer *w, const struct peal_sio_redis_msg *m)
 {
-    struct peal_slice comma = PEAL_S("");
+    bool emit = m->op == PEAL_SIO_REDIS_BROADCAST;
+    bool is_volatile = emit && (m->flags & PEAL_MSG_VOLATILE) != 0;
+    bool uncompressed = emit && (m->flags & PEAL_MSG_NO_COMPRESS) != 0;
+    bool timeout = (emit || m->op == PEAL_SIO_REDIS_FETCH) && m->timeout_ms > 0;
 
     PUT(w, "{");
-    if (m->op == PEAL_SIO_REDIS_BROADCAST && (m->flags & PEAL_MSG_VOLATILE) != 0) {
+    if (is_volatile)
         PUT(w, "\"volatile\":true");
-        comma = PEAL_S(",");
-    }
-    if (m->op == PEAL_SIO_REDIS_BROADCAST && (m->flags & PEAL_MSG_NO_COMPRESS) != 0) {
-        put(w, comma);
-        PUT(w, "\"compress\":false");
-        comma = PEAL_S(",");
-    }
-    if (m->timeout_ms > 0) {
-        put(w, comma);
-        PUT(w, "\"timeout\":");
+    if (uncompressed)
+        put(w,
+            is_volatile ? PEAL_S(",\"compress\":false") : PEAL_S("\"compress\":false"));
+    if (timeout) {
+        put(w, is_volatile || uncompressed ? PEAL_S(",\"timeout\":")
+                                           : PEAL_S("\"timeout\":"));
         put_uint(w, m->timeout_ms);
     }
     PUT(w, "}");

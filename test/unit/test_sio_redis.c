@@ -618,6 +618,16 @@ static const struct {
         "join to=1,\xc3\xa9\n,\",x" },
     { &request, "{\"type\":6,\"data\":[ \"\\u0065\" , [ 1 ] , 2 ],\"requestId\":\"\"}",
         "server-emit event=\"\\u0065\" 2:[ 1 ] , 2" },
+    { &request, "{\"type\":3,\"requestId\":\"r\",\"opts\":{},\"close\":true}", "leave" },
+    { &sharded,
+        "{\"type\":4,\"data\":{\"opts\":{\"flags\":{\"volatile\":true,"
+        "\"compress\":false,\"timeout\":7}},\"rooms\":[\"a\"]},\"uid\":\"u\","
+        "\"nsp\":\"/\"}",
+        "join uid=u nsp=/ to=a" },
+    { &sharded,
+        "{\"type\":7,\"data\":{\"requestId\":\"r\",\"opts\":{\"flags\":{"
+        "\"volatile\":true,\"timeout\":7}}},\"uid\":\"u\",\"nsp\":\"/\"}",
+        "fetch uid=u nsp=/ id=r timeout=7" },
     { &request, "{\"type\":6,\"data\":[\"disconnect\"]}",
         "server-emit event=\"disconnect\"" },
     /* Adapters up to 7. */
@@ -885,6 +895,26 @@ a_placeholder_out_of_range_is_refused(void **state)
         CHECK_ERR(read_copy(dialects[i], peal_buf_slice(&bytes), NULL), PEAL_EPROTO);
         peal_buf_fini(&bytes);
     }
+}
+
+static void
+bytes_that_nothing_refers_to_are_left_out(void **state)
+{
+    /* ["u",{type:2,x:<07>,data:["e"]},{}], and the same with data:["e",<08>] */
+    static const char *const hex[] = { "93a17583a47479706502a178c40107a46461746191a16580",
+        "93a17583a47479706502a178c40107a46461746192a165c4010880" };
+    static const char *const says[] = { "broadcast uid=u nsp=/ event=\"e\"",
+        "broadcast uid=u nsp=/ event=\"e\" 1:" PH1 " 07 08" };
+    struct peal_buf got = { 0 };
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct peal_buf bytes = bytes_of(hex[i]);
+
+        CHECK_OK(read_copy(&broadcast, peal_buf_slice(&bytes), &got));
+        CHECK_SLICE(peal_buf_slice(&got), says[i]);
+        peal_buf_fini(&bytes);
+    }
+    peal_buf_fini(&got);
 }
 
 /* Names that had escapes do not move while more of them are read. */
@@ -1337,6 +1367,7 @@ main(void)
         cmocka_unit_test(names_have_a_limit),
         cmocka_unit_test(ids_depth_and_attachments_have_limits),
         cmocka_unit_test(a_placeholder_out_of_range_is_refused),
+        cmocka_unit_test(bytes_that_nothing_refers_to_are_left_out),
         cmocka_unit_test(names_with_escapes_stay_where_they_are),
         cmocka_unit_test(a_broadcast_becomes_a_message),
         cmocka_unit_test(what_would_harm_node_is_not_written),
