@@ -39,6 +39,12 @@
     X(TLS_FAILED, C, "peal_tls_handshakes_total", "result=\"failed\"", "")               \
     X(HANDED_OVER, C, "peal_handed_over_total", "",                                      \
         "Connections handed to the worker that owns their session")                      \
+    X(FORWARDED, C, "peal_forwarded_total", "",                                          \
+        "Requests forwarded to the node that owns their session")                        \
+    X(FORWARD_FAILED, C, "peal_forward_failed_total", "",                                \
+        "Requests that could not be forwarded, because the other node was not reached")  \
+    X(FORWARDED_IN, C, "peal_forwarded_in_total", "",                                    \
+        "Requests that other nodes forwarded to this one")                               \
     X(PROXY_BAD, C, "peal_proxy_protocol_errors_total", "",                              \
         "Connections with a malformed or missing PROXY protocol header")                 \
     X(HTTP_REQUESTS, C, "peal_http_requests_total", "",                                  \

@@ -28,8 +28,8 @@ peal_http_body_new(
     if (r == NULL)
         return PEAL_ENOMEM;
     memcpy(r->bytes, h->raw.data, head_len);
-    err = peal_http_head_parse(peal_slice_of(r->bytes, head_len),
-        &h->server->config->limits, &scan, &r->head, &used);
+    err = peal_http_head_parse(
+        peal_slice_of(r->bytes, head_len), &h->server->limits, &scan, &r->head, &used);
     if (err != PEAL_OK) { /* it was parsed before: cannot be */
         free(r);
         return err;

@@ -51,6 +51,7 @@ peal_http_release(struct peal_http *h)
     h->conn = NULL;
     peal_list_unlink(&h->link);
     peal_timer_stop(&h->timer);
+    peal_http_forward_drop(h);
     peal_loop_free_later(h->server->loop, destroy, h);
 }
 
@@ -179,6 +180,7 @@ on_moved(struct peal_loop *loop, struct peal_mail *mail)
     } else {
         h->peer = m->peer;
         h->conn_secure = m->conn_secure;
+        h->held = 1;
         arm(h, m->server->config->head_timeout_ms);
     }
     free(m);
@@ -204,6 +206,7 @@ move(struct peal_http *h)
     peal_stat_add(&s->loop->stats, PEAL_STAT_HANDED_OVER, 1);
     m->mail.fn = on_moved;
     m->server = s->peers[h->move_to];
+    assert(!m->server->config->forward_secret == !s->config->forward_secret);
     m->peer = h->peer;
     m->conn_secure = h->conn_secure;
     peal_http_release(h);
@@ -335,6 +338,25 @@ refuse_head(struct peal_http *h, const struct peal_http_head *head)
         peal_slice_of(body, (size_t)n));
 }
 
+/* Is it from a client, or from another node, as it should be? again: it was counted. */
+static bool
+accept_forward(struct peal_http *h, const struct peal_http_head *head, bool again)
+{
+    struct peal_stats *stats = &h->server->loop->stats;
+    unsigned status = peal_http_forward_accept(h, head);
+
+    if (status == 0) {
+        if (h->forwarded && !again)
+            peal_stat_add(stats, PEAL_STAT_FORWARDED_IN, 1);
+        return true;
+    }
+    peal_stat_add(stats, PEAL_STAT_HTTP_BAD, 1);
+    peal_http_refuse(h, status, "text/plain",
+        status == 403 ? PEAL_S("this is for nodes of the cluster\n")
+                      : PEAL_S("clients do not forward\n"));
+    return false;
+}
+
 static void
 refuse_size(struct peal_http *h)
 {
@@ -347,9 +369,11 @@ refuse_size(struct peal_http *h)
 static bool
 begin(struct peal_http *h, const struct peal_http_head *head)
 {
-    if (h->route->begin == NULL)
+    peal_http_fn *fn = h->forward != NULL ? peal_http_forward_failed : h->route->begin;
+
+    if (fn == NULL)
         return true;
-    call(h, h->route->begin, head, peal_slice_of(NULL, 0));
+    call(h, fn, head, peal_slice_of(NULL, 0));
     if (h->move_to >= 0 && !h->dead)
         move(h);
     return !h->dead && h->answering;
@@ -376,7 +400,8 @@ may_stay(const struct peal_http *h)
 {
     const struct peal_http_server *s = h->server;
 
-    return !s->draining || (h->route->stays && !s->finishing);
+    return s->config->forward_secret == NULL &&
+           (!s->draining || (h->route->stays && !s->finishing));
 }
 
 /* A request whose head is complete. Returns the bytes used, of head and body. */
@@ -386,10 +411,10 @@ on_request(struct peal_http *h, struct peal_slice in, const struct peal_http_hea
 {
     size_t have = in.len - head_len;
     size_t want = head->content_length > 0 ? (size_t)head->content_length : 0;
-    bool whole = !head->chunked && want <= have;
+    bool whole = !head->chunked && want <= have, again = h->held;
 
     peal_timer_stop(&h->timer);
-    if (!h->held)
+    if (!again)
         peal_stat_add(&h->server->loop->stats, PEAL_STAT_HTTP_REQUESTS, 1);
     h->held = 0;
     h->answering = 1;
@@ -400,6 +425,8 @@ on_request(struct peal_http *h, struct peal_slice in, const struct peal_http_hea
     h->gone = NULL;
     h->raw = in;
     set_client(h, head);
+    if (!accept_forward(h, head, again))
+        return head_len;
     log_request(h, head);
     if ((h->route = find_route(h->server, head->path)) == NULL)
         h->route = &nowhere;
@@ -437,7 +464,7 @@ read_head(struct peal_http *h, struct peal_slice in)
 
     if (h->scan == 0)
         arm(h, h->server->config->head_timeout_ms);
-    err = peal_http_head_parse(in, &h->server->config->limits, &h->scan, &head, &used);
+    err = peal_http_head_parse(in, &h->server->limits, &h->scan, &head, &used);
     if (err == PEAL_EAGAIN)
         return 0;
     h->scan = 0;
@@ -514,10 +541,16 @@ peal_http_server_new(struct peal_loop *loop, const struct peal_http_config *conf
         return PEAL_ENOMEM;
     s->loop = loop;
     s->config = config;
+    s->limits = config->limits;
+    if (config->forward_secret != NULL) {
+        s->limits.head_max += PEAL_FORWARD_LINE_MAX;
+        s->limits.headers_max++;
+    }
     s->routes = routes;
     s->n_routes = n_routes;
     s->peers = peers;
     peal_list_init(&s->all);
+    peal_list_init(&s->forwards);
     *out = s;
     return PEAL_OK;
 }
@@ -590,6 +623,7 @@ peal_http_server_free(struct peal_http_server **sp)
     if (s == NULL)
         return;
     *sp = NULL;
+    peal_http_forwards_close(s);
     while (!peal_list_empty(&s->all))
         peal_http_close(
             PEAL_CONTAINER(s->all.next, struct peal_http, link), PEAL_CLOSE_LOCAL);

@@ -16,8 +16,11 @@
 #include "wire/addr.h"
 #include "wire/http_head.h"
 
+#define PEAL_FORWARD_SECRET_MAX 32 /* bytes */
+
 struct peal_http_server;
 struct peal_http;
+struct peal_forward;
 
 /* Called with a request; see the members of struct peal_http. */
 typedef void peal_http_fn(struct peal_http *h, void *ctx);
@@ -30,7 +33,8 @@ struct peal_http_route {
     bool stays;             /* a drain leaves its connections open; see below */
     /*
      * Optional: the head is read, the body is not. May reply, which ends the request, or
-     * call peal_http_move or peal_http_hold. May set h->user and h->gone.
+     * call peal_http_move, peal_http_hold or peal_http_forward. May set h->user and
+     * h->gone.
      */
     peal_http_fn *begin;
     /* The whole request is there. Replies now or later, or takes the connection over. */
@@ -51,6 +55,13 @@ struct peal_http_config {
     const struct peal_cidr *trusted; /* proxies; kept */
     size_t n_trusted;
     bool proxy_protocol;
+    /*
+     * NULL: for clients. Else for other nodes, which forward their clients' requests with
+     * this secret (kept; 8 to 32 visible ASCII characters): see http/forward.h. Such a
+     * server takes client and secure from the other node, and closes a connection after
+     * its answer.
+     */
+    const char *forward_secret;
 };
 
 /*
@@ -63,6 +74,7 @@ struct peal_http {
     struct peal_addr client; /* behind trusted proxies */
     bool secure;             /* the client speaks https */
     bool is_head;            /* answer without a body (done by peal_http_reply) */
+    bool forwarded;          /* by another node: it is ours to answer */
     /* For whoever answers later. gone runs if the connection is lost before the answer
      * (or before the body is complete); h must then be forgotten. */
     void *user;
@@ -77,6 +89,7 @@ struct peal_http {
     struct peal_buf headers; /* what peal_http_add collected for the answer */
     struct peal_buf in_body;
     struct peal_http_body *reader;
+    struct peal_forward *forward; /* while the other node is dialled, else NULL */
     struct peal_slice raw; /* bytes from the head of this request on, while in begin */
     size_t scan;           /* of a head that is not complete yet */
     int move_to;           /* worker that is to have this connection, or -1 */
@@ -97,7 +110,8 @@ struct peal_http {
 /*
  * peal_http_server_new serves on one loop.
  *   config, routes  kept; the first route that matches wins
- *   peers  kept, for moves: the servers of all workers, filled in before any runs
+ *   peers  kept, for moves: the servers of all workers, filled in before any runs; with
+ *         the same config, or at least all for clients or all for nodes
  *
  * Errors: PEAL_ENOMEM.
  */

@@ -5,14 +5,18 @@
 
 #include "http/http.h"
 
+#define PEAL_FORWARD_LINE_MAX 128 /* bytes of the line that a node adds */
+
 struct peal_http_server {
     struct peal_loop *loop;
     const struct peal_http_config *config;
+    struct peal_http_limits limits; /* of config, and room for what a node adds */
     const struct peal_http_route *routes;
     unsigned n_routes;
     struct peal_http_server **peers;
     struct peal_tls_ctx *tls; /* or NULL */
     struct peal_link all;
+    struct peal_link forwards; /* joined to other nodes; oldest first */
     bool draining, finishing;
     bool stopping;           /* connections are neither handed over nor taken */
     struct peal_http *spare; /* linked by user */
@@ -31,6 +35,17 @@ void peal_http_wait_next(struct peal_http *h);
 
 /* peal_http_not_found is the handler where no route matches. */
 void peal_http_not_found(struct peal_http *h, void *ctx);
+
+/*
+ * Forwarding, forward.c. peal_http_forward_accept looks for what another node adds to a
+ * request that it forwards; returns 0, or the status with which to refuse it.
+ */
+unsigned peal_http_forward_accept(struct peal_http *h, const struct peal_http_head *head);
+/* Instead of the route's begin, when h->forward could not be dialled. */
+void peal_http_forward_failed(struct peal_http *h, void *ctx);
+/* peal_http_forward_drop: the request is not to be forwarded any more. */
+void peal_http_forward_drop(struct peal_http *h);
+void peal_http_forwards_close(struct peal_http_server *s);
 
 /* The reader of a body that does not come with its head; body.c. */
 PEAL_MUST_USE peal_err peal_http_body_new(

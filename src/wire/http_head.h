@@ -10,7 +10,8 @@
 
 #include "base/slice.h"
 
-#define PEAL_HTTP_HEADERS_MAX 128 /* what a head has room for, 4 KiB */
+/* What a head has room for, 4 KiB: 128 of a client, and the one that a node adds. */
+#define PEAL_HTTP_HEADERS_MAX 129
 #define PEAL_HTTP_DATE_LEN 29
 
 struct peal_http_limits {

@@ -29,6 +29,7 @@ static const struct peal_cors cors_any = { .origins = anyone, .n = 1 };
 struct setup {
     uint64_t head_ms, body_ms, idle_ms; /* 0: a minute */
     bool proxy, tls;
+    const char *forward_secret; /* not NULL: the server is for nodes */
 };
 
 struct rig {
@@ -92,11 +93,12 @@ big(struct peal_http *h, void *ctx)
 static void
 who(struct peal_http *h, void *ctx)
 {
-    char ip[PEAL_ADDR_TEXT_MAX], text[PEAL_ADDR_TEXT_MAX + 16];
+    char ip[PEAL_ADDR_TEXT_MAX], text[PEAL_ADDR_TEXT_MAX + 32];
     int n;
 
     peal_addr_format_ip(&h->client, ip);
-    n = snprintf(text, sizeof(text), "%s %s", ip, h->secure ? "https" : "http");
+    n = snprintf(text, sizeof(text), "%s %s%s", ip, h->secure ? "https" : "http",
+        h->forwarded ? " forwarded" : "");
     peal_http_reply(h, 200, "text/plain", peal_slice_of(text, (size_t)n));
 }
 
@@ -179,6 +181,7 @@ static const struct peal_http_route routes[] = {
     { .path = PEAL_S("/big"), .handle = big },
     { .path = PEAL_S("/who"), .handle = who },
     { .path = PEAL_S("/key"), .body_max = BODY_MAX, .begin = forbid, .handle = echo },
+    { .path = PEAL_S("/move/who"), .begin = move, .handle = who },
     { .path = PEAL_S("/move/"),
         .prefix = true,
         .body_max = BODY_MAX,
@@ -233,7 +236,8 @@ start_with(struct setup s)
         .idle_timeout_ms = s.idle_ms ? s.idle_ms : 60000,
         .trusted = &rig.trusted,
         .n_trusted = 1,
-        .proxy_protocol = s.proxy };
+        .proxy_protocol = s.proxy,
+        .forward_secret = s.forward_secret };
     CHECK((rig.big = peal_blob_new(BIG)) != NULL);
     memset(rig.big->data, 'b', BIG);
     for (int i = 0; i < N_LOOPS; i++) {

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Forwarding. A request waits, held, until the other node is dialled; if that fails it is
+ * read again, and answered here. Else its connection leaves HTTP and is joined to the
+ * one of the other node: whatever one side says is queued for the other. A side whose
+ * words wait in a full queue is not listened to until they are gone.
+ */
+#include "http/forward.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "http/server.h"
+#include "io/dial.h"
+
+#define FIELD "Peal-Forward"
+#define QUEUE_MAX (128 * 1024) /* bytes that wait for one side */
+
+struct peal_forward {
+    struct peal_link link; /* on the server's list, once joined */
+    struct peal_http_server *server;
+    struct peal_http *h; /* NULL: joined */
+    struct peal_http_forward_to to;
+    char secret[PEAL_FORWARD_SECRET_MAX + 1];
+    size_t line_len; /* bytes of the client's that are sent already: the request line */
+    struct peal_dial *dial;
+    struct peal_conn *client, *owner; /* NULL: not joined yet, or not any more */
+    struct peal_timer idle;
+};
+
+static struct peal_loop *
+loop_of(const struct peal_forward *f)
+{
+    return f->server->loop;
+}
+
+/* f may be on the stack. */
+static void
+release(struct peal_forward *f)
+{
+    peal_dial_cancel(&f->dial);
+    peal_timer_stop(&f->idle);
+    peal_list_unlink(&f->link);
+    f->client = f->owner = NULL;
+    peal_loop_free_later(loop_of(f), free, f);
+}
+
+/* What is queued for a side that is still there goes out before it is closed. */
+static void
+part(struct peal_forward *f, enum peal_close why)
+{
+    if (f->client != NULL)
+        peal_conn_finish(f->client, why);
+    if (f->owner != NULL)
+        peal_conn_finish(f->owner, why);
+    release(f);
+}
+
+/*
+ * Takes from one side what the other one's queue has room for. Bytes that it has no room
+ * for stay where they are, and more is not read, until the queue is empty again.
+ */
+static size_t
+pass(struct peal_forward *f, struct peal_conn *from, struct peal_conn *to,
+    const uint8_t *data, size_t len)
+{
+    size_t limit = loop_of(f)->config.queue_bytes_max, at = 0;
+
+    if (limit > QUEUE_MAX)
+        limit = QUEUE_MAX;
+    while (at < len) {
+        size_t queued = peal_conn_queued(to), n = len - at;
+
+        if (queued >= limit) {
+            if (peal_conn_ready(to))
+                peal_conn_flush(to); /* takes all, or else tells when it has */
+            if (f->client == NULL)
+                return at;
+            if (!peal_conn_ready(to)) {
+                peal_conn_pause(from);
+                return at;
+            }
+            continue;
+        }
+        if (n > limit - queued)
+            n = limit - queued;
+        if (!peal_conn_send_bytes(to, peal_slice_of(data + at, n)))
+            return at; /* out of memory: it is closed at the end of the turn */
+        at += n;
+    }
+    if (from->paused)
+        peal_conn_resume(from);
+    return at;
+}
+
+static size_t
+client_data(struct peal_conn *c, uint8_t *data, size_t len)
+{
+    struct peal_forward *f = peal_conn_owner(c);
+    size_t sent = f->line_len;
+
+    f->line_len = 0;
+    return sent + pass(f, c, f->owner, data + sent, len - sent);
+}
+
+static void
+client_closed(struct peal_conn *c, enum peal_close why)
+{
+    struct peal_forward *f = peal_conn_owner(c);
+
+    f->client = NULL;
+    part(f, PEAL_CLOSE_LOCAL);
+}
+
+static void
+client_drained(struct peal_conn *c)
+{
+    peal_conn_read_again(((struct peal_forward *)peal_conn_owner(c))->owner);
+}
+
+static const struct peal_conn_ops client_ops = {
+    .data = client_data, .closed = client_closed, .drained = client_drained
+};
+
+static void
+wait_for_owner(struct peal_forward *f)
+{
+    peal_loop_start(loop_of(f), &f->idle, f->to.idle_timeout_ms);
+}
+
+static size_t
+owner_data(struct peal_conn *c, uint8_t *data, size_t len)
+{
+    struct peal_forward *f = peal_conn_owner(c);
+
+    wait_for_owner(f);
+    return pass(f, c, f->client, data, len);
+}
+
+static void
+owner_closed(struct peal_conn *c, enum peal_close why)
+{
+    struct peal_forward *f = peal_conn_owner(c);
+
+    f->owner = NULL;
+    part(f, PEAL_CLOSE_LOCAL);
+}
+
+static void
+owner_drained(struct peal_conn *c)
+{
+    peal_conn_read_again(((struct peal_forward *)peal_conn_owner(c))->client);
+}
+
+static const struct peal_conn_ops owner_ops = {
+    .data = owner_data, .closed = owner_closed, .drained = owner_drained
+};
+
+static void
+on_idle(struct peal_timer *t)
+{
+    struct peal_forward *f = PEAL_CONTAINER(t, struct peal_forward, idle);
+
+    if (f->owner->paused) /* it is the client that is slow: its queue has an age limit */
+        wait_for_owner(f);
+    else
+        part(f, PEAL_CLOSE_TIMEOUT);
+}
+
+/* Cannot be forwarded: read again, the request is answered by failed. */
+static void
+give_up(struct peal_forward *f, const char *why)
+{
+    peal_stat_add(&loop_of(f)->stats, PEAL_STAT_FORWARD_FAILED, 1);
+    peal_log(loop_of(f)->config.log, PEAL_LOG_DEBUG, "cannot forward a request",
+        "why=\"%s\"", why);
+    peal_http_again(f->h);
+}
+
+void
+peal_http_forward_failed(struct peal_http *h, void *ctx)
+{
+    struct peal_forward *f = h->forward;
+
+    h->forward = NULL;
+    f->to.failed(h, f->to.ctx);
+    release(f);
+}
+
+void
+peal_http_forward_drop(struct peal_http *h)
+{
+    if (h->forward != NULL)
+        release(h->forward);
+    h->forward = NULL;
+}
+
+/* The request line, and the line that this is all about. */
+static bool
+send_first(struct peal_forward *f, struct peal_conn *owner)
+{
+    struct peal_buf first = { 0 };
+    char client[PEAL_ADDR_TEXT_MAX];
+    bool ok;
+
+    peal_addr_format_ip(&f->h->client, client);
+    ok = peal_buf_add(&first, f->h->conn->in.data, f->line_len) == PEAL_OK &&
+         peal_buf_printf(&first, FIELD ": %s %s %s\r\n", f->secret, client,
+             f->h->secure ? "https" : "http") == PEAL_OK &&
+         peal_conn_send_bytes(owner, peal_buf_slice(&first));
+    peal_buf_fini(&first);
+    return ok;
+}
+
+static void
+on_dialled(void *arg, peal_err err, int fd)
+{
+    struct peal_forward *f = arg;
+    struct peal_http *h = f->h;
+    struct peal_conn *owner;
+
+    f->dial = NULL;
+    if (err == PEAL_OK &&
+        (err = peal_conn_new(loop_of(f), fd, &owner_ops, f, &owner)) != PEAL_OK)
+        close(fd);
+    if (err != PEAL_OK) {
+        give_up(f, peal_err_text(err));
+        return;
+    }
+    if (!send_first(f, owner)) {
+        peal_conn_close(owner, PEAL_CLOSE_ERROR);
+        give_up(f, peal_err_text(PEAL_ENOMEM));
+        return;
+    }
+    peal_stat_add(&loop_of(f)->stats, PEAL_STAT_FORWARDED, 1);
+    f->h = NULL;
+    f->owner = owner;
+    f->client = h->conn;
+    peal_list_append(&f->server->forwards, &f->link);
+    h->forward = NULL;
+    peal_http_release(h);
+    peal_conn_own(f->client, &client_ops, f);
+    peal_conn_read_again(f->client);
+    wait_for_owner(f);
+}
+
+static peal_err
+start(struct peal_http *h, const struct peal_http_forward_to *to)
+{
+    struct peal_forward *f = calloc(1, sizeof(*f));
+    const char *line = h->head->method.data;
+    peal_err err;
+
+    if (f == NULL)
+        return PEAL_ENOMEM;
+    f->server = h->server;
+    f->h = h;
+    f->to = *to;
+    f->to.host = f->to.secret = NULL; /* theirs is not kept */
+    memcpy(f->secret, to->secret, strlen(to->secret));
+    line = memchr(line, '\n', h->raw.len - (size_t)(line - h->raw.data));
+    f->line_len = (size_t)(line + 1 - h->raw.data);
+    f->idle.fn = on_idle;
+    err = peal_dial(
+        loop_of(f), to->host, to->port, to->connect_timeout_ms, on_dialled, f, &f->dial);
+    if (err != PEAL_OK) {
+        free(f);
+        return err;
+    }
+    h->forward = f;
+    return PEAL_OK;
+}
+
+void
+peal_http_forward(struct peal_http *h, const struct peal_http_forward_to *to)
+{
+    assert(!h->forwarded && h->in_handler && h->raw.len > 0);
+    assert(strlen(to->secret) >= 8 && strlen(to->secret) <= PEAL_FORWARD_SECRET_MAX);
+    if (start(h, to) == PEAL_OK) {
+        peal_http_hold(h);
+        return;
+    }
+    peal_stat_add(&h->server->loop->stats, PEAL_STAT_FORWARD_FAILED, 1);
+    to->failed(h, to->ctx);
+}
+
+unsigned
+peal_http_forwards_drain(struct peal_http_server *s, unsigned n)
+{
+    unsigned left = 0;
+
+    for (; n > 0 && !peal_list_empty(&s->forwards); n--)
+        part(PEAL_CONTAINER(s->forwards.next, struct peal_forward, link),
+            PEAL_CLOSE_LOCAL);
+    for (struct peal_link *l = s->forwards.next; l != &s->forwards; l = l->next)
+        left++;
+    return left;
+}
+
+void
+peal_http_forwards_close(struct peal_http_server *s)
+{
+    while (!peal_list_empty(&s->forwards)) {
+        struct peal_forward *f =
+            PEAL_CONTAINER(s->forwards.next, struct peal_forward, link);
+
+        peal_conn_close(f->client, PEAL_CLOSE_LOCAL);
+        peal_conn_close(f->owner, PEAL_CLOSE_LOCAL);
+        release(f);
+    }
+}
+
+/* The value of the field: who asks, says a node that knows the secret. */
+static bool
+read_field(struct peal_http *h, struct peal_slice value)
+{
+    struct peal_slice secret = peal_slice_cut(&value, ' '),
+                      address = peal_slice_cut(&value, ' ');
+    struct peal_addr client = { 0 };
+
+    if (!peal_slice_same(secret, peal_slice_str(h->server->config->forward_secret)))
+        return false;
+    if (peal_slice_eq(address, PEAL_S("unix")))
+        client.kind = PEAL_ADDR_UNIX;
+    else if (!peal_slice_eq(address, PEAL_S("unknown")) &&
+             peal_addr_parse_ip(address, &client) != PEAL_OK)
+        return false;
+    h->secure = peal_slice_eq(value, PEAL_S("https"));
+    if (!h->secure && !peal_slice_eq(value, PEAL_S("http")))
+        return false;
+    h->client = client;
+    return true;
+}
+
+unsigned
+peal_http_forward_accept(struct peal_http *h, const struct peal_http_head *head)
+{
+    struct peal_slice value;
+    unsigned i = 0;
+    bool there = peal_http_header_next(head, PEAL_S(FIELD), &i, &value);
+
+    if (h->server->config->forward_secret == NULL)
+        return there ? 400 : 0;
+    /* A node adds it before whatever a client may have written. */
+    if (!there || i != 1 || peal_http_header_next(head, PEAL_S(FIELD), &i, &value) ||
+        !read_field(h, head->headers[0].value))
+        return 403;
+    h->forwarded = true;
+    return 0;
+}
