@@ -4,6 +4,7 @@
 // what a test asks to be changed. A pattern that is not there is an error, so that tests and
 // files do not drift apart.
 
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +13,7 @@ import { Process, Service, freePort, scratch } from './bed.mjs';
 
 // Debian has both where only root looks for programs.
 const ENV = { PATH: `${process.env.PATH}:/usr/sbin` };
+const NGINX = process.env.PEAL_NGINX ?? 'nginx';
 const DEPLOY = fileURLToPath(new URL('../../../deploy/', import.meta.url));
 
 // Each run of lines with 10.0.0.1:8080, 10.0.0.2:8080 and so on becomes as many as there are
@@ -31,7 +33,7 @@ function edit(text, changes) {
   }, text);
 }
 
-const NGINX = (dir) => `
+const MAIN = (dir) => `
 daemon off;
 master_process off; # one process to end
 pid ${dir}/pid;
@@ -48,6 +50,13 @@ http {
 }
 `;
 
+// Has this nginx the directive `sticky`? That is since 1.29.6.
+export function nginxIsSticky() {
+  const { stderr } = spawnSync(NGINX, ['-v'], { env: ENV, encoding: 'utf8' });
+  const [major, minor, patch] = /nginx\/(\d+)\.(\d+)\.(\d+)/.exec(stderr ?? '')?.slice(1).map(Number) ?? [];
+  return major > 1 || (major === 1 && (minor > 29 || (minor === 29 && patch >= 6)));
+}
+
 // file: of deploy/nginx; changes: text to be replaced in it or in its include.
 export async function startNginx(file, nodes, changes = {}) {
   const port = await freePort();
@@ -56,12 +65,12 @@ export async function startNginx(file, nodes, changes = {}) {
   const include = readFileSync(`${DEPLOY}nginx/peal-locations.inc`, 'utf8');
   const of = (one) => Object.fromEntries(Object.entries(changes).filter(([from]) => one.includes(from)));
   mkdirSync(join(dir, 'conf.d'));
-  writeFileSync(join(dir, 'nginx.conf'), NGINX(dir));
+  writeFileSync(join(dir, 'nginx.conf'), MAIN(dir));
   writeFileSync(join(dir, 'conf.d', file), edit(edit(withNodes(text, nodes),
     { 'listen 80;': `listen 127.0.0.1:${port};` }), of(text)));
   writeFileSync(join(dir, 'peal-locations.inc'), edit(include, of(include)));
   return new Service(`nginx with ${file}`, port,
-    () => new Process('nginx', ['-c', join(dir, 'nginx.conf'), '-e', 'stderr'], { env: ENV })).start();
+    () => new Process(NGINX, ['-c', join(dir, 'nginx.conf'), '-e', 'stderr'], { env: ENV })).start();
 }
 
 // file: of deploy/haproxy.
