@@ -192,8 +192,6 @@ peal_loop_new(const struct peal_loop_config *config, struct peal_loop **out)
     uv_check_init(&l->uv, &l->check);
     uv_idle_init(&l->uv, &l->idle);
     l->prepare.data = l->check.data = l->wake.data = l;
-    uv_prepare_start(&l->prepare, end_turn);
-    uv_check_start(&l->check, begin_turn);
     uv_update_time(&l->uv);
     peal_wheel_init(&l->wheel, uv_now(&l->uv));
     if ((r = uv_async_init(&l->uv, &l->wake, on_wake)) < 0) {
@@ -203,6 +201,9 @@ peal_loop_new(const struct peal_loop_config *config, struct peal_loop **out)
     l->wake.data = l;
     if ((err = pick_flusher(l)) != PEAL_OK)
         goto fail;
+    /* Last: there is no turn in what frees half a loop. */
+    uv_prepare_start(&l->prepare, end_turn);
+    uv_check_start(&l->check, begin_turn);
     *out = l;
     return PEAL_OK;
 
