@@ -3,82 +3,59 @@
  * One Redis as the backplane. Two connections, for a listening one may send little else;
  * it is up when both are greeted. When one ends the other is ended too: what one of them
  * missed cannot be told, so both begin again.
+ *
+ * With Sentinel the one Redis is whatever they say the master is. Classic pub/sub of a
+ * Redis Cluster is the same on each of its nodes, so one of them is taken, and another
+ * one when it fails.
  */
 #include "backplane/redis.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "backplane/redis_cluster.h"
 #include "backplane/redis_conn.h"
-#include "base/id.h"
-
-#define AGAIN_MIN_MS 100
-#define AGAIN_MAX_MS 5000
+#include "backplane/redis_link.h"
+#include "backplane/redis_sentinel.h"
 
 struct redis {
     struct peal_backplane b; /* first */
-    struct peal_loop *loop;
+    struct peal_redis_link link;
     struct peal_redis_url url;
-    char *name;
+    char *name, *master; /* master: host, as Sentinel has it */
     struct peal_tls_ctx *tls;
+    struct peal_sentinel *sentinel; /* or NULL */
     struct peal_redis_conn_config config;
     struct peal_redis_conn *in, *out; /* NULL: not there */
     struct peal_timer again;
-    unsigned ready;      /* of the two */
-    unsigned attempts;   /* since it was last up */
+    unsigned next;       /* of the hosts of a cluster */
     uint64_t unanswered; /* publishes */
+    uint64_t queued;     /* of them, in a transaction that is being made */
     bool up, sharded;
+    bool refused; /* that a publish was refused has been said */
 };
 
-static void connect_both(struct redis *r);
-
-/* Full jitter below a doubling bound, so that the nodes of a cluster do not all come back
- * in step. */
-static uint64_t
-pause_ms(const struct redis *r)
+static struct peal_loop *
+loop_of(const struct redis *r)
 {
-    uint64_t max = AGAIN_MAX_MS;
-
-    if (r->attempts < 6)
-        max = (uint64_t)AGAIN_MIN_MS << r->attempts;
-    return AGAIN_MIN_MS / 2 + peal_random_u64() % max;
+    return r->link.loop;
 }
 
 static void
 down(struct redis *r, const char *why)
 {
-    uint64_t pause = pause_ms(r);
     bool was_up = r->up;
+    char where[320];
 
     peal_redis_conn_close(&r->in);
     peal_redis_conn_close(&r->out);
-    if (was_up || r->attempts == 0)
-        peal_log(r->loop->config.log, PEAL_LOG_WARN, "redis is not there",
-            "host=%s port=%u why=\"%s\" unanswered=%llu", r->config.host, r->config.port,
-            why, (unsigned long long)r->unanswered);
-    peal_stat_add(
-        &r->loop->stats, PEAL_STAT_BACKPLANE_UNANSWERED, (int64_t)r->unanswered);
-    r->unanswered = 0;
-    r->ready = 0;
-    r->up = false;
-    r->attempts++;
-    peal_loop_start(r->loop, &r->again, pause);
+    snprintf(where, sizeof(where), "host=%s port=%u", r->config.host, r->config.port);
+    peal_loop_start(
+        loop_of(r), &r->again, peal_redis_link_down(&r->link, where, why, r->unanswered));
+    r->unanswered = r->queued = 0;
+    r->up = r->refused = false;
     if (was_up)
         r->b.events->down(r->b.arg);
-}
-
-static void
-on_ready(void *arg)
-{
-    struct redis *r = arg;
-
-    if (++r->ready < 2)
-        return;
-    r->up = true;
-    r->attempts = 0;
-    peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_CONNECTS, 1);
-    peal_log(r->loop->config.log, PEAL_LOG_INFO, "redis is there", "host=%s port=%u",
-        r->config.host, r->config.port);
-    r->b.events->up(r->b.arg);
 }
 
 static void
@@ -99,12 +76,24 @@ on_out_closed(void *arg, const char *why)
     down(r, why);
 }
 
-static struct peal_slice
-text_of(const redisReply *reply)
+static void
+on_in_ready(void *arg)
 {
-    bool has = reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
+    struct redis *r = arg;
 
-    return peal_slice_of(has ? reply->str : "", has ? (size_t)reply->len : 0);
+    r->up = true;
+    peal_redis_link_up(&r->link);
+    r->b.events->up(r->b.arg);
+}
+
+static void
+on_subscribed(struct redis *r, struct peal_slice topic)
+{
+    char where[320];
+
+    snprintf(where, sizeof(where), "host=%s port=%u", r->config.host, r->config.port);
+    peal_redis_link_works(&r->link, where);
+    r->b.events->subscribed(r->b.arg, topic);
 }
 
 /* [message, topic, payload], [pmessage, pattern, topic, payload], [subscribe, topic, n],
@@ -121,23 +110,45 @@ on_in(void *arg, const redisReply *reply)
     }
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 3)
         return;
-    kind = text_of(reply->element[0]);
-    topic = text_of(reply->element[reply->elements - 2]);
+    kind = peal_redis_text(reply->element[0]);
+    topic = peal_redis_text(reply->element[reply->elements - 2]);
     if (peal_slice_eq(kind, PEAL_S("message")) ||
         peal_slice_eq(kind, PEAL_S("smessage")) ||
         peal_slice_eq(kind, PEAL_S("pmessage")))
         r->b.events->message(
-            r->b.arg, topic, text_of(reply->element[reply->elements - 1]));
+            r->b.arg, topic, peal_redis_text(reply->element[reply->elements - 1]));
     else if (peal_slice_eq(kind, PEAL_S("subscribe")) ||
              peal_slice_eq(kind, PEAL_S("ssubscribe")) ||
              peal_slice_eq(kind, PEAL_S("psubscribe")))
-        r->b.events->subscribed(r->b.arg, topic);
+        on_subscribed(r, topic);
     else if (peal_slice_eq(kind, PEAL_S("sunsubscribe")))
         r->b.events->lost(r->b.arg, topic);
 }
 
-/* How many got it. An error here is about one publish (no permission, for example), or
- * says that this server cannot be written to any more. */
+static void
+on_error(struct redis *r, struct peal_slice why)
+{
+    bool aborted = peal_slice_starts(why, PEAL_S("EXECABORT"));
+    uint64_t n = aborted ? r->queued : 1;
+
+    if (aborted)
+        r->queued = 0;
+    r->unanswered -= r->unanswered < n ? r->unanswered : n;
+    peal_stat_add(&loop_of(r)->stats, PEAL_STAT_BACKPLANE_ERRORS, (int64_t)n);
+    if (peal_slice_starts(why, PEAL_S("READONLY")) ||
+        peal_slice_starts(why, PEAL_S("LOADING")) ||
+        peal_slice_starts(why, PEAL_S("MASTERDOWN"))) {
+        down(r, why.data);
+        return;
+    }
+    if (!r->refused)
+        peal_log(loop_of(r)->config.log, PEAL_LOG_WARN, "redis refused a publish",
+            "why=\"%s\"", why.data);
+    r->refused = true;
+}
+
+/* How many got it; QUEUED, then an array for all that was. An error is about one publish
+ * (no permission, for example), or says that this server is of no use any more. */
 static void
 on_out(void *arg, const redisReply *reply)
 {
@@ -145,52 +156,102 @@ on_out(void *arg, const redisReply *reply)
 
     if (reply->type == REDIS_REPLY_INTEGER) {
         r->unanswered -= r->unanswered > 0;
-        return;
+    } else if (reply->type == REDIS_REPLY_ARRAY) {
+        r->unanswered -= r->unanswered < r->queued ? r->unanswered : r->queued;
+        r->queued = 0;
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+        on_error(r, peal_redis_text(reply));
+    } else {
+        r->queued += peal_slice_eq(peal_redis_text(reply), PEAL_S("QUEUED"));
     }
-    if (reply->type == REDIS_REPLY_ARRAY) { /* of EXEC */
-        r->unanswered -=
-            r->unanswered < reply->elements ? r->unanswered : reply->elements;
-        return;
-    }
-    if (reply->type != REDIS_REPLY_ERROR)
-        return;
-    r->unanswered -= r->unanswered > 0;
-    peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_ERRORS, 1);
-    if (strncmp(reply->str, "READONLY", 8) == 0 ||
-        strncmp(reply->str, "LOADING", 7) == 0 ||
-        strncmp(reply->str, "MASTERDOWN", 10) == 0)
-        down(r, reply->str);
-    else
-        peal_log(r->loop->config.log, PEAL_LOG_WARN, "redis refused a publish",
-            "why=\"%s\"", reply->str);
 }
 
 static const struct peal_redis_conn_ops in_ops = {
-    .ready = on_ready, .reply = on_in, .closed = on_in_closed
+    .ready = on_in_ready, .reply = on_in, .closed = on_in_closed
 };
+
+/* One after the other: what is wrong is wrong once. */
+static void
+on_out_ready(void *arg)
+{
+    struct redis *r = arg;
+
+    if (peal_redis_conn_new(loop_of(r), &r->config, &in_ops, r, &r->in) != PEAL_OK)
+        down(r, "cannot dial");
+}
+
 static const struct peal_redis_conn_ops out_ops = {
-    .ready = on_ready, .reply = on_out, .closed = on_out_closed
+    .ready = on_out_ready, .reply = on_out, .closed = on_out_closed
 };
 
 static void
-connect_both(struct redis *r)
+connect_to(struct redis *r, const char *host, uint16_t port)
 {
-    if (peal_redis_conn_new(r->loop, &r->config, &in_ops, r, &r->in) != PEAL_OK ||
-        peal_redis_conn_new(r->loop, &r->config, &out_ops, r, &r->out) != PEAL_OK)
+    r->config.host = host;
+    r->config.port = port;
+    if (peal_redis_conn_new(loop_of(r), &r->config, &out_ops, r, &r->out) != PEAL_OK)
         down(r, "cannot dial");
+}
+
+static void
+begin(struct redis *r)
+{
+    const struct peal_redis_host *h = &r->url.hosts[r->next++ % r->url.n_hosts];
+
+    if (r->sentinel != NULL)
+        peal_sentinel_ask(r->sentinel);
+    else
+        connect_to(r, h->name, h->port);
 }
 
 static void
 on_again(struct peal_timer *t)
 {
-    connect_both(PEAL_CONTAINER(t, struct redis, again));
+    begin(PEAL_CONTAINER(t, struct redis, again));
 }
 
 static void
 redis_start(struct peal_backplane *b)
 {
-    connect_both((struct redis *)b);
+    begin((struct redis *)b);
 }
+
+/* Sentinel says where the master is. */
+static void
+on_master(void *arg, const char *host, uint16_t port)
+{
+    struct redis *r = arg;
+    bool same = port == r->config.port && strcmp(host, r->config.host) == 0;
+    char *copy;
+
+    if (r->out != NULL && same)
+        return;
+    if (r->out != NULL)
+        down(r, "the master has moved");
+    if ((copy = strdup(host)) == NULL) {
+        down(r, "out of memory");
+        return;
+    }
+    peal_timer_stop(&r->again);
+    free(r->master);
+    r->master = copy;
+    connect_to(r, copy, port);
+}
+
+/* It goes on asking by itself. */
+static void
+on_no_master(void *arg, const char *why)
+{
+    struct redis *r = arg;
+
+    if (r->out != NULL)
+        return;
+    down(r, why);
+    peal_timer_stop(&r->again);
+}
+
+static const struct peal_sentinel_ops sentinel_ops = { .master = on_master,
+    .none = on_no_master };
 
 static void
 tell_in(struct redis *r, struct peal_slice command, struct peal_slice topic)
@@ -277,8 +338,10 @@ redis_free(struct peal_backplane *b)
     peal_timer_stop(&r->again);
     peal_redis_conn_close(&r->in);
     peal_redis_conn_close(&r->out);
+    peal_sentinel_free(&r->sentinel);
     peal_tls_ctx_drop(r->tls);
     peal_redis_url_fini(&r->url);
+    free(r->master);
     free(r->name);
     free(r);
 }
@@ -294,38 +357,52 @@ static const struct peal_backplane_ops ops = { .name = "redis",
     .restart = redis_restart,
     .free = redis_free };
 
+static peal_err
+prepare(struct redis *r, const char *name, struct peal_buf *why)
+{
+    struct peal_redis_url *u = &r->url;
+    peal_err err;
+
+    if ((r->name = strdup(name)) == NULL)
+        return PEAL_ENOMEM;
+    if (u->tls && (err = peal_tls_client_ctx_new(
+                       u->ca, u->cert, u->key, u->verify, &r->tls, why)) != PEAL_OK)
+        return err;
+    r->config = (struct peal_redis_conn_config){ .host = u->hosts[0].name,
+        .port = u->hosts[0].port,
+        .tls = r->tls,
+        .user = u->user,
+        .password = u->password,
+        .db = u->db,
+        .name = r->name,
+        .master = u->kind == PEAL_REDIS_SENTINEL };
+    if (u->kind != PEAL_REDIS_SENTINEL)
+        return PEAL_OK;
+    return peal_sentinel_new(
+        r->link.loop, u, r->tls, r->name, &sentinel_ops, r, &r->sentinel);
+}
+
 peal_err
 peal_redis_new(struct peal_loop *loop, struct peal_redis_url *url, bool sharded,
     const char *name, struct peal_backplane **out, struct peal_buf *why)
 {
-    struct redis *r = calloc(1, sizeof(*r));
-    peal_err err = PEAL_ENOMEM;
+    struct redis *r;
+    peal_err err;
 
-    if (r == NULL)
+    if (sharded && url->kind == PEAL_REDIS_CLUSTER)
+        return peal_redis_cluster_new(loop, url, name, out, why);
+    if ((r = calloc(1, sizeof(*r))) == NULL)
         return PEAL_ENOMEM;
     r->b.ops = &ops;
-    r->loop = loop;
+    r->link.loop = loop;
     r->sharded = sharded;
     r->again.fn = on_again;
-    if ((r->name = strdup(name)) == NULL)
-        goto fail;
     r->url = *url;
     *url = (struct peal_redis_url){ 0 };
-#ifdef TLS_CLIENT
-    if (r->url.tls && (err = peal_tls_client_ctx_new(r->url.ca, r->url.cert, r->url.key,
-                           r->url.verify, &r->tls, why)) != PEAL_OK)
-        goto fail;
-#endif
-    r->config = (struct peal_redis_conn_config){ .host = r->url.hosts[0].name,
-        .port = r->url.hosts[0].port,
-        .tls = r->tls,
-        .user = r->url.user,
-        .password = r->url.password,
-        .db = r->url.db,
-        .name = r->name };
+    if ((err = prepare(r, name, why)) != PEAL_OK) {
+        redis_free(&r->b);
+        return err;
+    }
     *out = &r->b;
     return PEAL_OK;
-fail:
-    redis_free(&r->b);
-    return err;
 }

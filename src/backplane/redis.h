@@ -3,7 +3,8 @@
  * Redis (or Valkey) as the backplane: topics are channels of its pub/sub. Two
  * connections, one that publishes and one that listens; a failure of either ends both,
  * and both are made again, for ever, with a jittered pause between attempts and a
- * deadline on each.
+ * deadline on each. Of a Redis Cluster the sharded kind has two connections to each
+ * master, see redis_cluster.h.
  */
 #ifndef PEAL_BACKPLANE_REDIS_H
 #define PEAL_BACKPLANE_REDIS_H

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A connection to a Redis. The greeting is sent in one go and its replies are counted. */
+/*
+ * A connection to a Redis. The greeting is sent in one go and its replies are counted.
+ *
+ * One timer: first it is the deadline of the greeting, then it ticks. Ticks are counted,
+ * not time: a process that was stopped for a while finds its timers due before it has
+ * seen what has come meanwhile.
+ */
 #include "backplane/redis_conn.h"
 
 #include <inttypes.h>
@@ -7,6 +13,9 @@
 #include <stdlib.h>
 
 #include "io/dial.h"
+
+#define TICK_MS 1000
+#define SILENT_MAX 4 /* ticks without a sign of life */
 
 struct peal_redis_conn {
     struct peal_loop *loop;
@@ -16,8 +25,11 @@ struct peal_redis_conn {
     struct peal_dial *dial; /* NULL: done */
     struct peal_conn *conn; /* NULL: not yet, or gone */
     redisReader *reader;
-    struct peal_timer timer; /* the deadline, or the end of one that failed */
+    struct peal_timer timer; /* deadline, tick, or the end of one that failed */
     unsigned greetings;      /* replies still to come */
+    unsigned tolerated;      /* a bit for each of them that may be an error */
+    unsigned silent;         /* ticks in a row in which nothing came */
+    bool heard;              /* since the last tick */
     bool ready, over;
     char why[160];
 };
@@ -58,8 +70,17 @@ static void
 on_timer(struct peal_timer *t)
 {
     struct peal_redis_conn *c = PEAL_CONTAINER(t, struct peal_redis_conn, timer);
+    struct peal_slice ping = PEAL_S("PING");
 
-    end(c, c->why[0] != '\0' ? c->why : "no answer in time");
+    c->silent = c->heard ? 0 : c->silent + 1;
+    if (c->why[0] != '\0' || !c->ready || c->silent > SILENT_MAX) {
+        end(c, c->why[0] != '\0' ? c->why : "no answer in time");
+        return;
+    }
+    c->heard = false;
+    peal_loop_start(c->loop, t, TICK_MS);
+    if (c->silent > 0)
+        peal_redis_conn_command(c, &ping, 1);
 }
 
 /* To be told later, for we may be anywhere on the stack. */
@@ -72,22 +93,54 @@ fail(struct peal_redis_conn *c, const char *what, const char *detail)
     peal_loop_start(c->loop, &c->timer, 0);
 }
 
-static void
-on_reply(struct peal_redis_conn *c, const redisReply *r)
+/* The answer to a sign of life: PONG, or [pong, ""] once something is subscribed. */
+static bool
+is_pong(const redisReply *r)
 {
-    if (c->ready) {
-        c->ops->reply(c->arg, r);
-        return;
-    }
-    if (r->type == REDIS_REPLY_ERROR) {
+    if (r->type == REDIS_REPLY_ARRAY)
+        return r->elements == 2 &&
+               peal_slice_eq(peal_redis_text(r->element[0]), PEAL_S("pong"));
+    return r->type == REDIS_REPLY_STATUS &&
+           peal_slice_eq(peal_redis_text(r), PEAL_S("PONG"));
+}
+
+/* What ROLE says: [master, ...], [slave, ...] */
+static bool
+is_master(const redisReply *r)
+{
+    return r->type == REDIS_REPLY_ARRAY && r->elements > 0 &&
+           peal_slice_eq(peal_redis_text(r->element[0]), PEAL_S("master"));
+}
+
+static void
+on_greeting(struct peal_redis_conn *c, const redisReply *r)
+{
+    bool tolerated = c->tolerated & 1;
+
+    c->tolerated >>= 1;
+    c->greetings--;
+    if (r->type == REDIS_REPLY_ERROR && !tolerated) {
         fail(c, "it said: ", r->str);
         return;
     }
-    if (--c->greetings > 0)
+    if (c->greetings > 0)
         return;
+    if (c->config->master && !is_master(r)) {
+        fail(c, "it is not a master", "");
+        return;
+    }
     c->ready = true;
-    peal_timer_stop(&c->timer);
+    peal_loop_start(c->loop, &c->timer, TICK_MS);
     c->ops->ready(c->arg);
+}
+
+static void
+on_reply(struct peal_redis_conn *c, const redisReply *r)
+{
+    if (!c->ready)
+        on_greeting(c, r);
+    else if (!is_pong(r))
+        c->ops->reply(c->arg, r);
 }
 
 static size_t
@@ -96,6 +149,7 @@ on_data(struct peal_conn *conn, uint8_t *data, size_t len)
     struct peal_redis_conn *c = peal_conn_owner(conn);
     void *reply = NULL;
 
+    c->heard = true;
     if (redisReaderFeed(c->reader, (const char *)data, len) != REDIS_OK) {
         fail(c, "out of memory", "");
         return len;
@@ -127,39 +181,49 @@ on_closed(struct peal_conn *conn, enum peal_close why)
 static const struct peal_conn_ops conn_ops = { .data = on_data, .closed = on_closed };
 
 static void
+say(struct peal_redis_conn *c, bool tolerated, const struct peal_slice *words, unsigned n)
+{
+    c->tolerated |= (unsigned)tolerated << c->greetings++;
+    peal_redis_conn_command(c, words, n);
+}
+
+static void
+authenticate(struct peal_redis_conn *c)
+{
+    const struct peal_redis_conn_config *f = c->config;
+    struct peal_slice w[3];
+    unsigned n = 0;
+
+    w[n++] = PEAL_S("AUTH");
+    if (f->user != NULL)
+        w[n++] = peal_slice_str(f->user);
+    w[n++] = peal_slice_str(f->password);
+    say(c, f->lenient, w, n);
+}
+
+static void
 greet(struct peal_redis_conn *c)
 {
     const struct peal_redis_conn_config *f = c->config;
     struct peal_slice w[3];
     char db[16];
 
-    if (f->password != NULL) {
-        unsigned n = 0;
-
-        w[n++] = PEAL_S("AUTH");
-        if (f->user != NULL)
-            w[n++] = peal_slice_str(f->user);
-        w[n++] = peal_slice_str(f->password);
-        c->greetings++;
-        peal_redis_conn_command(c, w, n);
-    }
+    if (f->password != NULL)
+        authenticate(c);
     if (f->db > 0) {
         snprintf(db, sizeof(db), "%u", f->db);
         w[0] = PEAL_S("SELECT");
         w[1] = peal_slice_str(db);
-        c->greetings++;
-        peal_redis_conn_command(c, w, 2);
+        say(c, false, w, 2);
     }
     if (f->name != NULL) {
         w[0] = PEAL_S("CLIENT");
         w[1] = PEAL_S("SETNAME");
         w[2] = peal_slice_str(f->name);
-        c->greetings++;
-        peal_redis_conn_command(c, w, 3);
+        say(c, true, w, 3);
     }
-    w[0] = PEAL_S("PING");
-    c->greetings++;
-    peal_redis_conn_command(c, w, 1);
+    w[0] = f->master ? PEAL_S("ROLE") : PEAL_S("PING");
+    say(c, false, w, 1);
 }
 
 static void
@@ -177,13 +241,11 @@ on_dialled(void *arg, peal_err err, int fd)
         end(c, "out of memory");
         return;
     }
-#ifdef TLS_CLIENT
     if (c->config->tls != NULL &&
         peal_conn_start_tls_client(c->conn, c->config->tls, c->config->host) != PEAL_OK) {
         end(c, "out of memory");
         return;
     }
-#endif
     greet(c);
 }
 
@@ -214,22 +276,17 @@ fail:
     return err;
 }
 
-void
-peal_redis_conn_command(
-    struct peal_redis_conn *c, const struct peal_slice *words, unsigned n)
+struct peal_blob *
+peal_redis_command(const struct peal_slice *words, unsigned n)
 {
     struct peal_blob *b;
     size_t len = 24;
     char *at;
 
-    if (c->conn == NULL || c->over)
-        return;
     for (unsigned i = 0; i < n; i++)
         len += words[i].len + 28;
-    if ((b = peal_blob_new(len)) == NULL) {
-        fail(c, "out of memory", "");
-        return;
-    }
+    if ((b = peal_blob_new(len)) == NULL)
+        return NULL;
     at = b->data + snprintf(b->data, len, "*%u\r\n", n);
     for (unsigned i = 0; i < n; i++) {
         at += snprintf(at, 28, "$%zu\r\n", words[i].len);
@@ -240,9 +297,37 @@ peal_redis_conn_command(
         *at++ = '\n';
     }
     b->len = (uint32_t)(at - b->data);
-    if (!peal_conn_send(c->conn, b, 0))
+    return b;
+}
+
+void
+peal_redis_conn_send(struct peal_redis_conn *c, struct peal_blob *command)
+{
+    if (c->conn == NULL || c->over)
+        return;
+    if (command == NULL)
+        fail(c, "out of memory", "");
+    else if (!peal_conn_send(c->conn, command, 0))
         fail(c, "it does not take what it is sent", "");
+}
+
+void
+peal_redis_conn_command(
+    struct peal_redis_conn *c, const struct peal_slice *words, unsigned n)
+{
+    struct peal_blob *b = peal_redis_command(words, n);
+
+    peal_redis_conn_send(c, b);
     peal_blob_drop(b);
+}
+
+struct peal_slice
+peal_redis_text(const redisReply *reply)
+{
+    bool has = reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS ||
+               reply->type == REDIS_REPLY_ERROR;
+
+    return peal_slice_of(has ? reply->str : "", has ? (size_t)reply->len : 0);
 }
 
 size_t

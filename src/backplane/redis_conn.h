@@ -4,6 +4,10 @@
  * commands out and replies in. Replies are hiredis' (its reader; the sockets are ours, so
  * that plain, TLS and unix sockets are one code path on every version of it).
  *
+ * A connection on which nothing comes is asked for a sign of life, and ended if there is
+ * none for some seconds: a machine that has died, or a network that swallows everything,
+ * says nothing by itself.
+ *
  * Thread: the loop's.
  */
 #ifndef PEAL_BACKPLANE_REDIS_CONN_H
@@ -35,7 +39,9 @@ struct peal_redis_conn_config {
     struct peal_tls_ctx *tls;    /* NULL: plain */
     const char *user, *password; /* NULL: none */
     unsigned db;
-    const char *name; /* for CLIENT SETNAME; NULL: none */
+    const char *name; /* for CLIENT SETNAME, which may fail; NULL: none */
+    bool lenient;     /* a password may be refused: what follows tells if one is needed */
+    bool master;      /* anything else is refused */
 };
 
 /* peal_redis_conn_new dials. Errors: PEAL_ENOMEM, PEAL_EIO. */
@@ -43,10 +49,19 @@ PEAL_MUST_USE peal_err peal_redis_conn_new(struct peal_loop *loop,
     const struct peal_redis_conn_config *config, const struct peal_redis_conn_ops *ops,
     void *arg, struct peal_redis_conn **out);
 
-/* peal_redis_conn_command sends a command of n words. Without memory the connection is
- * closed, and says so later. */
+/* peal_redis_command makes the bytes of a command of n words. NULL: out of memory. */
+struct peal_blob *peal_redis_command(const struct peal_slice *words, unsigned n);
+
+/* peal_redis_conn_send sends such bytes (held, not taken). NULL, or no room: the
+ * connection is closed, and says so later. */
+void peal_redis_conn_send(struct peal_redis_conn *c, struct peal_blob *command);
+
+/* peal_redis_conn_command is both. */
 void peal_redis_conn_command(
     struct peal_redis_conn *c, const struct peal_slice *words, unsigned n);
+
+/* The text of a reply; empty if it is none. */
+struct peal_slice peal_redis_text(const redisReply *reply);
 
 /* Bytes not yet taken by the system. */
 size_t peal_redis_conn_queued(const struct peal_redis_conn *c);

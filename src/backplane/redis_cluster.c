@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A Redis Cluster as the backplane: who serves which slot, and a member for each master.
+ *
+ * The map is asked from one of the hosts of the URL, or of those known from before; then
+ * from any member every while, and soon after one of them has said that a slot is not
+ * there any more. A slot's place as an answer tells it holds at once.
+ */
+#include "backplane/redis_cluster.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "backplane/redis_link.h"
+#include "backplane/redis_member.h"
+#include "base/id.h"
+
+#define REFRESH_MS 30000
+#define REFRESH_SOON_MS 500
+#define HOPS_MAX 8   /* of one subscription, before the cluster is taken for broken */
+#define KNOWN_MAX 16 /* hosts that are remembered */
+
+struct known {
+    char host[PEAL_REDIS_HOST_MAX];
+    uint16_t port;
+};
+
+struct cluster {
+    struct peal_backplane b; /* first */
+    struct peal_redis_link link;
+    struct peal_redis_url url;
+    char *name;
+    struct peal_tls_ctx *tls;
+    struct peal_redis_conn_config config; /* of all members */
+    struct peal_redis_conn_config seed;   /* of whom the first map is asked */
+    struct peal_redis_conn *finder;
+    unsigned next, tried;    /* of the hosts of the URL, then the known ones */
+    struct peal_timer again; /* down: the next attempt; up: the next map */
+    struct peal_link members;
+    unsigned n_members;
+    struct known known[KNOWN_MAX];
+    unsigned n_known;
+    bool up;
+    bool refused; /* that a payload was refused has been said */
+    struct peal_redis_member *owner[PEAL_REDIS_SLOTS];
+};
+
+static const struct peal_redis_member_ops member_ops;
+
+static struct peal_loop *
+loop_of(const struct cluster *c)
+{
+    return c->link.loop;
+}
+
+/* Members. */
+
+static struct peal_redis_member *
+member_of(const struct peal_link *l)
+{
+    return PEAL_CONTAINER(l, struct peal_redis_member, link);
+}
+
+/* The one at this place, new if need be. NULL: it cannot be had. */
+static struct peal_redis_member *
+member_at(struct cluster *c, struct peal_slice host, uint16_t port)
+{
+    struct peal_redis_member *m;
+    struct peal_link *l;
+
+    for (l = c->members.next; l != &c->members; l = l->next) {
+        m = member_of(l);
+        if (m->port == port && peal_slice_eq(peal_slice_str(m->host), host))
+            return m;
+    }
+    if (peal_redis_member_new(loop_of(c), &c->config, host, port, &member_ops, c, &m) !=
+        PEAL_OK)
+        return NULL;
+    peal_list_append(&c->members, &m->link);
+    c->n_members++;
+    return m;
+}
+
+static void
+remove_member(struct cluster *c, struct peal_redis_member *m)
+{
+    c->n_members--;
+    peal_redis_member_free(m);
+}
+
+/* Forgets the members, but where they were. Returns how many payloads they had not
+ * answered. */
+static uint64_t
+remove_members(struct cluster *c)
+{
+    uint64_t unanswered = 0;
+
+    if (!peal_list_empty(&c->members))
+        c->n_known = 0;
+    while (!peal_list_empty(&c->members)) {
+        struct peal_redis_member *m = member_of(c->members.next);
+
+        if (c->n_known < KNOWN_MAX) {
+            struct known *k = &c->known[c->n_known++];
+
+            memcpy(k->host, m->host, sizeof(k->host));
+            k->port = m->port;
+        }
+        unanswered += peal_redis_member_unanswered(m);
+        remove_member(c, m);
+    }
+    memset(c->owner, 0, sizeof(c->owner));
+    return unanswered;
+}
+
+/* The link. */
+
+static void
+down(struct cluster *c, const char *host, uint16_t port, const char *why)
+{
+    bool was_up = c->up;
+    char where[320];
+    uint64_t pause;
+
+    snprintf(where, sizeof(where), "host=%s port=%u", host, port);
+    peal_redis_conn_close(&c->finder);
+    pause = peal_redis_link_down(&c->link, where, why, remove_members(c));
+    c->up = c->refused = false;
+    c->tried = 0;
+    peal_loop_start(loop_of(c), &c->again, pause);
+    if (was_up)
+        c->b.events->down(c->b.arg);
+}
+
+/* It is not about one of them. */
+static void
+down_all(struct cluster *c, const char *why)
+{
+    down(c, c->url.hosts[0].name, c->url.hosts[0].port, why);
+}
+
+static void
+refresh_in(struct cluster *c, uint64_t ms)
+{
+    peal_loop_start(loop_of(c), &c->again, ms);
+}
+
+static void
+check_up(struct cluster *c)
+{
+    struct peal_link *l;
+
+    for (l = c->members.next; l != &c->members; l = l->next)
+        if (!peal_redis_member_ready(member_of(l)))
+            return;
+    if (c->up)
+        return;
+    c->up = true;
+    peal_redis_link_up(&c->link);
+    refresh_in(c, REFRESH_MS);
+    c->b.events->up(c->b.arg);
+}
+
+/* The map. */
+
+static const char *
+read_range(struct cluster *c, const redisReply *row, const char *asked)
+{
+    struct peal_redis_member *m;
+    struct peal_redis_range r;
+
+    if (!peal_redis_range_read(row, &r))
+        return "CLUSTER SLOTS cannot be read";
+    m = member_at(c, r.host.len > 0 ? r.host : peal_slice_str(asked), r.port);
+    if (m == NULL)
+        return "cannot dial a master";
+    m->has_slots = true;
+    for (unsigned i = r.first; i <= r.last; i++)
+        c->owner[i] = m;
+    return NULL;
+}
+
+/* Takes a map over from whom was asked for it. Returns why that cannot be, or NULL. */
+static const char *
+read_map(struct cluster *c, const redisReply *reply, const char *asked)
+{
+    const char *why = NULL;
+    struct peal_link *l;
+
+    if (reply->type != REDIS_REPLY_ARRAY)
+        return reply->type == REDIS_REPLY_ERROR ? reply->str
+                                                : "CLUSTER SLOTS cannot be read";
+    for (l = c->members.next; l != &c->members; l = l->next)
+        member_of(l)->has_slots = false;
+    memset(c->owner, 0, sizeof(c->owner));
+    for (size_t i = 0; why == NULL && i < reply->elements; i++)
+        why = read_range(c, reply->element[i], asked);
+    for (unsigned i = 0; why == NULL && i < PEAL_REDIS_SLOTS; i++)
+        if (c->owner[i] == NULL)
+            why = "there are slots that no master serves";
+    return why;
+}
+
+/* Members that have nothing to do any more. */
+static void
+retire(struct cluster *c)
+{
+    struct peal_link *l, *next;
+
+    for (l = c->members.next; l != &c->members; l = next) {
+        next = l->next;
+        if (!member_of(l)->has_slots && peal_redis_member_idle(member_of(l)))
+            remove_member(c, member_of(l));
+    }
+}
+
+static void
+on_slots(void *arg, struct peal_redis_member *m, const redisReply *reply)
+{
+    struct cluster *c = arg;
+    const char *why = read_map(c, reply, m->host);
+
+    if (why != NULL) {
+        down(c, m->host, m->port, why);
+        return;
+    }
+    retire(c);
+}
+
+/* Asks one of the members, whichever. */
+static void
+refresh(struct cluster *c)
+{
+    uint64_t skip = peal_random_u64() % c->n_members;
+    struct peal_link *l = c->members.next;
+
+    while (skip-- > 0)
+        l = l->next;
+    if (peal_redis_member_ask(member_of(l)) != PEAL_OK)
+        down_all(c, "out of memory");
+    else
+        refresh_in(c, REFRESH_MS);
+}
+
+/* A slot is not where it was thought to be. NULL: the new place cannot be had. */
+static struct peal_redis_member *
+move_slot(struct cluster *c, const struct peal_redis_member *m,
+    const struct peal_redis_range *to)
+{
+    struct peal_redis_member *other =
+        member_at(c, to->host.len > 0 ? to->host : peal_slice_str(m->host), to->port);
+
+    if (other == NULL) {
+        down(c, m->host, m->port, "cannot dial a master");
+        return NULL;
+    }
+    other->has_slots = true;
+    c->owner[to->first] = other;
+    refresh_in(c, REFRESH_SOON_MS);
+    return other;
+}
+
+/* Finding the first map. */
+
+static void find(struct cluster *c);
+
+static void
+find_next(struct cluster *c, const char *why)
+{
+    peal_redis_conn_close(&c->finder);
+    if (++c->tried < c->url.n_hosts + c->n_known)
+        find(c);
+    else
+        down(c, c->seed.host, c->seed.port, why);
+}
+
+static void
+on_finder_ready(void *arg)
+{
+    struct cluster *c = arg;
+    struct peal_slice words[] = { PEAL_S("CLUSTER"), PEAL_S("SLOTS") };
+
+    peal_redis_conn_command(c->finder, words, 2);
+}
+
+static void
+on_finder_reply(void *arg, const redisReply *reply)
+{
+    struct cluster *c = arg;
+    const char *why = read_map(c, reply, c->seed.host);
+
+    if (why != NULL) {
+        (void)remove_members(c);
+        find_next(c, why);
+        return;
+    }
+    peal_redis_conn_close(&c->finder);
+}
+
+static void
+on_finder_closed(void *arg, const char *why)
+{
+    struct cluster *c = arg;
+
+    c->finder = NULL;
+    find_next(c, why);
+}
+
+static const struct peal_redis_conn_ops finder_ops = {
+    .ready = on_finder_ready, .reply = on_finder_reply, .closed = on_finder_closed
+};
+
+static void
+find(struct cluster *c)
+{
+    unsigned i = c->next++ % (c->url.n_hosts + c->n_known);
+    bool given = i < c->url.n_hosts;
+    const struct known *k = &c->known[given ? 0 : i - c->url.n_hosts];
+
+    c->seed = c->config;
+    c->seed.host = given ? c->url.hosts[i].name : k->host;
+    c->seed.port = given ? c->url.hosts[i].port : k->port;
+    if (peal_redis_conn_new(loop_of(c), &c->seed, &finder_ops, c, &c->finder) != PEAL_OK)
+        down(c, c->seed.host, c->seed.port, "cannot dial");
+}
+
+static void
+on_again(struct peal_timer *t)
+{
+    struct cluster *c = PEAL_CONTAINER(t, struct cluster, again);
+
+    if (c->up)
+        refresh(c);
+    else
+        find(c);
+}
+
+/* What members say. */
+
+static void
+on_ready(void *arg)
+{
+    check_up(arg);
+}
+
+static void
+on_failed(void *arg, struct peal_redis_member *m, const char *why)
+{
+    struct cluster *c = arg;
+
+    if (!m->has_slots && peal_redis_member_idle(m))
+        remove_member(c, m);
+    else
+        down(c, m->host, m->port, why);
+}
+
+static void
+on_subscribed(void *arg, struct peal_slice topic)
+{
+    struct cluster *c = arg;
+    char where[64];
+
+    snprintf(where, sizeof(where), "masters=%u", c->n_members);
+    peal_redis_link_works(&c->link, where);
+    c->b.events->subscribed(c->b.arg, topic);
+}
+
+static void
+on_lost(void *arg, struct peal_slice topic)
+{
+    struct cluster *c = arg;
+
+    c->b.events->lost(c->b.arg, topic);
+}
+
+static void
+on_message(void *arg, struct peal_slice topic, struct peal_slice payload)
+{
+    struct cluster *c = arg;
+
+    c->b.events->message(c->b.arg, topic, payload);
+}
+
+static void
+on_redirected(void *arg, struct peal_redis_member *m, const struct peal_redis_range *to,
+    struct peal_slice topic, unsigned hops)
+{
+    struct cluster *c = arg;
+    struct peal_redis_member *other;
+
+    if (hops >= HOPS_MAX)
+        down(c, m->host, m->port, "a slot is sent in circles");
+    else if ((other = move_slot(c, m, to)) != NULL &&
+             peal_redis_member_subscribe(other, topic, to->first, hops + 1) != PEAL_OK)
+        down_all(c, "out of memory");
+}
+
+static void
+count_refused(struct cluster *c, const char *why, unsigned n)
+{
+    peal_stat_add(&loop_of(c)->stats, PEAL_STAT_BACKPLANE_ERRORS, n);
+    if (!c->refused && n > 0)
+        peal_log(loop_of(c)->config.log, PEAL_LOG_WARN, "redis refused a publish",
+            "why=\"%s\"", why);
+    c->refused |= n > 0;
+}
+
+static void
+on_moved(void *arg, struct peal_redis_member *m, const struct peal_redis_range *to,
+    struct peal_blob *command, bool again)
+{
+    struct cluster *c = arg;
+    struct peal_redis_member *other = move_slot(c, m, to);
+    unsigned lost = 0;
+
+    if (other == NULL || other == m || again) {
+        count_refused(c, "its slot has moved twice", 1);
+        return;
+    }
+    lost += peal_redis_member_publish(other, command, to->first, true) != PEAL_OK;
+    lost += peal_redis_member_hand_over(m, to->first, other);
+    count_refused(c, "out of memory", lost);
+}
+
+static void
+on_refused(void *arg, const char *why)
+{
+    count_refused(arg, why, 1);
+}
+
+static const struct peal_redis_member_ops member_ops = { .ready = on_ready,
+    .failed = on_failed,
+    .subscribed = on_subscribed,
+    .lost = on_lost,
+    .message = on_message,
+    .redirected = on_redirected,
+    .moved = on_moved,
+    .refused = on_refused,
+    .slots = on_slots };
+
+/* As a backplane. */
+
+static void
+cluster_start(struct peal_backplane *b)
+{
+    find((struct cluster *)b);
+}
+
+static void
+cluster_subscribe(struct peal_backplane *b, struct peal_slice topic)
+{
+    struct cluster *c = (struct cluster *)b;
+    unsigned slot = peal_redis_slot(topic);
+
+    if (c->up && peal_redis_member_subscribe(c->owner[slot], topic, slot, 0) != PEAL_OK)
+        down_all(c, "out of memory");
+}
+
+static void
+cluster_unsubscribe(struct peal_backplane *b, struct peal_slice topic)
+{
+    struct cluster *c = (struct cluster *)b;
+    unsigned slot = peal_redis_slot(topic);
+
+    if (c->up && peal_redis_member_unsubscribe(c->owner[slot], topic, slot) != PEAL_OK)
+        down_all(c, "out of memory");
+}
+
+static void
+cluster_publish(
+    struct peal_backplane *b, const struct peal_payload *list, unsigned n, bool together)
+{
+    struct cluster *c = (struct cluster *)b;
+
+    for (unsigned i = 0; c->up && i < n; i++) {
+        struct peal_slice words[] = { PEAL_S("SPUBLISH"), list[i].topic, list[i].bytes };
+        unsigned slot = peal_redis_slot(list[i].topic);
+        struct peal_blob *command = peal_redis_command(words, 3);
+
+        if (command == NULL ||
+            peal_redis_member_publish(c->owner[slot], command, slot, false) != PEAL_OK)
+            count_refused(c, "out of memory", 1);
+        peal_blob_drop(command);
+    }
+}
+
+static size_t
+cluster_queued(const struct peal_backplane *b)
+{
+    const struct cluster *c = (const struct cluster *)b;
+    const struct peal_link *l;
+    size_t n = 0;
+
+    for (l = c->members.next; l != &c->members; l = l->next)
+        n += peal_redis_member_queued(member_of(l));
+    return n;
+}
+
+static void
+cluster_restart(struct peal_backplane *b, const char *why)
+{
+    struct cluster *c = (struct cluster *)b;
+
+    if (c->up)
+        down_all(c, why);
+}
+
+static void
+cluster_free(struct peal_backplane *b)
+{
+    struct cluster *c = (struct cluster *)b;
+
+    peal_timer_stop(&c->again);
+    peal_redis_conn_close(&c->finder);
+    (void)remove_members(c);
+    peal_tls_ctx_drop(c->tls);
+    peal_redis_url_fini(&c->url);
+    free(c->name);
+    free(c);
+}
+
+static const struct peal_backplane_ops ops = { .name = "redis cluster",
+    .start = cluster_start,
+    .subscribe = cluster_subscribe,
+    .unsubscribe = cluster_unsubscribe,
+    .publish = cluster_publish,
+    .queued = cluster_queued,
+    .restart = cluster_restart,
+    .free = cluster_free };
+
+peal_err
+peal_redis_cluster_new(struct peal_loop *loop, struct peal_redis_url *url,
+    const char *name, struct peal_backplane **out, struct peal_buf *why)
+{
+    struct cluster *c = calloc(1, sizeof(*c));
+    peal_err err = PEAL_ENOMEM;
+
+    if (c == NULL)
+        return PEAL_ENOMEM;
+    c->b.ops = &ops;
+    c->link.loop = loop;
+    c->again.fn = on_again;
+    peal_list_init(&c->members);
+    c->next = (unsigned)peal_random_u64();
+    c->url = *url;
+    *url = (struct peal_redis_url){ 0 };
+    if ((c->name = strdup(name)) == NULL)
+        goto fail;
+    if (c->url.tls && (err = peal_tls_client_ctx_new(c->url.ca, c->url.cert, c->url.key,
+                           c->url.verify, &c->tls, why)) != PEAL_OK)
+        goto fail;
+    c->config = (struct peal_redis_conn_config){
+        .tls = c->tls, .user = c->url.user, .password = c->url.password, .name = c->name
+    };
+    *out = &c->b;
+    return PEAL_OK;
+fail:
+    cluster_free(&c->b);
+    return err;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* Links to a Redis: pauses, log lines, counters. */
+#include "backplane/redis_link.h"
+
+#include <stdio.h>
+
+#include "base/id.h"
+
+#define PAUSE_MIN_MS 50
+#define PAUSE_BOUND_MS 100   /* of the first */
+#define PAUSE_BOUND_MAX 5000 /* of all others */
+#define STEADY_MS 10000      /* a link that held for so long was a success */
+
+uint64_t
+peal_redis_pause(unsigned attempts)
+{
+    uint64_t bound = PAUSE_BOUND_MAX;
+
+    if (attempts < 6)
+        bound = (uint64_t)PAUSE_BOUND_MS << attempts;
+    return PAUSE_MIN_MS + peal_random_u64() % bound;
+}
+
+void
+peal_redis_link_up(struct peal_redis_link *l)
+{
+    l->up_ms = peal_loop_now_ms(l->loop);
+    peal_stat_add(&l->loop->stats, PEAL_STAT_BACKPLANE_CONNECTS, 1);
+}
+
+void
+peal_redis_link_works(struct peal_redis_link *l, const char *where)
+{
+    if (!l->said_up)
+        peal_log(l->loop->config.log, PEAL_LOG_INFO, "redis is there", "%s", where);
+    l->said_up = true;
+}
+
+uint64_t
+peal_redis_link_down(
+    struct peal_redis_link *l, const char *where, const char *why, uint64_t unanswered)
+{
+    char what[sizeof(l->said)];
+
+    if (l->up_ms != 0 && peal_loop_now_ms(l->loop) - l->up_ms >= STEADY_MS)
+        l->attempts = 0;
+    l->up_ms = 0;
+    snprintf(what, sizeof(what), "%s", why);
+    if (l->said_up || strcmp(what, l->said) != 0)
+        peal_log(l->loop->config.log, PEAL_LOG_WARN, "redis is not there",
+            "%s why=\"%s\" unanswered=%llu", where, why, (unsigned long long)unanswered);
+    l->said_up = false;
+    memcpy(l->said, what, sizeof(what));
+    peal_stat_add(&l->loop->stats, PEAL_STAT_BACKPLANE_UNANSWERED, (int64_t)unanswered);
+    return peal_redis_pause(l->attempts++);
+}

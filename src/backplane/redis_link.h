@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What links to a Redis have in common, be it one, found by Sentinel, or a cluster: how
+ * long one waits before it is made again, what the log says of it, what is counted.
+ *
+ * A reason that stays the same is said once. A link that came up and did not last is no
+ * success: the pauses go on growing, so that a Redis which lets us in and then refuses
+ * what we ask is not asked all the time.
+ *
+ * Thread: the loop's. Texts are borrowed for the call.
+ */
+#ifndef PEAL_BACKPLANE_REDIS_LINK_H
+#define PEAL_BACKPLANE_REDIS_LINK_H
+
+#include "io/loop.h"
+
+struct peal_redis_link {
+    struct peal_loop *loop;
+    unsigned attempts; /* since it last held for a while */
+    uint64_t up_ms;    /* loop time; 0: it is not up */
+    bool said_up;
+    char said[192]; /* why it is not there */
+};
+
+/* peal_redis_link_up: it is greeted. */
+void peal_redis_link_up(struct peal_redis_link *l);
+
+/* peal_redis_link_works: what was asked of it has been done; where is for the log. */
+void peal_redis_link_works(struct peal_redis_link *l, const char *where);
+
+/*
+ * peal_redis_link_down: it is gone, or could not be made.
+ *   unanswered  payloads that it may have lost
+ * Returns the pause before the next attempt, in ms.
+ */
+uint64_t peal_redis_link_down(
+    struct peal_redis_link *l, const char *where, const char *why, uint64_t unanswered);
+
+/* peal_redis_pause is that pause: at random below a bound that doubles, so that the nodes
+ * of a cluster do not all come back in step. */
+uint64_t peal_redis_pause(unsigned attempts);
+
+#endif
