@@ -59,9 +59,9 @@ struct peal_sio_redis_msg {
     /* The sender; empty in an emitter's request. Responses of the classic dialect have
      * none, and need none to be written. */
     struct peal_slice uid;
-    /* A receiver drops messages of another namespace, but a classic request's is that of
-     * its channel, whatever its packet says. Read from a classic broadcast without one:
-     * "/". */
+    /* Messages of other namespaces than one's own are to be dropped. A classic request's
+     * namespace is that of its channel, whatever this says; a classic broadcast that
+     * names none is of "/". */
     struct peal_slice nsp;
     struct peal_slice request_id;
 

@@ -484,6 +484,25 @@ names_with_escapes_stay_where_they_are(void **state)
 }
 
 static void
+memory_for_large_messages_is_not_kept(void **state)
+{
+    struct peal_buf b = bytes_of("93a17582a47479706502a46461746192a165db00100000");
+    struct peal_buf small = bytes_of(vectors[0].bytes);
+    struct peal_sio_redis_msg m;
+
+    CHECK_OK(peal_buf_reserve(&b, 1 << 20));
+    memset(b.data + b.len, 'x', 1 << 20);
+    b.len += 1 << 20;
+    CHECK_OK(peal_buf_add(&b, "\x80", 1));
+    CHECK_OK(peal_sio_redis_read_broadcast(peal_buf_slice(&b), &reader, &m));
+    CHECK_INT(m.args.len, (1 << 20) + 2);
+    CHECK_OK(peal_sio_redis_read_broadcast(peal_buf_slice(&small), &reader, &m));
+    CHECK(reader.text.cap < 1024);
+    peal_buf_fini(&b);
+    peal_buf_fini(&small);
+}
+
+static void
 a_broadcast_becomes_a_message(void **state)
 {
     struct peal_buf bytes = bytes_of(vectors[3].bytes); /* A4 */
@@ -663,6 +682,7 @@ main(void)
         cmocka_unit_test(a_placeholder_out_of_range_is_refused),
         cmocka_unit_test(bytes_that_nothing_refers_to_are_left_out),
         cmocka_unit_test(names_with_escapes_stay_where_they_are),
+        cmocka_unit_test(memory_for_large_messages_is_not_kept),
         cmocka_unit_test(a_broadcast_becomes_a_message),
         cmocka_unit_test(reading_without_memory_leaks_nothing),
         cmocka_unit_test(channels_have_names),
