@@ -22,9 +22,8 @@ enum peal_data_kind {
 };
 
 enum peal_msg_flags {
-    PEAL_MSG_VOLATILE = 1,    /* drop for a receiver whose connection is not writable */
-    PEAL_MSG_NO_COMPRESS = 2, /* do not deflate */
-    PEAL_MSG_REMOTE = 4       /* of another node: each channel's copy comes by itself */
+    PEAL_MSG_VOLATILE = 1,   /* drop for a receiver whose connection is not writable */
+    PEAL_MSG_NO_COMPRESS = 2 /* do not deflate */
 };
 
 /* Wire formats whose bytes a message caches. */

@@ -17,34 +17,12 @@
 
 #include "hub/shard.h"
 
-static const struct peal_sub *
-sub_of(const struct peal_session *s, struct peal_slice name)
-{
-    const struct peal_sub *sub = s->subs;
-
-    while (sub != NULL && !peal_slice_eq(peal_channel_slice(sub->channel), name))
-        sub = sub->next;
-    return sub;
-}
-
 /* Does this name mean s: as a channel that it is in, or by its id? */
 static bool
 names(struct peal_slice name, const struct peal_session *s)
 {
     return peal_slice_eq(peal_channel_address(name), peal_session_id(s)) ||
-           sub_of(s, name) != NULL;
-}
-
-/* Has s got m by an earlier channel? Of another node's message each channel's copy comes
- * by itself, and none of one that is not subscribed yet. */
-static bool
-got(const struct peal_session *s, const struct peal_msg *m, struct peal_slice name)
-{
-    const struct peal_sub *sub = sub_of(s, name);
-
-    return peal_slice_eq(peal_channel_address(name), peal_session_id(s)) ||
-           (sub != NULL &&
-               (sub->channel->confirmed || (m->flags & PEAL_MSG_REMOTE) == 0));
+           peal_joined(s, name);
 }
 
 /* Is s kept from m, by an exclusion or because it has it from an earlier channel? */
@@ -55,7 +33,7 @@ skip(const struct peal_session *s, const struct peal_msg *m, unsigned k)
         if (names(m->except[i], s))
             return true;
     for (unsigned i = 0; i < k; i++)
-        if (got(s, m, m->channels[i].name))
+        if (names(m->channels[i].name, s))
             return true;
     return false;
 }

@@ -514,14 +514,9 @@ deliver_here(struct peal_shard *sh, struct peal_msg *m)
 }
 
 void
-peal_shard_take(struct peal_shard *sh, struct peal_msg *m, unsigned k, enum peal_copy how)
+peal_shard_take(struct peal_shard *sh, struct peal_msg *m)
 {
-    if (how == PEAL_COPY_CHANNEL)
-        deliver_to_channel(sh, m, k);
-    else if (how == PEAL_COPY_ADDRESS)
-        deliver_to_address(sh, m, k);
-    else
-        deliver_here(sh, m);
+    deliver_here(sh, m);
 }
 
 /* A message for another worker. */

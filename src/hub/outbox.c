@@ -44,11 +44,22 @@ add(struct peal_shard *sh)
     return &p->orders[p->n++];
 }
 
+/* More channels than one can mean more topics than one. */
+static uint32_t
+number_for(struct peal_hub *h, const struct peal_msg *m)
+{
+    uint32_t number = 0;
+
+    while (m->n_channels > 1 && number == 0)
+        number = ++h->n_numbered;
+    return number;
+}
+
 peal_err
 peal_outbox_publish(struct peal_shard *sh, struct peal_msg *m)
 {
     struct peal_relay *r = sh->hub->relay;
-    struct peal_blob *record = peal_envelope_record(m);
+    struct peal_blob *record = peal_envelope_record(m, number_for(sh->hub, m));
     struct peal_order *o;
 
     if (record == NULL)

@@ -38,16 +38,8 @@ void peal_outbox_free(struct peal_shard *sh);
 /* peal_parcel_free drops what it holds. */
 void peal_parcel_free(struct peal_parcel *p);
 
-/* How a message of another node finds its sessions here. */
-enum peal_copy {
-    PEAL_COPY_CHANNEL, /* members of channel k */
-    PEAL_COPY_ADDRESS, /* the session that channel k is the id of */
-    PEAL_COPY_ALL
-};
-
 /* Relay's side, on a worker's thread. */
-void peal_shard_take(
-    struct peal_shard *sh, struct peal_msg *m, unsigned k, enum peal_copy how);
+void peal_shard_take(struct peal_shard *sh, struct peal_msg *m);
 void peal_shard_confirm(struct peal_shard *sh, struct peal_slice channel);
 
 /* What the relay does with a parcel, on its thread; relay.c. */

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The relay on the control thread: topics, what is wanted of them, what is to be
- * published on them. Records are collected for each topic until the end of the turn.
+ * The relay on the control thread: topics and what is wanted of them; messages on their
+ * way out, which wait for the end of the turn, and those that come in.
  */
 #include "hub/relay.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "hub/copies.h"
 #include "hub/outbox.h"
+#include "hub/packets.h"
 #include "wire/envelope.h"
 
-#define TICK_MS 250 /* how often topics without subscribers are looked at */
-#define BATCH_MAX                                                                        \
-    (256 << 10)       /* bytes of one payload; beyond, it leaves before the turn ends */
+#define TICK_MS 250   /* how often topics without subscribers are looked at */
 #define TOPICS_MAX 16 /* channels of a message that are worth a topic each */
 
 enum topic_state {
@@ -22,14 +22,12 @@ enum topic_state {
     ON
 };
 
+/* What is subscribed, or should be, or still is. */
 struct topic {
-    struct peal_link dirty; /* it has a batch */
-    struct peal_link idle;  /* it has no subscriber and waits to be left */
-    struct peal_buf batch;  /* to be published */
-    uint64_t last;          /* number of the message whose record is last in it */
-    uint64_t wanted;        /* a bit for each worker that has a subscriber */
-    uint64_t waiting;       /* workers to be told when it is subscribed */
-    uint64_t idle_since;    /* loop time in ms */
+    struct peal_link idle; /* it has no subscriber and waits to be left */
+    uint64_t wanted;       /* a bit for each worker that has a subscriber */
+    uint64_t waiting;      /* workers to be told when it is subscribed */
+    uint64_t idle_since;   /* loop time in ms */
     enum topic_state state;
     bool peer_waits, peer_told; /* the peer has still to subscribe; knows of it */
     uint32_t name_len;
@@ -41,11 +39,7 @@ struct delivery {
     struct peal_mail mail; /* first */
     struct peal_shard *to;
     unsigned n, cap;
-    struct delivery_item {
-        struct peal_msg *msg; /* held */
-        unsigned k;
-        enum peal_copy how;
-    } items[];
+    struct peal_msg *msgs[]; /* held */
 };
 
 struct confirmation {
@@ -66,13 +60,11 @@ struct peal_relay {
     size_t queue_max;
     uint64_t linger_ms;
     struct peal_map topics;
-    struct peal_link dirty, idle;
+    struct peal_link idle;
     struct peal_timer tick;
-    struct peal_payload *list; /* of a flush; kept for its memory */
-    unsigned list_cap;
-    uint64_t routed;  /* messages, so far */
+    struct peal_packets packets;
+    struct peal_copies copies;
     unsigned pending; /* topics that are asked for */
-    bool together;    /* a message is in more than one batch */
     bool connected;
     _Atomic bool up; /* connected, and nothing pending since */
     _Atomic size_t queued, backed;
@@ -121,15 +113,13 @@ static void
 topic_free(struct peal_relay *r, struct topic *t)
 {
     peal_map_del(&r->topics, name_of(t));
-    peal_list_unlink(&t->dirty);
     peal_list_unlink(&t->idle);
-    peal_buf_fini(&t->batch);
     free(t);
 }
 
 static struct peal_slice channel_of(const struct peal_relay *r, const struct topic *t);
 
-/* Forgets a topic that nobody wants and that has nothing to say. */
+/* Forgets a topic that nobody wants and that is not subscribed. */
 static void
 topic_release(struct peal_relay *r, struct topic *t)
 {
@@ -137,9 +127,7 @@ topic_release(struct peal_relay *r, struct topic *t)
         return;
     if (t->peer_told)
         r->peer->unwant(r->peer_arg, channel_of(r, t));
-    t->peer_told = t->peer_waits = false;
-    if (t->batch.len == 0)
-        topic_free(r, t);
+    topic_free(r, t);
 }
 
 /* The channel whose topic this is. */
@@ -265,119 +253,111 @@ on_tick(struct peal_timer *timer)
 static void
 flush(struct peal_relay *r)
 {
-    struct peal_link *l;
-    unsigned n = 0;
-    size_t bytes = 0;
+    const struct peal_payload *list;
+    unsigned n;
 
     if (!r->connected)
         return; /* it waits, bounded by queue_max */
-    for (l = r->dirty.next; l != &r->dirty; l = l->next) {
-        struct topic *t = PEAL_CONTAINER(l, struct topic, dirty);
-
-        if (n == r->list_cap) {
-            unsigned cap = r->list_cap ? r->list_cap * 2 : 64;
-            struct peal_payload *list = realloc(r->list, cap * sizeof(*list));
-
-            if (list == NULL)
-                break; /* the rest goes with the next */
-            r->list = list;
-            r->list_cap = cap;
-        }
-        bytes += t->batch.len - PEAL_ENVELOPE_HEAD;
-        r->list[n++] = (struct peal_payload){ name_of(t), peal_buf_slice(&t->batch) };
-    }
-    if (n == 0)
+    if ((list = peal_packets_list(&r->packets, &n), n) == 0)
         return;
-    r->backplane->ops->publish(r->backplane, r->list, n, r->together);
-    r->together = false;
+    r->backplane->ops->publish(r->backplane, list, n, false);
     peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_PUBLISHED, n);
-    while (n-- > 0) {
-        struct topic *t = PEAL_CONTAINER(r->dirty.next, struct topic, dirty);
-
-        peal_list_unlink(&t->dirty);
-        t->batch.len = 0;
-        if (t->batch.cap > BATCH_MAX)
-            peal_buf_fini(&t->batch);
-        topic_release(r, t);
-    }
-    atomic_fetch_sub_explicit(&r->queued, bytes, memory_order_relaxed);
+    atomic_fetch_sub_explicit(
+        &r->queued, peal_packets_drop(&r->packets, n), memory_order_relaxed);
 }
 
-/* Adds the record of the message being routed to what is published on a topic. Errors:
- * PEAL_EEXIST: it is there already; PEAL_ENOMEM. */
-static peal_err
-add_record(struct peal_relay *r, struct peal_slice name, struct peal_blob *record)
-{
-    struct topic *t = topic_get(r, name);
-    char head[PEAL_ENVELOPE_HEAD];
-    peal_err err;
+/* Where a channel's messages go: to its own topic, or to that of the node whose session's
+ * id it is. */
+struct target {
+    uint32_t node; /* 0: channel */
+    struct peal_slice channel;
+};
 
-    if (t == NULL)
-        return PEAL_ENOMEM;
-    if (t->batch.len > 0 && t->last == r->routed)
-        return PEAL_EEXIST;
-    if (t->batch.len == 0) {
-        peal_envelope_head(r->hub->node, head);
-        if ((err = peal_buf_add(&t->batch, head, sizeof(head))) != PEAL_OK)
-            return err;
-        peal_list_append(&r->dirty, &t->dirty);
-    }
-    if ((err = peal_buf_add_slice(&t->batch, peal_blob_slice(record))) != PEAL_OK) {
-        if (t->batch.len == PEAL_ENVELOPE_HEAD) {
-            t->batch.len = 0;
-            peal_list_unlink(&t->dirty);
-        }
-        return err;
-    }
-    t->last = r->routed;
-    return PEAL_OK;
-}
-
-/* The topic of channel k of m, in the scratch; len 0: nobody elsewhere is meant. */
-static struct peal_slice
-destination(struct peal_relay *r, const struct peal_msg *m, unsigned k)
+static struct target
+target_of(const struct peal_relay *r, struct peal_slice channel)
 {
-    struct peal_slice name = m->channels[k].name;
     uint32_t node;
     uint8_t worker;
+
+    if (peal_hub_owner(r->hub, peal_channel_address(channel), &node, &worker))
+        return (struct target){ node, PEAL_S("") };
+    return (struct target){ 0, channel };
+}
+
+/* Its topic, in the scratch. */
+static struct peal_slice
+target_topic(struct peal_relay *r, const struct target *t)
+{
     char hex[16];
 
-    if (!peal_hub_owner(r->hub, peal_channel_address(name), &node, &worker))
-        return topic_name(r, "c:", name);
-    if (node == r->hub->node)
-        return PEAL_S("");
-    snprintf(hex, sizeof(hex), "%08x", node);
+    if (t->node == 0)
+        return topic_name(r, "c:", t->channel);
+    snprintf(hex, sizeof(hex), "%08x", t->node);
     return topic_name(r, "n:", peal_slice_str(hex));
 }
 
-static void
-route(struct peal_relay *r, struct peal_msg *m, struct peal_blob *record)
+/* All that m is for, each once; not this node. */
+static unsigned
+targets_of(const struct peal_relay *r, const struct peal_msg *m, struct target *out)
 {
-    unsigned topics = 0, lost = 0;
+    unsigned n = 0, i;
 
-    r->routed++;
-    if (m->n_channels > TOPICS_MAX) {
-        lost += add_record(r, topic_name(r, "all", PEAL_S("")), record) == PEAL_ENOMEM;
-        topics = 1;
-    } else {
-        for (unsigned k = 0; k < m->n_channels; k++) {
-            struct peal_slice name = destination(r, m, k);
-            peal_err err;
+    for (unsigned k = 0; k < m->n_channels; k++) {
+        struct target t = target_of(r, m->channels[k].name);
 
-            if (name.data != NULL && name.len == 0)
-                continue;
-            err = add_record(r, name, record);
-            topics += err == PEAL_OK;
-            lost += err == PEAL_ENOMEM;
-        }
+        if (t.node == r->hub->node)
+            continue;
+        for (i = 0; i < n; i++)
+            if (out[i].node == t.node && peal_slice_eq(out[i].channel, t.channel))
+                break;
+        if (i == n)
+            out[n++] = t;
     }
-    r->together |= topics > 1;
-    if (lost > 0)
+    return n;
+}
+
+static bool
+add_record(
+    struct peal_relay *r, struct peal_slice topic, struct peal_blob *record, bool alone)
+{
+    return topic.data != NULL &&
+           peal_packets_add(&r->packets, topic, record, alone) == PEAL_OK;
+}
+
+/* One for all nodes: what is published later on its channels must not overtake it. */
+static bool
+add_for_all(struct peal_relay *r, const struct peal_msg *m, struct peal_blob *record)
+{
+    for (unsigned k = 0; k < m->n_channels; k++) {
+        struct target t = target_of(r, m->channels[k].name);
+        struct peal_slice topic = target_topic(r, &t);
+
+        if (topic.data == NULL)
+            return false;
+        peal_packets_end(&r->packets, topic);
+    }
+    return add_record(r, topic_name(r, "all", PEAL_S("")), record, true);
+}
+
+static void
+route(struct peal_relay *r, const struct peal_msg *m, struct peal_blob *record)
+{
+    struct target targets[TOPICS_MAX];
+    unsigned wanted = 1, added = 0;
+
+    if (m->n_channels > TOPICS_MAX) {
+        added = add_for_all(r, m, record);
+    } else {
+        wanted = targets_of(r, m, targets);
+        for (unsigned i = 0; i < wanted; i++)
+            added += add_record(r, target_topic(r, &targets[i]), record, wanted > 1);
+    }
+    if (added < wanted)
         peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_DROPPED, 1);
     /* What waits is counted for each topic it goes to; so far it was counted once. */
-    if (topics != 1)
-        atomic_fetch_add_explicit(
-            &r->queued, (size_t)(topics - 1) * record->len, memory_order_relaxed);
+    atomic_fetch_add_explicit(
+        &r->queued, (size_t)added * record->len, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&r->queued, record->len, memory_order_relaxed);
 }
 
 void
@@ -436,8 +416,8 @@ on_delivery(struct peal_loop *loop, struct peal_mail *mail)
     struct delivery *d = (struct delivery *)mail;
 
     for (unsigned i = 0; i < d->n; i++) {
-        peal_shard_take(d->to, d->items[i].msg, d->items[i].k, d->items[i].how);
-        peal_msg_drop(d->items[i].msg);
+        peal_shard_take(d->to, d->msgs[i]);
+        peal_msg_drop(d->msgs[i]);
     }
     free(d);
 }
@@ -455,15 +435,13 @@ post_deliveries(struct peal_relay *r)
 }
 
 static void
-hand_over(struct peal_relay *r, unsigned worker, struct peal_msg *m, unsigned k,
-    enum peal_copy how)
+hand_over(struct peal_relay *r, unsigned worker, struct peal_msg *m)
 {
     struct delivery *d = r->deliveries[worker];
     unsigned cap = d == NULL ? 16 : d->cap * 2;
 
     if (d == NULL || d->n == d->cap) {
-        struct delivery *more =
-            realloc(d, sizeof(*d) + cap * sizeof(struct delivery_item));
+        struct delivery *more = realloc(d, sizeof(*d) + cap * sizeof(struct peal_msg *));
 
         if (more == NULL) {
             peal_stat_add(&r->loop->stats, PEAL_STAT_LETTERS_LOST, 1);
@@ -475,47 +453,14 @@ hand_over(struct peal_relay *r, unsigned worker, struct peal_msg *m, unsigned k,
         more->cap = cap;
         r->deliveries[worker] = d = more;
     }
-    d->items[d->n++] = (struct delivery_item){ peal_msg_hold(m), k, how };
-}
-
-/* Hands channel k of m to the workers that have subscribers of it. */
-static void
-hand_channel(struct peal_relay *r, struct peal_msg *m, unsigned k)
-{
-    uint64_t mask = peal_hub_interest(r->hub, m->channels[k].hash);
-
-    for (; mask != 0; mask &= mask - 1)
-        hand_over(r, (unsigned)__builtin_ctzll(mask), m, k, PEAL_COPY_CHANNEL);
-}
-
-static void
-hand_addresses(struct peal_relay *r, struct peal_msg *m)
-{
-    for (unsigned k = 0; k < m->n_channels; k++) {
-        uint32_t node;
-        uint8_t worker;
-
-        if (peal_hub_owner(
-                r->hub, peal_channel_address(m->channels[k].name), &node, &worker) &&
-            node == r->hub->node && worker < r->hub->n_shards)
-            hand_over(r, worker, m, k, PEAL_COPY_ADDRESS);
-    }
-}
-
-static void
-hand_all(struct peal_relay *r, struct peal_msg *m)
-{
-    /* Its channels come together, like those of a message of this node. */
-    m->flags &= ~(unsigned)PEAL_MSG_REMOTE;
-    for (unsigned w = 0; w < r->hub->n_shards; w++)
-        hand_over(r, w, m, 0, PEAL_COPY_ALL);
+    d->msgs[d->n++] = peal_msg_hold(m);
 }
 
 void
 peal_relay_deliver(struct peal_relay *r, struct peal_msg *m, uint64_t workers)
 {
     for (; workers != 0; workers &= workers - 1)
-        hand_over(r, (unsigned)__builtin_ctzll(workers), m, 0, PEAL_COPY_ALL);
+        hand_over(r, (unsigned)__builtin_ctzll(workers), m);
 }
 
 void
@@ -538,27 +483,6 @@ peal_relay_peer_ready(struct peal_relay *r, struct peal_slice channel)
 }
 
 static void
-hand_message(struct peal_relay *r, struct peal_slice topic, struct peal_msg *m)
-{
-    struct peal_slice channel = peal_slice_from(topic, 2);
-
-    peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_RECEIVED, 1);
-    if (topic.data[0] == 'n') {
-        hand_addresses(r, m);
-        return;
-    }
-    if (topic.data[0] == 'a') {
-        hand_all(r, m);
-        return;
-    }
-    for (unsigned k = 0; k < m->n_channels; k++)
-        if (peal_slice_eq(m->channels[k].name, channel)) {
-            hand_channel(r, m, k);
-            return;
-        }
-}
-
-static void
 bad(struct peal_relay *r, struct peal_slice topic, peal_err err)
 {
     if (err == PEAL_ENOMEM) {
@@ -576,27 +500,28 @@ on_message(void *arg, struct peal_slice topic, struct peal_slice payload)
     struct peal_relay *r = arg;
     struct peal_slice rest = peal_slice_from(topic, r->prefix_len), records;
     struct peal_msg *m;
-    uint32_t node;
+    uint32_t node, number;
     peal_err err;
 
     if (peal_slice_eq(rest, PEAL_S("nodes"))) {
         r->events->message(r->arg, payload);
         return;
     }
-    if (rest.len < 3)
-        return;
     if ((err = peal_envelope_open(payload, &node, &records)) != PEAL_OK) {
         bad(r, topic, err);
         return;
     }
     if (node == r->hub->node)
         return; /* delivered when it was published */
-    while ((err = peal_envelope_next(&records, &m)) != PEAL_OK || m != NULL) {
+    while ((err = peal_envelope_next(&records, &number, &m)) != PEAL_OK || m != NULL) {
         if (err != PEAL_OK) {
             bad(r, topic, err);
             continue;
         }
-        hand_message(r, rest, m);
+        if (number == 0 || peal_copies_first(&r->copies, node, number)) {
+            peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_RECEIVED, 1);
+            peal_relay_deliver(r, m, peal_hub_workers(r->hub, m));
+        }
         peal_msg_drop(m);
     }
 }
@@ -656,6 +581,7 @@ on_down(void *arg)
     r->pending = 0;
     atomic_store_explicit(&r->up, false, memory_order_relaxed);
     atomic_store_explicit(&r->backed, 0, memory_order_relaxed);
+    peal_copies_fini(&r->copies); /* none is still to come */
     for (size_t pos = 0; (t = peal_map_next(&r->topics, &pos)) != NULL;) {
         t->state = OFF;
         confirm_waiting(r, t); /* no use in waiting longer */
@@ -707,8 +633,7 @@ on_turn(void *arg)
     /* What the last turn has written and is still there. */
     atomic_store_explicit(
         &r->backed, r->backplane->ops->queued(r->backplane), memory_order_relaxed);
-    if (!peal_list_empty(&r->dirty))
-        flush(r);
+    flush(r);
     post_deliveries(r);
     return false;
 }
@@ -732,7 +657,7 @@ peal_relay_new(
                                                          : PEAL_RELAY_PREFIX_MAX),
         config->prefix.data);
     peal_map_init(&r->topics);
-    peal_list_init(&r->dirty);
+    peal_packets_init(&r->packets, hub->node);
     peal_list_init(&r->idle);
     peal_loop_hook(r->loop, on_turn, r);
     for (unsigned i = 0; i < hub->n_shards; i++)
@@ -772,11 +697,12 @@ peal_relay_free(struct peal_relay **rp)
         struct delivery *d = r->deliveries[w];
 
         for (unsigned i = 0; d != NULL && i < d->n; i++)
-            peal_msg_drop(d->items[i].msg);
+            peal_msg_drop(d->msgs[i]);
         free(d);
     }
+    peal_packets_fini(&r->packets);
+    peal_copies_fini(&r->copies);
     peal_buf_fini(&r->key);
-    free(r->list);
     free(r);
 }
 

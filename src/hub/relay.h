@@ -9,9 +9,9 @@
  *   <prefix>:all          messages on more channels than are worth a topic each
  *   <prefix>:nodes        who is there, see hub/nodes.h
  *
- * A message on several channels travels once for each; a node that has subscribers of two
- * of them gets it twice, and delivers each copy to those whom it reaches first by that
- * channel, which is what it does with its own messages.
+ * A message on several channels travels once for each of their topics. A node that is
+ * subscribed to two of them gets it twice; the first copy goes to the subscribers of all
+ * its channels, like a message of the node's own, and the rest is dropped.
  *
  * Thread: the control loop's, but for what says otherwise. Workers speak to it by mail,
  * all that they have to say in a turn in one.

@@ -60,7 +60,8 @@ struct peal_hub {
         _Atomic uint32_t number;
         _Atomic uint64_t key;
     } known[PEAL_NODES_MAX];
-    _Atomic unsigned n_known; /* places that were ever used */
+    _Atomic unsigned n_known;    /* places that were ever used */
+    _Atomic uint32_t n_numbered; /* messages on several channels, so far */
     /* A bit for each worker that has a subscriber of a channel with this hash. */
     _Atomic uint64_t interest[PEAL_INTEREST_SLOTS];
 };

@@ -15,7 +15,8 @@ enum {
     N_ARGS = 6, /* varint */
     KIND = 7,   /* varint, enum peal_data_kind; absent: JSON */
     FLAGS = 8,  /* varint, PEAL_MSG_...; absent: none */
-    ATT = 9     /* once for each attachment */
+    ATT = 9,    /* once for each attachment */
+    NUMBER = 10 /* varint; absent: 0 */
 };
 
 void
@@ -78,7 +79,7 @@ is_root(struct peal_slice nsp)
 }
 
 static size_t
-size_of(const struct peal_msg *m)
+size_of(const struct peal_msg *m, uint32_t number)
 {
     size_t size = field_size(m->args.len);
 
@@ -98,13 +99,15 @@ size_of(const struct peal_msg *m)
         size += field_size(1);
     if (m->flags != 0)
         size += field_size(varint_size(m->flags));
+    if (number != 0)
+        size += field_size(varint_size(number));
     return size;
 }
 
 struct peal_blob *
-peal_envelope_record(const struct peal_msg *m)
+peal_envelope_record(const struct peal_msg *m, uint32_t number)
 {
-    size_t size = size_of(m), all = size + varint_size((uint32_t)size);
+    size_t size = size_of(m, number), all = size + varint_size((uint32_t)size);
     struct peal_blob *b = size < UINT32_MAX / 2 ? peal_blob_new(all) : NULL;
     char *at;
 
@@ -125,6 +128,8 @@ peal_envelope_record(const struct peal_msg *m)
         at = put_number(at, KIND, m->kind);
     if (m->flags != 0)
         at = put_number(at, FLAGS, m->flags);
+    if (number != 0)
+        at = put_number(at, NUMBER, number);
     for (unsigned i = 0; i < m->n_atts; i++)
         at = put_field(at, ATT, peal_blob_slice(m->atts[i]));
     put_field(at, ARGS, m->args);
@@ -186,6 +191,7 @@ number_of(struct peal_slice bytes, unsigned max, unsigned *out)
 /* What a record says, before it is a message. */
 struct draft {
     struct peal_msg_spec spec;
+    unsigned number;
     struct peal_slice channels[PEAL_CHANNELS_MAX], except[PEAL_CHANNELS_MAX];
     struct peal_blob *atts[PEAL_ATTACHMENTS_MAX];
 };
@@ -241,6 +247,8 @@ add_field(struct draft *d, uint32_t tag, struct peal_slice bytes)
         return number_of(bytes, UINT32_MAX, &s->flags);
     case ATT:
         return add_att(d, bytes);
+    case NUMBER:
+        return number_of(bytes, UINT32_MAX, &d->number);
     default:
         return PEAL_OK;
     }
@@ -266,7 +274,7 @@ read_record(struct draft *d, struct peal_slice record, struct peal_msg **out)
         err = PEAL_EPROTO;
     if (err != PEAL_OK)
         return err;
-    d->spec.flags = (d->spec.flags & FLAGS_KNOWN) | PEAL_MSG_REMOTE;
+    d->spec.flags &= FLAGS_KNOWN;
     d->spec.channels = d->channels;
     d->spec.except = d->except;
     d->spec.atts = d->atts;
@@ -274,13 +282,15 @@ read_record(struct draft *d, struct peal_slice record, struct peal_msg **out)
 }
 
 peal_err
-peal_envelope_next(struct peal_slice *records, struct peal_msg **out)
+peal_envelope_next(
+    struct peal_slice *records, uint32_t *number_out, struct peal_msg **out)
 {
     struct draft d;
     struct peal_slice record;
     peal_err err;
 
     *out = NULL;
+    *number_out = 0;
     if (records->len == 0)
         return PEAL_OK;
     if (take_bytes(records, &record) != PEAL_OK) {
@@ -288,7 +298,9 @@ peal_envelope_next(struct peal_slice *records, struct peal_msg **out)
         return PEAL_EPROTO;
     }
     d.spec = (struct peal_msg_spec){ .n_args = 1 };
+    d.number = 0;
     err = read_record(&d, record, out);
+    *number_out = d.number;
     for (unsigned i = 0; i < d.spec.n_atts; i++)
         peal_blob_drop(d.atts[i]);
     return err;

@@ -12,6 +12,9 @@
  * meaning without a new field gets a new version, which older nodes refuse as a whole.
  * Payloads lie in it as they are and are not parsed again.
  *
+ * A message on several topics has a number, the same in each of its copies: see
+ * hub/copies.h.
+ *
  * Pure. Any thread.
  */
 #ifndef PEAL_WIRE_ENVELOPE_H
@@ -25,8 +28,9 @@
 /* peal_envelope_head writes the beginning of a batch. */
 void peal_envelope_head(uint32_t node, char out[PEAL_ENVELOPE_HEAD]);
 
-/* peal_envelope_record makes the record of a message. NULL: out of memory. */
-struct peal_blob *peal_envelope_record(const struct peal_msg *m);
+/* peal_envelope_record makes the record of a message. number: 0 if it travels once. NULL:
+ * out of memory, or too large for a record. */
+struct peal_blob *peal_envelope_record(const struct peal_msg *m, uint32_t number);
 
 /* peal_envelope_open reads the beginning of a batch. Errors: PEAL_EPROTO: no batch;
  * PEAL_EUNSUPP: of a later version. */
@@ -34,13 +38,13 @@ PEAL_MUST_USE peal_err peal_envelope_open(
     struct peal_slice batch, uint32_t *node_out, struct peal_slice *records_out);
 
 /*
- * peal_envelope_next takes one record off *records and makes the message; its flags have
- * PEAL_MSG_REMOTE.
- *   out  NULL on PEAL_OK: no more records
+ * peal_envelope_next takes one record off *records and makes the message.
+ *   number_out  0: it has none
+ *   out         NULL on PEAL_OK: no more records
  * Errors: PEAL_EPROTO (the rest cannot be read), PEAL_ELIMIT, PEAL_ENOMEM (the next
  * record may be fine).
  */
 PEAL_MUST_USE peal_err peal_envelope_next(
-    struct peal_slice *records, struct peal_msg **out);
+    struct peal_slice *records, uint32_t *number_out, struct peal_msg **out);
 
 #endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* Copies: a window of bits for each publisher, which moves on with its highest number. */
+#include "hub/copies.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/shard.h"
+
+struct peal_publisher {
+    uint32_t node;
+    uint32_t last;                          /* the highest number so far */
+    uint64_t seen[PEAL_COPIES_WINDOW / 64]; /* by number, modulo the window */
+};
+
+static struct peal_publisher *
+publisher_new(struct peal_copies *c, uint32_t node, uint32_t number)
+{
+    struct peal_publisher *p;
+
+    if (c->n == PEAL_NODES_MAX) { /* a node that has long been gone, most likely */
+        p = &c->list[c->next];
+        c->next = (c->next + 1) % PEAL_NODES_MAX;
+    } else {
+        if (c->n == c->cap) {
+            unsigned cap = c->cap ? c->cap * 2 : 4;
+            struct peal_publisher *list = realloc(c->list, cap * sizeof(*list));
+
+            if (list == NULL)
+                return NULL;
+            c->list = list;
+            c->cap = cap;
+        }
+        p = &c->list[c->n++];
+    }
+    *p = (struct peal_publisher){ .node = node, .last = number };
+    return p;
+}
+
+static struct peal_publisher *
+publisher_get(struct peal_copies *c, uint32_t node, uint32_t number)
+{
+    for (unsigned i = 0; i < c->n; i++)
+        if (c->list[i].node == node)
+            return &c->list[i];
+    return publisher_new(c, node, number);
+}
+
+static uint64_t *
+word_of(struct peal_publisher *p, uint32_t number)
+{
+    return &p->seen[number % PEAL_COPIES_WINDOW / 64];
+}
+
+static uint64_t
+bit_of(uint32_t number)
+{
+    return 1ull << number % 64;
+}
+
+/* Moves the window on: nothing between the old end and the new one has come. */
+static void
+move_to(struct peal_publisher *p, uint32_t number)
+{
+    if (number - p->last >= PEAL_COPIES_WINDOW)
+        memset(p->seen, 0, sizeof(p->seen));
+    else
+        while (p->last != number) {
+            p->last++;
+            *word_of(p, p->last) &= ~bit_of(p->last);
+        }
+    p->last = number;
+}
+
+bool
+peal_copies_first(struct peal_copies *c, uint32_t node, uint32_t number)
+{
+    struct peal_publisher *p = publisher_get(c, node, number);
+
+    if (p == NULL)
+        return true;
+    if ((int32_t)(number - p->last) > 0)
+        move_to(p, number);
+    else if (p->last - number >= PEAL_COPIES_WINDOW ||
+             (*word_of(p, number) & bit_of(number)) != 0)
+        return false;
+    *word_of(p, number) |= bit_of(number);
+    return true;
+}
+
+void
+peal_copies_fini(struct peal_copies *c)
+{
+    free(c->list);
+    *c = (struct peal_copies){ 0 };
+}

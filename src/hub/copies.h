@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Copies: a message on several topics comes as often as this node is subscribed to one of
+ * them, and is taken the first time. Each publisher numbers such messages in a row; which
+ * of its last ones have come is remembered. Inside hub/ only.
+ *
+ * Thread: the control loop's.
+ */
+#ifndef PEAL_HUB_COPIES_H
+#define PEAL_HUB_COPIES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The copies of a message come close together: so many others of its publisher may come
+ * in between. What is later still is taken for a copy. */
+#define PEAL_COPIES_WINDOW 4096
+
+struct peal_copies {
+    struct peal_publisher *list;
+    unsigned n, cap;
+    unsigned next; /* to be forgotten, if there are too many */
+};
+
+/* peal_copies_first: does this message come for the first time? Without memory it does.
+ */
+bool peal_copies_first(struct peal_copies *c, uint32_t node, uint32_t number);
+
+/* peal_copies_fini forgets everything, and leaves c as good as new. */
+void peal_copies_fini(struct peal_copies *c);
+
+#endif

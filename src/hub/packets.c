@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* Packets: begun, filled, ended, published. */
+#include "hub/packets.h"
+
+#include <stdlib.h>
+
+#include "wire/envelope.h"
+
+struct packet {
+    struct peal_link link;
+    struct peal_buf bytes;
+    uint32_t topic_len;
+    char topic[];
+};
+
+static struct peal_slice
+topic_of(const struct packet *p)
+{
+    return (struct peal_slice){ p->topic, p->topic_len };
+}
+
+void
+peal_packets_init(struct peal_packets *p, uint32_t node)
+{
+    *p = (struct peal_packets){ .node = node };
+    peal_list_init(&p->all);
+    peal_map_init(&p->open);
+}
+
+void
+peal_packets_fini(struct peal_packets *p)
+{
+    while (!peal_list_empty(&p->all))
+        peal_packets_drop(p, 1);
+    peal_map_fini(&p->open);
+    free(p->list);
+}
+
+void
+peal_packets_end(struct peal_packets *p, struct peal_slice topic)
+{
+    peal_map_del(&p->open, topic);
+}
+
+static void
+packet_free(struct packet *k)
+{
+    peal_list_unlink(&k->link);
+    peal_buf_fini(&k->bytes);
+    free(k);
+}
+
+/* NULL: out of memory. */
+static struct packet *
+packet_new(struct peal_packets *p, struct peal_slice topic)
+{
+    struct packet *k = calloc(1, sizeof(*k) + topic.len);
+    char head[PEAL_ENVELOPE_HEAD];
+
+    if (k == NULL)
+        return NULL;
+    memcpy(k->topic, topic.data, topic.len);
+    k->topic_len = (uint32_t)topic.len;
+    peal_envelope_head(p->node, head);
+    if (peal_buf_add(&k->bytes, head, sizeof(head)) != PEAL_OK) {
+        packet_free(k);
+        return NULL;
+    }
+    peal_list_append(&p->all, &k->link);
+    return k;
+}
+
+peal_err
+peal_packets_add(struct peal_packets *p, struct peal_slice topic,
+    const struct peal_blob *record, bool alone)
+{
+    struct packet *k = peal_map_get(&p->open, topic);
+    peal_err err;
+
+    if (k != NULL && (alone || k->bytes.len + record->len > PEAL_PACKET_MAX)) {
+        peal_packets_end(p, topic);
+        k = NULL;
+    }
+    if (k != NULL)
+        return peal_buf_add_slice(&k->bytes, peal_blob_slice(record));
+    if ((k = packet_new(p, topic)) == NULL)
+        return PEAL_ENOMEM;
+    if ((err = peal_buf_add_slice(&k->bytes, peal_blob_slice(record))) != PEAL_OK ||
+        (!alone && (err = peal_map_put(&p->open, topic_of(k), k)) != PEAL_OK))
+        packet_free(k);
+    return err;
+}
+
+const struct peal_payload *
+peal_packets_list(struct peal_packets *p, unsigned *n_out)
+{
+    unsigned n = 0;
+
+    for (struct peal_link *l = p->all.next; l != &p->all; l = l->next) {
+        struct packet *k = PEAL_CONTAINER(l, struct packet, link);
+
+        if (n == p->list_cap) {
+            unsigned cap = p->list_cap ? p->list_cap * 2 : 64;
+            struct peal_payload *list = realloc(p->list, cap * sizeof(*list));
+
+            if (list == NULL)
+                break; /* the rest goes with the next */
+            p->list = list;
+            p->list_cap = cap;
+        }
+        p->list[n++] = (struct peal_payload){ topic_of(k), peal_buf_slice(&k->bytes) };
+    }
+    *n_out = n;
+    return p->list;
+}
+
+size_t
+peal_packets_drop(struct peal_packets *p, unsigned n)
+{
+    size_t bytes = 0;
+
+    while (n-- > 0) {
+        struct packet *k = PEAL_CONTAINER(p->all.next, struct packet, link);
+
+        bytes += k->bytes.len - PEAL_ENVELOPE_HEAD;
+        if (peal_map_get(&p->open, topic_of(k)) == k)
+            peal_packets_end(p, topic_of(k));
+        packet_free(k);
+    }
+    return bytes;
+}

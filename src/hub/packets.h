@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Packets: what waits to be published; inside hub/ only. All that comes for a topic until
+ * they leave is in one packet, a batch of wire/envelope.h.
+ *
+ * Packets leave in the order in which they were begun. A message on several topics has a
+ * packet on each, alone, and ends those that were open: so by whichever of its topics it
+ * arrives first, it is after all that was published on its channels before, and before
+ * all that comes later.
+ *
+ * Thread: the control loop's.
+ */
+#ifndef PEAL_HUB_PACKETS_H
+#define PEAL_HUB_PACKETS_H
+
+#include "backplane/backplane.h"
+#include "base/blob.h"
+#include "base/map.h"
+
+#define PEAL_PACKET_MAX (256 << 10) /* bytes; beyond, another one is begun */
+
+struct peal_packets {
+    uint32_t node;             /* the publisher */
+    struct peal_link all;      /* oldest first */
+    struct peal_map open;      /* topic -> the packet that takes more */
+    struct peal_payload *list; /* of peal_packets_list */
+    unsigned list_cap;
+};
+
+void peal_packets_init(struct peal_packets *p, uint32_t node);
+void peal_packets_fini(struct peal_packets *p);
+
+/*
+ * peal_packets_add adds a record to the topic's packet; alone: to one of its own. Both
+ * are borrowed. Errors: PEAL_ENOMEM.
+ */
+PEAL_MUST_USE peal_err peal_packets_add(struct peal_packets *p, struct peal_slice topic,
+    const struct peal_blob *record, bool alone);
+
+/* peal_packets_end begins a new packet for what comes next on a topic. */
+void peal_packets_end(struct peal_packets *p, struct peal_slice topic);
+
+/* peal_packets_list is what is to be published now, borrowed until the next call here: n
+ * payloads, all unless memory is short. */
+const struct peal_payload *peal_packets_list(struct peal_packets *p, unsigned *n_out);
+
+/* peal_packets_drop releases the first n, and returns how many bytes their records had.
+ */
+size_t peal_packets_drop(struct peal_packets *p, unsigned n);
+
+#endif
