@@ -407,7 +407,7 @@ peal_options_free(struct peal_options **op)
         const struct peal_option *row = &peal_option_table[i];
         void *field = peal_option_field(o, row);
 
-        if (row->type == PEAL_OPT_STRING) {
+        if (row->type == PEAL_OPT_STRING || row->type == PEAL_OPT_URL) {
             free(*(char **)field);
         } else if (row->type == PEAL_OPT_TREE) {
             peal_yaml_free(field);
