@@ -11,10 +11,10 @@ allowed() {
   wire | io | bench) echo base ;;
   http | backplane) echo base wire io ;;
   hub) echo base wire io backplane ;;
-  app) echo base wire io hub ;;
+  app | adapter) echo base wire io backplane hub ;;
   proto | api) echo base wire io http hub app ;;
-  server) echo base wire io http backplane hub app proto api ;;
-  cli) echo base wire io http backplane hub app proto api server ;;
+  server) echo base wire io http backplane hub adapter app proto api ;;
+  cli) echo base wire io http backplane hub adapter app proto api server ;;
   *) return 1 ;;
   esac
 }

@@ -105,6 +105,12 @@
         "")                                                                              \
     X(BACKPLANE_BAD, C, "peal_backplane_bad_messages_total", "",                         \
         "Messages of the backplane that could not be read")                              \
+    X(ADAPTER_SENT, C, "peal_adapter_sent_total", "result=\"ok\"",                       \
+        "Messages to other Socket.IO servers")                                           \
+    X(ADAPTER_UNSENT, C, "peal_adapter_sent_total", "result=\"unwritable\"", "")         \
+    X(ADAPTER_RECEIVED, C, "peal_adapter_received_total", "result=\"ok\"",               \
+        "Messages of other Socket.IO servers and emitters")                              \
+    X(ADAPTER_BAD, C, "peal_adapter_received_total", "result=\"unreadable\"", "")        \
     X(LOOP_BUSY, C, "peal_loop_busy_seconds_total", "",                                  \
         "Time the event loops spent working, in seconds (stored in nanoseconds)")
 

@@ -144,6 +144,26 @@ key_of(const struct peal_hub *h, uint32_t node, uint64_t *out)
 }
 
 bool
+peal_hub_knows(const struct peal_hub *h, uint32_t node)
+{
+    uint64_t key;
+
+    return node != h->node && key_of(h, node, &key);
+}
+
+unsigned
+peal_hub_n_workers(const struct peal_hub *h)
+{
+    return h->n_shards;
+}
+
+struct peal_shard *
+peal_hub_shard(const struct peal_hub *h, unsigned index)
+{
+    return h->shards[index];
+}
+
+bool
 peal_hub_owner(const struct peal_hub *h, struct peal_slice id, uint32_t *node_out,
     uint8_t *worker_out)
 {

@@ -62,6 +62,20 @@ uint64_t peal_hub_key(const struct peal_hub *h);
 PEAL_MUST_USE peal_err peal_hub_know(struct peal_hub *h, uint32_t node, uint64_t key);
 void peal_hub_forget(struct peal_hub *h, uint32_t node);
 
+/* peal_hub_knows: is there such a node, other than this one? Any thread. */
+bool peal_hub_knows(const struct peal_hub *h, uint32_t node);
+
+/* The shards, for whoever asks all of them. */
+unsigned peal_hub_n_workers(const struct peal_hub *h);
+struct peal_shard *peal_hub_shard(const struct peal_hub *h, unsigned index);
+static inline uint64_t
+peal_hub_all_workers(const struct peal_hub *h)
+{
+    unsigned n = peal_hub_n_workers(h);
+
+    return n < 64 ? (1ull << n) - 1 : UINT64_MAX;
+}
+
 /* peal_hub_owner: is id that of a session, of which node and worker? false: of none that
  * is known. The session may have ended. Any thread. */
 bool peal_hub_owner(const struct peal_hub *h, struct peal_slice id, uint32_t *node_out,

@@ -3,11 +3,13 @@
  * Engine.IO's requests: what a request asks for, whether it may, and the exact refusal if
  * not. Checks in the order of the original: transport, session, method, version.
  */
+#include "http/forward.h"
 #include "hub/hub.h"
 #include "proto/eio_session.h"
 #include "wire/query.h"
 
 #define TYPE_JSON "application/json"
+#define FORWARD_CONNECT_MS 2000 /* for the node that has the session to take the call */
 
 struct request {
     struct peal_slice sid; /* data NULL: a new session */
@@ -100,8 +102,62 @@ check_new(struct peal_eio *e, struct peal_http *h, const struct request *r)
     return false;
 }
 
-/* The session a request belongs to; NULL: refused, or on its way to the worker that has
- * it. */
+/* The other node cannot be reached: its sessions are gone, and the client begins again.
+ */
+static void
+on_unreachable(struct peal_http *h, void *eio)
+{
+    struct request r;
+
+    if (read_request(eio, h, &r))
+        refuse(h, &r, PEAL_EIO_SESSION_UNKNOWN);
+}
+
+/* host:port, the host perhaps in brackets. false: something else. */
+static bool
+split_address(char *address, struct peal_http_forward_to *to)
+{
+    char *colon = strrchr(address, ':');
+    uint64_t port;
+
+    if (colon == NULL ||
+        peal_slice_u64(peal_slice_str(colon + 1), 65535, &port) != PEAL_OK)
+        return false;
+    *colon = '\0';
+    to->host = address;
+    to->port = (uint16_t)port;
+    if (address[0] == '[' && colon[-1] == ']') {
+        colon[-1] = '\0';
+        to->host = address + 1;
+    }
+    return true;
+}
+
+/* Forwards a request to the node that has its session. false: no such node. */
+static bool
+forward(struct peal_eio *e, struct peal_http *h, struct peal_slice sid)
+{
+    struct peal_proto *p = e->proto;
+    struct peal_node_report there;
+    struct peal_http_forward_to to = { .secret = there.secret,
+        .connect_timeout_ms = FORWARD_CONNECT_MS,
+        .idle_timeout_ms = p->config->ping_interval_ms + p->config->ping_timeout_ms +
+                           p->config->upgrade_timeout_ms,
+        .failed = on_unreachable,
+        .ctx = e };
+    uint32_t node;
+    uint8_t worker;
+
+    if (p->nodes == NULL || h->forwarded ||
+        !peal_hub_owner(peal_shard_hub(p->shard), sid, &node, &worker) ||
+        !peal_nodes_find(p->nodes, node, &there) || !split_address(there.address, &to))
+        return false;
+    peal_http_forward(h, &to);
+    return true;
+}
+
+/* The session a request belongs to; NULL: refused, or on its way to the worker, or the
+ * node, that has it. */
 static struct peal_eio_session *
 find(struct peal_eio *e, struct peal_http *h, const struct request *r, bool may_move)
 {
@@ -115,7 +171,7 @@ find(struct peal_eio *e, struct peal_http *h, const struct request *r, bool may_
         if (may_move && owner >= 0 &&
             (unsigned)owner != peal_shard_index(e->proto->shard))
             peal_http_move(h, (unsigned)owner);
-        else
+        else if (!may_move || owner >= 0 || !forward(e, h, r->sid))
             refuse(h, r, PEAL_EIO_SESSION_UNKNOWN);
         return NULL;
     }

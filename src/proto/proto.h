@@ -8,6 +8,7 @@
 
 #include "app/app.h"
 #include "http/http.h"
+#include "hub/nodes.h"
 #include "wire/ws.h"
 
 /* Settings, the same for all workers; kept as long as they run. */
@@ -41,6 +42,7 @@ struct peal_proto {
     struct peal_shard *shard;
     struct peal_loop *loop;
     struct peal_app *app;
+    struct peal_nodes *nodes; /* of the cluster; NULL: this is the only one */
     struct peal_deflate *deflate;
     const struct peal_proto_config *config;
     struct peal_link sessions; /* plain ones, for draining; struct peal_plain */

@@ -99,7 +99,7 @@ describe(struct peal_node *n, struct peal_node_report *own)
 }
 
 static bool
-make_backplane(struct peal_node *n, struct peal_backplane **out)
+make_link(struct peal_node *n, bool sharded, struct peal_backplane **out)
 {
     struct peal_buf why = { 0 };
     struct peal_redis_url url;
@@ -107,13 +107,30 @@ make_backplane(struct peal_node *n, struct peal_backplane **out)
     peal_err err = peal_redis_url_parse(peal_slice_str(n->o->backplane), &url, &text);
 
     if (err == PEAL_OK)
-        err = peal_redis_new(n->control, &url, false, n->api.name, out, &why);
+        err = peal_redis_new(n->control, &url, sharded, n->api.name, out, &why);
     if (err != PEAL_OK)
         peal_log(&n->log, PEAL_LOG_ERROR, "the backplane cannot be used",
             "why=\"%s%.*s\"", text, (int)why.len, why.len > 0 ? why.data : "");
     peal_redis_url_fini(&url);
     peal_buf_fini(&why);
     return err == PEAL_OK;
+}
+
+static bool
+make_adapter(struct peal_node *n)
+{
+    struct peal_adapter_config config = { .loop = n->control,
+        .hub = n->hub,
+        .relay = n->relay,
+        .sharded = n->o->socketio_adapter == PEAL_ADAPTER_SHARDED,
+        .key = peal_slice_str(n->o->socketio_adapter_key) };
+
+    if (!make_link(n, config.sharded, &config.link))
+        return false;
+    if (peal_adapter_new(&config, &n->adapter) == PEAL_OK)
+        return true;
+    config.link->ops->free(config.link);
+    return peal_node_no_memory(n);
 }
 
 bool
@@ -133,7 +150,7 @@ peal_cluster_init(struct peal_node *n)
 
     if (!peal_cluster_on(n))
         return true;
-    if (!make_backplane(n, &config.backplane))
+    if (!make_link(n, strstr(n->o->backplane, "+cluster://") != NULL, &config.backplane))
         return false;
     if (peal_relay_new(n->hub, &config, &n->relay) != PEAL_OK) {
         config.backplane->ops->free(config.backplane);
@@ -143,6 +160,10 @@ peal_cluster_init(struct peal_node *n)
     if (peal_nodes_new(n->hub, n->relay, n->control, &own, fill_report, n, &n->nodes) !=
         PEAL_OK)
         return peal_node_no_memory(n);
+    if (n->o->socketio_adapter != PEAL_ADAPTER_OFF && !make_adapter(n))
+        return false;
+    for (unsigned i = 0; i < n->n_workers; i++)
+        n->workers[i].proto.nodes = n->nodes;
     n->api.nodes = n->nodes;
     n->api.relay = n->relay;
     peal_log(&n->log, PEAL_LOG_INFO, "one node of a cluster", "prefix=%s address=%s",
@@ -153,6 +174,8 @@ peal_cluster_init(struct peal_node *n)
 void
 peal_cluster_start(struct peal_node *n)
 {
+    if (n->adapter != NULL)
+        peal_adapter_start(n->adapter);
     if (n->nodes != NULL)
         peal_nodes_start(n->nodes);
 }
@@ -171,5 +194,6 @@ void
 peal_cluster_fini(struct peal_node *n)
 {
     peal_nodes_free(&n->nodes);
+    peal_adapter_free(&n->adapter);
     peal_relay_free(&n->relay);
 }

@@ -9,6 +9,8 @@
 #include "app/rules.h"
 #include "server/node.h"
 
+#define FORWARD_LINE_MAX 256 /* bytes that a forwarded request's head is longer by */
+
 /* Strings of an option as slices, kept by the node. NULL with *n_out 0: there are none,
  * or n->no_memory is set. */
 static const struct peal_slice *
@@ -63,6 +65,10 @@ set_http(struct peal_node *n)
         return false;
     n->admin_http = n->http;
     n->admin_http.proxy_protocol = false;
+    n->inner_http = n->admin_http;
+    n->inner_http.forward_secret = n->secret;
+    n->inner_http.limits.head_max += FORWARD_LINE_MAX;
+    n->inner_http.limits.headers_max++;
     return true;
 }
 

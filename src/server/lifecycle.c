@@ -178,6 +178,9 @@ join(struct peal_node *n)
     for (unsigned i = 0; i < n->n_workers; i++)
         peal_http_server_stop_moves(n->workers[i].http);
     for (unsigned i = 0; i < n->n_workers; i++)
+        if (n->workers[i].inner != NULL)
+            peal_http_server_stop_moves(n->workers[i].inner);
+    for (unsigned i = 0; i < n->n_workers; i++)
         if (n->workers[i].loop != NULL)
             uv_run(&n->workers[i].loop->uv, UV_RUN_NOWAIT);
     uv_run(&n->control->uv, UV_RUN_NOWAIT);

@@ -3,6 +3,7 @@
 #ifndef PEAL_SERVER_NODE_H
 #define PEAL_SERVER_NODE_H
 
+#include "adapter/adapter.h"
 #include "api/api.h"
 #include "hub/nodes.h"
 #include "io/listener.h"
@@ -18,6 +19,7 @@ struct peal_worker {
     struct peal_proto proto;
     struct peal_api api;
     struct peal_http_server *http, *admin; /* admin: first worker, with admin.listen */
+    struct peal_http_server *inner;        /* for other nodes; NULL without */
     struct peal_http_route routes[PEAL_ROUTES_MAX], admin_routes[PEAL_ROUTES_MAX];
     struct peal_listener **listeners;
     unsigned n_listeners, n_client_listeners; /* those of clients are first */
@@ -48,7 +50,7 @@ struct peal_node {
     const struct peal_program *program;
     struct peal_log log;
     struct peal_accept_limits limits;
-    struct peal_http_config http, admin_http;
+    struct peal_http_config http, admin_http, inner_http;
     struct peal_cidr *trusted;
     struct peal_proto_config proto;
     struct peal_cors api_cors;
@@ -63,6 +65,7 @@ struct peal_node {
     struct peal_hub *hub;
     struct peal_relay *relay; /* NULL: this is the only node */
     struct peal_nodes *nodes;
+    struct peal_adapter *adapter;          /* to other Socket.IO servers, or NULL */
     struct peal_addr inner;                /* where other nodes bring requests */
     char secret[PEAL_NODE_SECRET_LEN + 1]; /* what opens it */
     bool leaving; /* the next report is the last; control thread */
@@ -70,6 +73,7 @@ struct peal_node {
     struct peal_tls_ctx *tls; /* NULL: plain */
     struct peal_worker *workers;
     struct peal_http_server **peers; /* of all workers, for moving requests */
+    struct peal_http_server **inner_peers;
     struct peal_loop **loops;
     unsigned n_workers;
     struct peal_socket *sockets;

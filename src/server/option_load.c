@@ -335,6 +335,13 @@ check_together(struct peal_option_loader *l)
     need(l, o->socketio_transports.n > 0, "socketio.transports", "needs at least one");
     need(l, o->http_line_max <= o->http_head_max, "http.line_max",
         "is more than http.head_max");
+    need(l,
+        o->socketio_adapter == PEAL_ADAPTER_OFF || strcmp(o->backplane, "memory") != 0,
+        "socketio.adapter", "needs a Redis as backplane");
+    need(l,
+        o->socketio_adapter != PEAL_ADAPTER_REDIS ||
+            strstr(o->backplane, "+cluster:") == NULL,
+        "socketio.adapter", "must be redis-sharded on a Redis Cluster");
 }
 
 /* Rules are read by the application; here only to say what it would not take. */

@@ -129,6 +129,11 @@
         "deflate")                                                                       \
     B(socketio_serve_client, "socketio.serve_client", "on",                              \
         "Serve the JavaScript client below socketio.path")                               \
+    E(socketio_adapter, "socketio.adapter", "off,redis,redis-sharded", "off",            \
+        "Share namespaces with Node servers on the Redis of the backplane: as "          \
+        "@socket.io/redis-adapter (and -emitter), or as its sharded adapter")            \
+    S(socketio_adapter_key, "socketio.adapter_key", prefix, "socket.io",                 \
+        "What their key, or channelPrefix, is")                                          \
     I(socketio_namespaces_max, "socketio.namespaces_max", 1, 10000, "32",                \
         "Namespaces of one Socket.IO session")                                           \
     I(socketio_rooms_max, "socketio.rooms_max", 1, 1000000, "1000",                      \
@@ -167,6 +172,11 @@ enum {
 enum {
     PEAL_TLS_1_2,
     PEAL_TLS_1_3
+};
+enum {
+    PEAL_ADAPTER_OFF,
+    PEAL_ADAPTER_REDIS,
+    PEAL_ADAPTER_SHARDED
 };
 enum {
     PEAL_PARSER_DEFAULT,

@@ -29,9 +29,10 @@ allocate(struct peal_node *n)
 
     n->workers = calloc(count, sizeof(*n->workers));
     n->peers = calloc(count, sizeof(struct peal_http_server *));
+    n->inner_peers = calloc(count, sizeof(struct peal_http_server *));
     n->loops = calloc(count, sizeof(struct peal_loop *));
-    if (n->workers != NULL && n->peers != NULL && n->loops != NULL &&
-        peal_loop_new(&control, &n->control) == PEAL_OK)
+    if (n->workers != NULL && n->peers != NULL && n->inner_peers != NULL &&
+        n->loops != NULL && peal_loop_new(&control, &n->control) == PEAL_OK)
         return true;
     return peal_node_no_memory(n);
 }
@@ -101,6 +102,7 @@ peal_serve(struct peal_options *opts, const struct peal_program *program)
     peal_loop_free(&n.control);
     free(n.workers);
     free(n.peers);
+    free(n.inner_peers);
     free(n.loops);
     return status;
 }

@@ -103,6 +103,12 @@ peal_worker_init(struct peal_worker *w, struct peal_node *n, unsigned index)
     n->peers[index] = w->http;
     if (n->tls != NULL)
         peal_http_server_tls(w->http, peal_tls_ctx_hold(n->tls));
+    if (peal_cluster_on(n)) {
+        if (peal_http_server_new(w->loop, &n->inner_http, w->routes, n_routes,
+                n->inner_peers, &w->inner) != PEAL_OK)
+            return peal_node_no_memory(n);
+        n->inner_peers[index] = w->inner;
+    }
     if (index > 0 || n->o->admin_listen.n == 0)
         return true;
     n_routes = peal_api_admin_routes(&w->api, w->admin_routes);
@@ -126,7 +132,9 @@ peal_worker_listen(struct peal_worker *w)
         if (s->worker != index)
             continue;
         if (peal_listener_new(w->loop, s->fd, &n->limits, peal_http_server_accept,
-                s->who == PEAL_FOR_ADMIN ? w->admin : w->http,
+                s->who == PEAL_FOR_ADMIN   ? w->admin
+                : s->who == PEAL_FOR_NODES ? w->inner
+                                           : w->http,
                 &w->listeners[w->n_listeners]) != PEAL_OK)
             return peal_node_no_memory(n);
         w->n_listeners++;
@@ -163,6 +171,7 @@ peal_worker_fini(struct peal_worker *w)
     }
     peal_http_server_free(&w->http);
     peal_http_server_free(&w->admin);
+    peal_http_server_free(&w->inner);
     peal_shard_free(&w->proto.shard);
     peal_deflate_free(&w->proto.deflate);
     peal_loop_free(&w->loop);

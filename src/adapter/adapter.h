@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The adapter: this node as one more Socket.IO server among Node servers that share a
+ * Redis, @socket.io/redis-adapter, and @socket.io/redis-emitter. What is published here
+ * is told to them, what they say is done here: broadcasts, remote joins, leaves and
+ * disconnects, and every question is answered, also with nothing.
+ *
+ * Nodes of our own cluster reach each other through the relay; what they tell the Node
+ * servers is recognised by its uid, which is made of the node's number, and dropped.
+ *
+ * Thread: the control loop's. What concerns sockets is done by their workers, in jobs.
+ */
+#ifndef PEAL_ADAPTER_ADAPTER_H
+#define PEAL_ADAPTER_ADAPTER_H
+
+#include "hub/relay.h"
+
+struct peal_adapter;
+
+struct peal_adapter_config {
+    struct peal_loop *loop;      /* the control thread's; kept */
+    struct peal_hub *hub;        /* kept */
+    struct peal_relay *relay;    /* kept; the adapter becomes its peer */
+    struct peal_backplane *link; /* to that Redis; taken on PEAL_OK */
+    bool sharded;                /* as createShardedAdapter, in its dynamic mode */
+    struct peal_slice key;       /* "socket.io" unless they say otherwise; copied */
+};
+
+/* peal_adapter_new prepares; before the relay starts. Errors: PEAL_ENOMEM. */
+PEAL_MUST_USE peal_err peal_adapter_new(
+    const struct peal_adapter_config *config, struct peal_adapter **out);
+void peal_adapter_start(struct peal_adapter *a);
+/* peal_adapter_free: the loops of all workers have ended, the relay is still there. */
+void peal_adapter_free(struct peal_adapter **ap);
+
+#endif
