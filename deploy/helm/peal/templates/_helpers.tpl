@@ -45,6 +45,36 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{/* Not empty if there is one. */}}
+{{- define "peal.hasBackplane" -}}
+{{- if or .Values.backplane.url .Values.backplane.existingSecret -}}yes{{- end -}}
+{{- end -}}
+
+{{- define "peal.backplaneSecret" -}}
+{{- .Values.backplane.existingSecret | default (printf "%s-backplane" (include "peal.fullname" .)) -}}
+{{- end -}}
+
+{{- define "peal.apiSecret" -}}
+{{- .Values.api.existingSecret | default (printf "%s-api" (include "peal.fullname" .)) -}}
+{{- end -}}
+
+{{/* Combinations that render, and could not work. */}}
+{{- define "peal.check" -}}
+{{- $scaled := or .Values.autoscaling.enabled .Values.keda.enabled -}}
+{{- if and (or $scaled (gt (int .Values.replicaCount) 1)) (not (include "peal.hasBackplane" .)) -}}
+{{- fail "several nodes need a backplane: set backplane.url or backplane.existingSecret" -}}
+{{- end -}}
+{{- if and .Values.autoscaling.enabled .Values.keda.enabled -}}
+{{- fail "autoscaling and keda would both scale the Deployment: enable one" -}}
+{{- end -}}
+{{- if and .Values.keda.enabled (not .Values.keda.query) (not .Values.serviceMonitor.enabled) -}}
+{{- fail "keda asks for metrics that nobody collects: set serviceMonitor.enabled or keda.query" -}}
+{{- end -}}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
+{{- fail "httpRoute.parentRefs must name a Gateway" -}}
+{{- end -}}
+{{- end -}}
+
 {{/* A value of peal.yaml. Numbers come as floats, and large ones would be written 1e+06. */}}
 {{- define "peal.value" -}}
 {{- if kindIs "slice" . -}}
@@ -64,6 +94,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 # Made by the chart {{ .Chart.Name }}: change its values.
 listen: ":8080"
 admin.listen: ":9090"
+{{- if include "peal.hasBackplane" . }}
+node.listen: ":7946"
+{{- end }}
 drain.delay: {{ .Values.drain.delaySeconds }}s
 drain.window: {{ .Values.drain.windowSeconds }}s
 {{- range $name, $value := .Values.config }}
@@ -73,4 +106,20 @@ drain.window: {{ .Values.drain.windowSeconds }}s
 rules:
 {{ . | trimSuffix "\n" | indent 2 }}
 {{- end }}
+{{- end -}}
+
+{{/* Fast up; down by one node in five minutes, for each takes its clients' connections along. */}}
+{{- define "peal.scalingBehavior" -}}
+scaleUp:
+  stabilizationWindowSeconds: 0
+  policies:
+    - type: Percent
+      value: 100
+      periodSeconds: 60
+scaleDown:
+  stabilizationWindowSeconds: 900
+  policies:
+    - type: Pods
+      value: 1
+      periodSeconds: 300
 {{- end -}}
