@@ -5,7 +5,10 @@
  * and with a seccomp filter in which the calls of io_uring fail with EPERM, as in the
  * default profiles of container engines.
  *
- *   confine ROOT PROGRAM [ARG]...
+ *   confine [-n] [-4] ROOT PROGRAM [ARG]...
+ *
+ *   -n   in a network of its own, in which nothing is up
+ *   -4   in a kernel that has no IPv6, or so it seems
  *
  * Exits with 77 where the system does not allow it.
  */
@@ -13,7 +16,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -23,6 +25,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -51,16 +54,16 @@ write_file(const char *path, const char *text)
 
 /* Namespaces of its own. Who is not root becomes USER in a new user namespace. */
 static void
-enter_namespaces(void)
+enter_namespaces(int more)
 {
     unsigned uid = geteuid(), gid = getegid();
     char map[64];
 
     if (uid == 0) {
-        must(unshare(CLONE_NEWNS) == 0, "unshare mounts");
+        must(unshare(CLONE_NEWNS | more) == 0, "unshare mounts");
         return;
     }
-    must(unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0, "unshare users and mounts");
+    must(unshare(CLONE_NEWUSER | CLONE_NEWNS | more) == 0, "unshare users and mounts");
     write_file("/proc/self/setgroups", "deny");
     snprintf(map, sizeof(map), "%d %u 1", USER, uid);
     write_file("/proc/self/uid_map", map);
@@ -90,36 +93,68 @@ become_user(void)
     must(geteuid() == USER && getegid() == USER, "user");
 }
 
+static void
+filter(struct sock_filter *code, unsigned short n)
+{
+    struct sock_fprog program = { n, code };
+
+    must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
+    must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0, "seccomp");
+}
+
 /* The numbers of io_uring's calls are the same on all machines. */
 static void
 forbid_io_uring(void)
 {
-    struct sock_filter code[] = {
+    static struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, SYS_io_uring_setup, 0, 2),
         BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, SYS_io_uring_register, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
-    struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
 
-    must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
-    must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0, "seccomp");
+    filter(code, sizeof(code) / sizeof(code[0]));
     must(syscall(SYS_io_uring_setup, 1, NULL) == -1 && errno == EPERM, "io_uring");
+}
+
+static void
+forbid_ipv6(void)
+{
+    static struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+
+    filter(code, sizeof(code) / sizeof(code[0]));
+    must(socket(AF_INET6, SOCK_STREAM, 0) == -1 && errno == EAFNOSUPPORT, "IPv6");
 }
 
 int
 main(int argc, char **argv)
 {
-    if (argc < 3) {
-        fprintf(stderr, "usage: confine ROOT PROGRAM [ARG]...\n");
+    int option, more = 0, no_ipv6 = 0;
+
+    while ((option = getopt(argc, argv, "+n4")) != -1) {
+        more |= option == 'n' ? CLONE_NEWNET : 0;
+        no_ipv6 |= option == '4';
+    }
+    argv += optind;
+    if (argc - optind < 2) {
+        fprintf(stderr, "usage: confine [-n] [-4] ROOT PROGRAM [ARG]...\n");
         return 2;
     }
-    enter_namespaces();
-    enter_root(argv[1]);
+    enter_namespaces(more);
+    enter_root(argv[0]);
     become_user();
     forbid_io_uring();
-    execv(argv[2], argv + 2);
-    fprintf(stderr, "confine: %s: %s\n", argv[2], strerror(errno));
+    if (no_ipv6)
+        forbid_ipv6();
+    execv(argv[1], argv + 1);
+    fprintf(stderr, "confine: %s: %s\n", argv[1], strerror(errno));
     return 1;
 }
