@@ -424,27 +424,30 @@ peal_subscribed(const struct peal_session *s)
     return true;
 }
 
-/* Tells those of one session, or all (NULL). They are off the list before: fn may do
- * anything. */
+/* Takes the one at *at off the list and tells it; it may do anything, so nothing that was
+ * known before is sure any more. */
 static void
-tell_waiters(struct peal_channel *ch, const struct peal_session *s, bool gone)
+tell_waiter(struct peal_waiter **at, bool gone)
 {
-    struct peal_waiter **at = &ch->waiters, *told = NULL, *w;
+    struct peal_waiter w = **at;
 
-    while ((w = *at) != NULL) {
-        if (s != NULL && w->session != s) {
-            at = &w->next;
-            continue;
+    free(*at);
+    *at = w.next;
+    w.fn(w.arg, gone);
+}
+
+static void
+tell_waiters_gone(struct peal_channel *ch, const struct peal_session *s)
+{
+    struct peal_waiter **at = &ch->waiters;
+
+    while (*at != NULL)
+        if ((*at)->session == s) {
+            tell_waiter(at, true);
+            at = &ch->waiters;
+        } else {
+            at = &(*at)->next;
         }
-        *at = w->next;
-        w->next = told;
-        told = w;
-    }
-    while ((w = told) != NULL) {
-        told = w->next;
-        w->fn(w->arg, gone);
-        free(w);
-    }
 }
 
 void
@@ -455,7 +458,9 @@ peal_shard_confirm(struct peal_shard *sh, struct peal_slice channel)
     if (ch == NULL)
         return;
     ch->confirmed = true;
-    tell_waiters(ch, NULL, false);
+    while ((ch = peal_map_get(&sh->channels, channel)) != NULL && ch->confirmed &&
+           ch->waiters != NULL)
+        tell_waiter(&ch->waiters, false);
 }
 
 /* Take sub, already off its session's list, out of its channel. */
@@ -465,7 +470,7 @@ sub_free(struct peal_shard *sh, struct peal_sub *sub)
     struct peal_channel *ch = sub->channel;
     struct peal_sub *last;
 
-    tell_waiters(ch, sub->session, true);
+    tell_waiters_gone(ch, sub->session);
     peal_fanout_leave(sub);
     last = ch->members[--ch->n];
     ch->members[sub->at] = last;
