@@ -253,6 +253,7 @@ channel_new(struct peal_shard *sh, struct peal_slice name)
     ch->name_len = (uint32_t)name.len;
     ch->hash = peal_channel_hash(name);
     ch->confirmed = sh->hub->relay == NULL;
+    ch->asked = sh->n_parcels + 1;
     if (peal_map_put(&sh->channels, peal_channel_slice(ch), ch) != PEAL_OK) {
         free(ch);
         return NULL;
@@ -451,11 +452,11 @@ tell_waiters_gone(struct peal_channel *ch, const struct peal_session *s)
 }
 
 void
-peal_shard_confirm(struct peal_shard *sh, struct peal_slice channel)
+peal_shard_confirm(struct peal_shard *sh, struct peal_slice channel, uint64_t n_heard)
 {
     struct peal_channel *ch = peal_map_get(&sh->channels, channel);
 
-    if (ch == NULL)
+    if (ch == NULL || ch->asked > n_heard)
         return;
     ch->confirmed = true;
     while ((ch = peal_map_get(&sh->channels, channel)) != NULL && ch->confirmed &&

@@ -112,8 +112,10 @@ peal_outbox_turn(void *shard)
     struct peal_parcel *p = sh->outbox;
 
     sh->outbox = NULL;
-    if (p != NULL)
-        peal_loop_post(sh->hub->control, &p->mail);
+    if (p == NULL)
+        return false;
+    sh->n_parcels++;
+    peal_loop_post(sh->hub->control, &p->mail);
     return false;
 }
 

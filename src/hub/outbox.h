@@ -40,7 +40,10 @@ void peal_parcel_free(struct peal_parcel *p);
 
 /* Relay's side, on a worker's thread. */
 void peal_shard_take(struct peal_shard *sh, struct peal_msg *m);
-void peal_shard_confirm(struct peal_shard *sh, struct peal_slice channel);
+/* n_heard: how many of this worker's parcels the relay had read when it said so. One that
+ * was under way meanwhile may be about another channel of that name. */
+void peal_shard_confirm(
+    struct peal_shard *sh, struct peal_slice channel, uint64_t n_heard);
 
 /* What the relay does with a parcel, on its thread; relay.c. */
 peal_mail_fn peal_relay_on_parcel;

@@ -45,6 +45,7 @@ struct delivery {
 struct confirmation {
     struct peal_mail mail; /* first */
     struct peal_shard *to;
+    uint64_t n_heard;
     uint32_t len;
     char channel[];
 };
@@ -69,8 +70,9 @@ struct peal_relay {
     _Atomic bool up; /* connected, and nothing pending since */
     _Atomic size_t queued, backed;
     struct delivery *deliveries[PEAL_WORKERS_MAX];
-    struct peal_buf key; /* scratch for a topic's name */
-    size_t prefix_len;   /* with its colon */
+    uint64_t n_heard[PEAL_WORKERS_MAX]; /* parcels of each worker */
+    struct peal_buf key;                /* scratch for a topic's name */
+    size_t prefix_len;                  /* with its colon */
     char prefix[PEAL_RELAY_PREFIX_MAX + 2];
 };
 
@@ -142,7 +144,7 @@ on_confirmation(struct peal_loop *loop, struct peal_mail *mail)
 {
     struct confirmation *c = (struct confirmation *)mail;
 
-    peal_shard_confirm(c->to, peal_slice_of(c->channel, c->len));
+    peal_shard_confirm(c->to, peal_slice_of(c->channel, c->len), c->n_heard);
     free(c);
 }
 
@@ -159,6 +161,7 @@ confirm(struct peal_relay *r, unsigned worker, struct peal_slice channel)
     }
     c->mail.fn = on_confirmation;
     c->to = r->hub->shards[worker];
+    c->n_heard = r->n_heard[worker];
     c->len = (uint32_t)channel.len;
     memcpy(c->channel, channel.data, channel.len);
     peal_loop_post(c->to->loop, &c->mail);
@@ -366,6 +369,7 @@ peal_relay_on_parcel(struct peal_loop *loop, struct peal_mail *mail)
     struct peal_parcel *p = (struct peal_parcel *)mail;
     struct peal_relay *r = p->hub->relay;
 
+    r->n_heard[p->worker]++;
     for (unsigned i = 0; i < p->n; i++) {
         struct peal_order *o = &p->orders[i];
 

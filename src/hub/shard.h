@@ -42,6 +42,7 @@ struct peal_channel {
     struct peal_fanout *fanout; /* NULL: nothing was put off */
     uint32_t name_len;
     bool confirmed; /* what other nodes publish arrives; true without others */
+    uint64_t asked; /* number of the parcel that says it is wanted */
     char name[];
 };
 
@@ -76,6 +77,7 @@ struct peal_shard {
     struct peal_map sessions;   /* id -> struct peal_session, the listed ones */
     struct peal_link fanouts;
     struct peal_parcel *outbox; /* what this turn has to say to the relay, or NULL */
+    uint64_t n_parcels;         /* posted so far */
     uint32_t interest[PEAL_INTEREST_SLOTS]; /* channels here, by hash */
 };
 

@@ -2,6 +2,8 @@
 /* hub/relay: what is subscribed when, who is told, and what a lost link does to it. */
 #include "relay_rig.h"
 
+#include "hub/outbox.h"
+
 #define TICK 300 /* ms, in which the relay looks at topics without subscribers */
 
 static void
@@ -245,6 +247,42 @@ a_channel_is_left_when_the_last_worker_leaves_it(void **state)
     rig_close(&r);
 }
 
+/* A confirmation that was under way when the channel was left says nothing of the channel
+ * that has its name now. */
+static void
+a_late_confirmation_is_not_taken_for_a_new_one(void **state)
+{
+    struct member a;
+    struct told t;
+    struct rig r;
+
+    rig_open(&r, 1000, 0);
+    rig_connect(&r);
+    begin(&r, 0, &a);
+    join(&a, "a");
+    settle(&r);
+    subscribed(&r, "t:c:a"); /* the worker does not read its mail yet */
+    leave(&a, "a");
+    peal_outbox_turn(r.sh[0]);
+    turn(r.control);
+    clock_ms += TICK;
+    turn(r.control);
+    ASKED(&r, "sub t:c:a\nunsub t:c:a\n");
+    join(&a, "a");
+    await(&a, "a", &t);
+    turn(r.loops[0]);
+    turn(r.loops[0]);
+    CHECK_INT(t.n, 0);
+    settle(&r);
+    ASKED(&r, "sub t:c:a\n");
+    CHECK_INT(t.n, 0);
+    subscribed(&r, "t:c:a");
+    settle(&r);
+    CHECK_INT(t.n, 1);
+    peal_session_fini(&a.s);
+    rig_close(&r);
+}
+
 static void
 a_lost_link_lets_all_waiters_go_and_everything_is_subscribed_again(void **state)
 {
@@ -431,6 +469,7 @@ main(void)
         cmocka_unit_test(a_waiter_may_be_the_end_of_its_channel),
         cmocka_unit_test(a_channel_lingers_and_is_left),
         cmocka_unit_test(a_channel_is_left_when_the_last_worker_leaves_it),
+        cmocka_unit_test(a_late_confirmation_is_not_taken_for_a_new_one),
         cmocka_unit_test(
             a_lost_link_lets_all_waiters_go_and_everything_is_subscribed_again),
         cmocka_unit_test(a_channel_that_is_lost_is_asked_for_again),
