@@ -29,6 +29,7 @@ struct topic {
     uint64_t waiting;      /* workers to be told when it is subscribed */
     uint64_t idle_since;   /* loop time in ms */
     enum topic_state state;
+    bool needed;                /* it is one of the relay's pending ones */
     bool peer_waits, peer_told; /* the peer has still to subscribe; knows of it */
     uint32_t name_len;
     char name[]; /* prefix and all */
@@ -65,9 +66,9 @@ struct peal_relay {
     struct peal_timer tick;
     struct peal_packets packets;
     struct peal_copies copies;
-    unsigned pending; /* topics that are asked for */
+    unsigned pending; /* topics whose subscription makes the link usable */
     bool connected;
-    _Atomic bool up; /* connected, and nothing pending since */
+    _Atomic bool up; /* connected, and none of them pending any more */
     _Atomic size_t queued, backed;
     struct delivery *deliveries[PEAL_WORKERS_MAX];
     uint64_t n_heard[PEAL_WORKERS_MAX]; /* parcels of each worker */
@@ -183,7 +184,6 @@ static void
 subscribe(struct peal_relay *r, struct topic *t)
 {
     t->state = PENDING;
-    r->pending++;
     r->backplane->ops->subscribe(r->backplane, name_of(t));
 }
 
@@ -570,8 +570,11 @@ on_up(void *arg)
     }
     r->connected = true;
     for (size_t pos = 0; (t = peal_map_next(&r->topics, &pos)) != NULL;)
-        if (t->wanted != 0 && t->state == OFF)
+        if (t->wanted != 0 && t->state == OFF) {
+            t->needed = true;
+            r->pending++;
             subscribe(r, t);
+        }
 }
 
 static void
@@ -588,6 +591,7 @@ on_down(void *arg)
     peal_copies_fini(&r->copies); /* none is still to come */
     for (size_t pos = 0; (t = peal_map_next(&r->topics, &pos)) != NULL;) {
         t->state = OFF;
+        t->needed = false;
         confirm_waiting(r, t); /* no use in waiting longer */
     }
     if (was_up)
@@ -603,7 +607,8 @@ on_subscribed(void *arg, struct peal_slice topic)
     if (t == NULL || t->state != PENDING)
         return;
     t->state = ON;
-    r->pending--;
+    r->pending -= t->needed;
+    t->needed = false;
     confirm_waiting(r, t);
     if (r->pending == 0 && !peal_relay_up(r))
         is_up(r);

@@ -37,7 +37,7 @@ struct peal_relay_config {
 
 /* Who is told of the link. Control thread. */
 struct peal_relay_events {
-    void (*up)(void *arg); /* all that was wanted is subscribed again */
+    void (*up)(void *arg); /* all that was wanted then is subscribed */
     void (*down)(void *arg);
     /* A payload on a topic of peal_relay_listen. */
     void (*message)(void *arg, struct peal_slice payload);
@@ -82,7 +82,7 @@ void peal_relay_say(struct peal_relay *r, struct peal_slice bytes);
 /* peal_relay_restart: the link says that it is up, but nothing comes back. */
 void peal_relay_restart(struct peal_relay *r, const char *why);
 
-/* Is the link up, and everything subscribed? Any thread. */
+/* Is the link up, and all subscribed that was wanted when it came? Any thread. */
 bool peal_relay_up(const struct peal_relay *r);
 
 /* Bytes waiting for the backplane. Any thread. */

@@ -371,6 +371,39 @@ a_channel_that_is_lost_is_asked_for_again(void **state)
     rig_close(&r);
 }
 
+/* As many clients as there are come back at once: their new channels do not keep the node
+ * from being ready. */
+static void
+the_link_is_up_when_what_was_wanted_then_is_subscribed(void **state)
+{
+    struct member a, b;
+    struct rig r;
+
+    rig_open(&r, 1000, 0);
+    begin(&r, 0, &a);
+    begin(&r, 0, &b);
+    join(&a, "a");
+    settle(&r);
+    r.b.events->up(r.b.arg);
+    subscribed(&r, "t:nodes");
+    subscribed(&r, "t:n:00000007");
+    subscribed(&r, "t:all");
+    join(&b, "b");
+    settle(&r);
+    CHECK(!peal_relay_up(r.relay));
+    subscribed(&r, "t:c:a");
+    CHECK(peal_relay_up(r.relay));
+    CHECK_INT(r.ups, 1);
+    CHECK(!peal_subscribed(&b.s));
+    subscribed(&r, "t:c:b");
+    settle(&r);
+    CHECK(peal_subscribed(&b.s));
+    CHECK_INT(r.ups, 1);
+    peal_session_fini(&a.s);
+    peal_session_fini(&b.s);
+    rig_close(&r);
+}
+
 static void
 the_ids_of_sessions_cannot_be_joined(void **state)
 {
@@ -473,6 +506,7 @@ main(void)
         cmocka_unit_test(
             a_lost_link_lets_all_waiters_go_and_everything_is_subscribed_again),
         cmocka_unit_test(a_channel_that_is_lost_is_asked_for_again),
+        cmocka_unit_test(the_link_is_up_when_what_was_wanted_then_is_subscribed),
         cmocka_unit_test(the_ids_of_sessions_cannot_be_joined),
         cmocka_unit_test(a_peer_is_told_and_waited_for),
     };
