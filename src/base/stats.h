@@ -57,6 +57,12 @@
     X(SSE_SESSIONS, G, "peal_sessions", "protocol=\"sse\"", "")                          \
     X(EIO_SESSIONS, G, "peal_sessions", "protocol=\"engineio\"", "")                     \
     X(SIO_SESSIONS, G, "peal_sessions", "protocol=\"socketio\"", "")                     \
+    X(EIO_POLLING, G, "peal_polling_sessions", "",                                       \
+        "Engine.IO sessions on HTTP long polling")                                       \
+    X(SESSIONS_REFUSED, C, "peal_sessions_refused_total", "",                            \
+        "Clients sent away because of sessions.rate, sessions.max or a drain")           \
+    X(SESSIONS_WAITING, G, "peal_sessions_waiting", "",                                  \
+        "Event streams that wait for sessions.rate or sessions.max to let them in")      \
     X(WS_FRAMES_BAD, C, "peal_bad_input_total", "protocol=\"websocket\"",                \
         "Peers whose bytes broke their protocol")                                        \
     X(EIO_BAD, C, "peal_bad_input_total", "protocol=\"engineio\"", "")                   \

@@ -180,7 +180,7 @@ on_moved(struct peal_loop *loop, struct peal_mail *mail)
     } else {
         h->peer = m->peer;
         h->conn_secure = m->conn_secure;
-        h->held = 1;
+        h->again = true;
         arm(h, m->server->config->head_timeout_ms);
     }
     free(m);
@@ -228,6 +228,8 @@ peal_http_hold(struct peal_http *h)
 void
 peal_http_again(struct peal_http *h)
 {
+    h->held = 0;
+    h->again = true;
     h->answering = 0;
     h->gone = NULL;
     peal_conn_read_again(h->conn);
@@ -374,6 +376,7 @@ begin(struct peal_http *h, const struct peal_http_head *head)
     if (fn == NULL)
         return true;
     call(h, fn, head, peal_slice_of(NULL, 0));
+    h->again = false;
     if (h->move_to >= 0 && !h->dead)
         move(h);
     return !h->dead && h->answering;
@@ -411,12 +414,11 @@ on_request(struct peal_http *h, struct peal_slice in, const struct peal_http_hea
 {
     size_t have = in.len - head_len;
     size_t want = head->content_length > 0 ? (size_t)head->content_length : 0;
-    bool whole = !head->chunked && want <= have, again = h->held;
+    bool whole = !head->chunked && want <= have, again = h->again;
 
     peal_timer_stop(&h->timer);
     if (!again)
         peal_stat_add(&h->server->loop->stats, PEAL_STAT_HTTP_REQUESTS, 1);
-    h->held = 0;
     h->answering = 1;
     h->continued = 0;
     h->minor = head->minor & 1;
@@ -562,7 +564,8 @@ peal_http_server_tls(struct peal_http_server *s, struct peal_tls_ctx *ctx)
     s->tls = ctx;
 }
 
-/* Connections that may not stay: none of them is asked anything any more. */
+/* Connections that may not stay. A fresh one says with its first request what it is for,
+ * and the client may have sent that already. */
 static void
 drain(struct peal_http_server *s)
 {
@@ -572,7 +575,7 @@ drain(struct peal_http_server *s)
         struct peal_http *h = PEAL_CONTAINER(l, struct peal_http, link);
 
         next = l->next;
-        if (h->route != NULL && may_stay(h))
+        if (h->route == NULL ? !s->finishing : may_stay(h))
             continue;
         h->keep_alive = 0;
         if (h->answering || h->reader != NULL || h->conn->in.len > 0)

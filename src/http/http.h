@@ -75,6 +75,7 @@ struct peal_http {
     bool secure;             /* the client speaks https */
     bool is_head;            /* answer without a body (done by peal_http_reply) */
     bool forwarded;          /* by another node: it is ours to answer */
+    bool again; /* in begin: not for the first time, after a hold or a move */
     /* For whoever answers later. gone runs if the connection is lost before the answer
      * (or before the body is complete); h must then be forgotten. */
     void *user;
@@ -104,7 +105,7 @@ struct peal_http {
     unsigned continued : 1;   /* 100 Continue has been sent */
     unsigned conn_secure : 1; /* the connection is TLS, or its PROXY header says so */
     unsigned no_memory : 1;   /* a field of the answer is missing */
-    unsigned held : 1;        /* the request is to be read again later */
+    unsigned held : 1;        /* peal_http_hold was called */
 };
 
 /*
@@ -128,8 +129,8 @@ void peal_http_server_accept(void *server, int fd, const struct sockaddr *peer);
 
 /*
  * peal_http_server_drain makes every answer from now on close its connection, and closes
- * idle connections; but for those whose last request went to a route that stays: their
- * clients have something here that they would look for elsewhere in vain.
+ * connections between two requests; but for those whose last request went to a route that
+ * stays: their clients have something here that they would look for elsewhere in vain.
  * peal_http_server_finish spares nobody.
  */
 void peal_http_server_drain(struct peal_http_server *s);

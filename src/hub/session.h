@@ -47,8 +47,10 @@ struct peal_session {
     char id[PEAL_ID_LEN];
     uint16_t n_subs_max; /* subscriptions that peal_join allows; 0: 65535 */
     uint16_t n_subs;
-    bool listed;   /* can be addressed by its id */
-    uint8_t marks; /* the protocol's own, to use as it likes */
+    bool listed; /* can be addressed by its id */
+    /* The protocol's own, to use as it likes. */
+    uint8_t marks;
+    uint32_t time;
 };
 
 static inline struct peal_slice

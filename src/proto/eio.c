@@ -32,6 +32,7 @@ peal_eio_new(struct peal_proto *p, const struct peal_eio_ops *ops)
     e->ops = ops;
     peal_map_init(&e->sessions);
     peal_list_init(&e->all);
+    peal_list_init(&e->closing);
     peal_list_init(&e->dirty);
     e->ping_frame = peal_sio_pack_engine(PEAL_S("2"), PEAL_SIO_WS);
     e->ping = peal_blob_copy(PEAL_S("2"));
@@ -59,6 +60,9 @@ peal_eio_free(struct peal_proto *p)
     while (!peal_list_empty(&e->all))
         peal_eio_end(
             PEAL_CONTAINER(e->all.next, struct peal_eio_session, link), e->close);
+    while (!peal_list_empty(&e->closing))
+        peal_eio_end(
+            PEAL_CONTAINER(e->closing.next, struct peal_eio_session, link), e->close);
     peal_map_fini(&e->sessions);
     peal_blob_drop(e->ping_frame);
     peal_blob_drop(e->ping);
@@ -89,6 +93,7 @@ peal_eio_session_new(struct peal_eio *e, bool polling, bool b64)
         return NULL;
     }
     peal_list_append(&e->all, &s->link);
+    e->n_all++;
     peal_stat_add(&e->proto->loop->stats, PEAL_STAT_EIO_SESSIONS, 1);
     return s;
 }
@@ -119,20 +124,37 @@ wait_ping(struct peal_eio_session *s, uint64_t from)
 void
 peal_eio_start(struct peal_eio_session *s)
 {
-    if (s->eio->ops->must_join)
-        s->deadline = peal_loop_now_ms(peal_eio_loop(s)) +
-                      s->eio->proto->config->connect_timeout_ms;
-    wait_ping(s, peal_loop_now_ms(peal_eio_loop(s)));
+    const struct peal_proto *p = s->eio->proto;
+    uint64_t now = peal_loop_now_ms(p->loop);
+
+    s->opened = 1;
+    s->joined = !s->eio->ops->must_join;
+    s->deadline = s->joined ? peal_leave_at(p) : now + p->config->connect_timeout_ms;
+    wait_ping(s, now);
     s->eio->ops->open(s);
 }
 
 void
 peal_eio_joined(struct peal_eio_session *s)
 {
-    if (s->deadline == 0)
+    if (s->joined)
         return;
-    s->deadline = 0;
+    s->joined = 1;
+    s->deadline = peal_leave_at(s->eio->proto);
     arm(s);
+}
+
+/* Closes the transport so that the client comes back. A Socket.IO DISCONNECT, or a close
+ * code that means the end, would keep it from that. */
+static void
+send_away(struct peal_eio_session *s)
+{
+    if (s->eio->ops->settle != NULL)
+        s->eio->ops->settle(s);
+    s->leaving = 1;
+    if (s->polling == NULL)
+        peal_wsconn_close(&s->ws, PEAL_WS_CLOSE_RESTART, PEAL_S("please reconnect"));
+    peal_eio_close(s);
 }
 
 static void
@@ -144,6 +166,8 @@ on_timer(struct peal_timer *t)
 
     if (s->closing) {
         peal_eio_end(s, s->eio->close);
+    } else if (s->deadline != 0 && now >= s->deadline && s->joined) {
+        send_away(s);
     } else if (s->deadline != 0 && now >= s->deadline) {
         peal_stat_add(stats, PEAL_STAT_CONNECT_TIMEOUTS, 1);
         peal_eio_close(s);
@@ -245,10 +269,16 @@ peal_eio_packet(struct peal_eio_session *s, struct peal_slice packet)
 static void
 leave(struct peal_eio_session *s)
 {
+    struct peal_eio *e = s->eio;
+
     if (s->closing)
         return;
     s->closing = 1;
-    s->eio->ops->close(s);
+    peal_list_unlink(&s->link);
+    e->n_all--;
+    peal_list_append(&e->closing, &s->link);
+    if (s->opened)
+        e->ops->close(s);
 }
 
 void
@@ -300,29 +330,16 @@ peal_eio_close(struct peal_eio_session *s)
 }
 
 unsigned
-peal_eio_drain(struct peal_proto *p, unsigned n)
+peal_eio_drain(struct peal_proto *p, unsigned n, bool youngest)
 {
     struct peal_eio *e = p->eio;
-    struct peal_link *l, *next;
-    unsigned left = 0;
 
-    for (l = e->all.next; l != &e->all; l = next) {
-        struct peal_eio_session *s = PEAL_CONTAINER(l, struct peal_eio_session, link);
+    for (; n > 0 && !peal_list_empty(&e->all); n--) {
+        struct peal_link *l = youngest ? e->all.prev : e->all.next;
 
-        next = l->next;
-        if (s->closing)
-            continue;
-        if (n == 0) {
-            left++;
-            continue;
-        }
-        n--;
-        if (s->polling == NULL)
-            peal_wsconn_close(
-                &s->ws, PEAL_WS_CLOSE_RESTART, PEAL_S("the server is restarting"));
-        peal_eio_close(s);
+        send_away(PEAL_CONTAINER(l, struct peal_eio_session, link));
     }
-    return left;
+    return e->n_all;
 }
 
 void *

@@ -21,6 +21,8 @@ struct peal_eio_ops {
     /* A message; data is valid for the call and may be written to. false: it breaks the
      * protocol above, and the session is to be closed. */
     bool (*message)(struct peal_eio_session *s, bool binary, struct peal_slice data);
+    /* Optional: s is about to be closed: sends it what was published before. */
+    void (*settle)(struct peal_eio_session *s);
     /* The session has ended; s is released at the end of the turn. */
     void (*close)(struct peal_eio_session *s);
     /* Sessions that have not called peal_eio_joined within connect_timeout are closed. */
@@ -36,9 +38,13 @@ void peal_eio_free(struct peal_proto *p);
 void peal_eio_begin(struct peal_http *h, void *proto);
 void peal_eio_handle(struct peal_http *h, void *proto);
 
-/* peal_eio_drain closes the transports of up to n sessions, without a word to what rides
- * on them, so that clients come back elsewhere. Returns how many are left. */
-unsigned peal_eio_drain(struct peal_proto *p, unsigned n);
+/*
+ * peal_eio_drain closes the transports of up to n sessions, after all that was published
+ * before, and without a word to what rides on them: so clients come back elsewhere.
+ *   youngest  which ones first; else the oldest
+ * Returns how many are left, besides those that wait for a poll to be told.
+ */
+unsigned peal_eio_drain(struct peal_proto *p, unsigned n, bool youngest);
 
 /* peal_eio_user is what ops->size asked for. */
 void *peal_eio_user(struct peal_eio_session *s);

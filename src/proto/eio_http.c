@@ -202,7 +202,7 @@ peal_eio_begin(struct peal_http *h, void *proto)
     if (peal_http_cors(h, &e->proto->config->sio_cors) || !read_request(e, h, &r))
         return;
     if (r.sid.data == NULL) {
-        (void)check_new(e, h, &r);
+        (void)(peal_admit(proto, h) && check_new(e, h, &r));
         return;
     }
     if ((s = find(e, h, &r, true)) == NULL || r.upgrade || is(h, PEAL_S("GET")))
@@ -228,10 +228,8 @@ open_polling(struct peal_eio *e, struct peal_http *h, bool b64)
         body = peal_blob_copy(peal_buf_slice(&text));
     peal_buf_fini(&text);
     if (body == NULL) {
-        if (s != NULL) {
-            s->closing = 1;
+        if (s != NULL)
             peal_eio_end(s, e->close);
-        }
         peal_http_close(h, PEAL_CLOSE_ERROR);
         return;
     }

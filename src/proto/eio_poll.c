@@ -16,6 +16,7 @@ peal_eio_polling_new(struct peal_eio_session *s)
     if ((s->polling = calloc(1, sizeof(*s->polling))) == NULL)
         return PEAL_ENOMEM;
     s->polling->session = s;
+    peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_EIO_POLLING, 1);
     return PEAL_OK;
 }
 
@@ -42,6 +43,7 @@ peal_eio_polling_free(struct peal_eio_session *s)
     peal_list_unlink(&p->dirty);
     free(p);
     s->polling = NULL;
+    peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_EIO_POLLING, -1);
 }
 
 void
@@ -79,6 +81,8 @@ peal_eio_release(struct peal_eio_session *s, struct peal_blob *body)
         return;
     s->polling->poll = NULL;
     h->gone = NULL;
+    if (s->leaving) /* by another connection a balancer can take it to another node */
+        peal_http_last(h);
     small = compress(s, h, body);
     peal_eio_answer(h, TYPE_PACKETS, small != NULL ? small : body);
     peal_blob_drop(small);

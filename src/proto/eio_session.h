@@ -13,7 +13,9 @@ struct peal_eio {
     struct peal_proto *proto;
     const struct peal_eio_ops *ops;
     struct peal_map sessions; /* id -> session, also those that are closing */
-    struct peal_link all;
+    struct peal_link all;     /* oldest first, but for those that are closing */
+    unsigned n_all;
+    struct peal_link closing;
     struct peal_link dirty; /* polling sessions that the hook is to look at */
     struct peal_gzip *gzip;
     /* Packets that are always the same. */
@@ -56,12 +58,15 @@ struct peal_eio_session {
     struct peal_wsconn ws;
     struct peal_timer timer; /* the earlier of the two */
     uint64_t due;            /* of the next ping, or the pong; loop time in ms */
-    uint64_t deadline;       /* of joining something; 0: none */
+    uint64_t deadline;       /* of joining something, then of leaving; 0: none */
     char id[PEAL_ID_LEN];
     unsigned b64 : 1;     /* takes no binary frames */
     unsigned waiting : 1; /* for a pong */
     unsigned graced : 1;  /* the wait has been prolonged once */
+    unsigned opened : 1;  /* ops->open has been called */
+    unsigned joined : 1;  /* something, or needs not */
     unsigned closing : 1; /* ops->close has been called; waits for a poll to say so */
+    unsigned leaving : 1; /* its client is to come back, by another connection */
     unsigned doomed : 1;  /* its queue is over the limit: to be ended by the hook */
     unsigned ended : 1;
     _Alignas(8) char user[];

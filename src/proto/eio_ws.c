@@ -88,7 +88,6 @@ peal_eio_ws_open(struct peal_eio *e, struct peal_http *h, bool b64)
     }
     if (peal_wsconn_accept(&s->ws, h, &config, &session_ops) != PEAL_OK ||
         !send_open(s)) {
-        s->closing = 1; /* what rides on sessions has never heard of it */
         peal_eio_end(s, NULL);
         return;
     }

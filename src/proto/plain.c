@@ -6,7 +6,8 @@
 
 #include "wire/query.h"
 
-/* How a request is refused. */
+/* How a request is refused. Status 0: not at all, its connection is closed; for an
+ * EventSource would never come back after an error status. */
 struct refusal {
     unsigned status;
     const char *why;
@@ -43,7 +44,7 @@ subscribe(struct peal_plain *p, struct peal_slice raw, bool query, struct refusa
         } else if (err == PEAL_ELIMIT) {
             *no = (struct refusal){ 400, "too many channels for one connection\n" };
         } else {
-            *no = (struct refusal){ 503, "out of memory\n" };
+            *no = (struct refusal){ 0 };
         }
     } else {
         err = PEAL_EINVAL;
@@ -67,13 +68,17 @@ peal_plain_subscribe(struct peal_plain *p, struct peal_http *h, struct peal_slic
             ok = subscribe(p, value, true, &no);
     if (ok && p->session.n_subs > 0)
         return true;
-    peal_http_reply(h, no.status, "text/plain", peal_slice_str(no.why));
+    if (no.status != 0)
+        peal_http_reply(h, no.status, "text/plain", peal_slice_str(no.why));
+    else
+        peal_http_close(h, PEAL_CLOSE_ERROR);
     return false;
 }
 
 void
 peal_plain_begin(struct peal_plain *p, enum peal_stat gauge)
 {
+    p->session.time = (uint32_t)peal_leave_at(p->proto);
     peal_list_append(&p->proto->sessions, &p->link);
     peal_stat_add(peal_proto_stats(p->proto), gauge, 1);
 }
@@ -122,16 +127,42 @@ peal_plain_hold(struct peal_plain *p, struct peal_conn *conn)
         free(h);
 }
 
+/* The time at which p is to leave is kept in 32 bits: enough to tell how far it is. */
+static int32_t
+left_ms(const struct peal_plain *p)
+{
+    return (int32_t)(p->session.time - (uint32_t)peal_loop_now_ms(p->proto->loop));
+}
+
+bool
+peal_plain_aged(const struct peal_plain *p)
+{
+    return p->proto->config->sessions_max_age_ms > 0 && left_ms(p) <= 0;
+}
+
+void
+peal_plain_wait(struct peal_plain *p, uint64_t heartbeat_ms)
+{
+    int32_t left = left_ms(p);
+
+    if (p->proto->config->sessions_max_age_ms == 0 ||
+        (left > 0 && (uint64_t)left > heartbeat_ms))
+        peal_loop_start_coarse(p->proto->loop, &p->timer, heartbeat_ms);
+    else
+        peal_loop_start(p->proto->loop, &p->timer, left > 0 ? (uint64_t)left : 0);
+}
+
 unsigned
-peal_plain_drain(struct peal_proto *proto, unsigned n)
+peal_plain_drain(struct peal_proto *proto, unsigned n, bool youngest)
 {
     const struct peal_stats *stats = peal_proto_stats(proto);
 
     while (n > 0 && !peal_list_empty(&proto->sessions)) {
-        struct peal_plain *p =
-            PEAL_CONTAINER(proto->sessions.next, struct peal_plain, link);
+        struct peal_link *l = youngest ? proto->sessions.prev : proto->sessions.next;
+        struct peal_plain *p = PEAL_CONTAINER(l, struct peal_plain, link);
 
         n--;
+        peal_session_catch_up(&p->session);
         p->session.ops->leave(&p->session);
     }
     return (unsigned)(peal_stat_get(stats, PEAL_STAT_WS_SESSIONS) +

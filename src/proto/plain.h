@@ -11,10 +11,15 @@
 /* Handlers of the routes "/ws/", "/ws", "/sse/" and "/sse"; ctx is the struct
  * peal_proto. */
 void peal_ws_handle(struct peal_http *h, void *proto);
+void peal_sse_begin(struct peal_http *h, void *proto);
 void peal_sse_handle(struct peal_http *h, void *proto);
 
-/* peal_plain_drain closes up to n sessions so that clients come back elsewhere: 1012 for
- * a WebSocket, the end of the stream for SSE. Returns how many are left. */
-unsigned peal_plain_drain(struct peal_proto *p, unsigned n);
+/*
+ * peal_plain_drain closes up to n sessions so that clients come back elsewhere: 1012 for
+ * a WebSocket, the end of the stream for SSE, after all that was published before.
+ *   youngest  which ones first; else the oldest
+ * Returns how many are left.
+ */
+unsigned peal_plain_drain(struct peal_proto *p, unsigned n, bool youngest);
 
 #endif

@@ -23,14 +23,19 @@ struct peal_plain {
 bool peal_plain_subscribe(
     struct peal_plain *p, struct peal_http *h, struct peal_slice prefix);
 
-/* peal_plain_begin puts it on the list and counts it; peal_plain_end undoes that and ends
- * the session. */
+/* peal_plain_begin puts it on the list and counts it, and its age begins; peal_plain_end
+ * undoes that and ends the session. */
 void peal_plain_begin(struct peal_plain *p, enum peal_stat gauge);
 void peal_plain_end(struct peal_plain *p, enum peal_stat gauge);
 
 /* peal_plain_hold keeps what is sent on conn, the response's head first, until all
  * channels are subscribed: an open connection means that nothing is missed. */
 void peal_plain_hold(struct peal_plain *p, struct peal_conn *conn);
+
+/* peal_plain_wait arms p->timer for a heartbeat, or for sessions.max_age if that is
+ * sooner: then peal_plain_aged is true, and the session is to leave. */
+void peal_plain_wait(struct peal_plain *p, uint64_t heartbeat_ms);
+bool peal_plain_aged(const struct peal_plain *p);
 
 /* peal_plain_several: has it more than one channel? Then it speaks in envelopes. */
 static inline bool

@@ -7,8 +7,8 @@
 #define PEAL_PROTO_PROTO_H
 
 #include "app/app.h"
-#include "http/http.h"
 #include "hub/nodes.h"
+#include "proto/admission.h"
 #include "wire/ws.h"
 
 /* Settings, the same for all workers; kept as long as they run. */
@@ -35,6 +35,12 @@ struct peal_proto_config {
     unsigned namespaces_max, rooms_max;
     size_t queue_bytes_max; /* of a polling session */
     enum peal_slow_policy slow_policy;
+
+    uint64_t sessions_rate;       /* that begin in a second on one worker; 0: no limit */
+    int64_t sessions_max;         /* of the node; 0: no limit */
+    uint64_t sessions_max_age_ms; /* 0: none */
+    struct peal_loop *const *loops; /* of all workers, whose gauges count sessions */
+    unsigned n_loops;
 };
 
 /* A worker's context. */
@@ -47,6 +53,7 @@ struct peal_proto {
     const struct peal_proto_config *config;
     struct peal_link sessions; /* plain ones, for draining; struct peal_plain */
     struct peal_eio *eio;
+    struct peal_admission admission;
     struct peal_buf scratch; /* where Socket.IO builds a packet; kept for its memory */
 };
 

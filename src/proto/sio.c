@@ -612,6 +612,15 @@ on_message(struct peal_eio_session *s, bool binary, struct peal_slice data)
 }
 
 static void
+on_settle(struct peal_eio_session *s)
+{
+    struct client *c = peal_eio_user(s);
+
+    for (struct socket *so = c->sockets; so != NULL; so = so->next)
+        peal_session_catch_up(&so->session);
+}
+
+static void
 on_close(struct peal_eio_session *s)
 {
     struct client *c = peal_eio_user(s);
@@ -624,5 +633,6 @@ on_close(struct peal_eio_session *s)
 const struct peal_eio_ops peal_sio_ops = { .size = sizeof(struct client),
     .open = on_open,
     .message = on_message,
+    .settle = on_settle,
     .close = on_close,
     .must_join = true };

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "base/id.h"
 #include "proto/plain_session.h"
 #include "wire/forms.h"
 
@@ -75,10 +76,27 @@ disconnect(struct peal_session *session, bool everything)
     finish((struct sse *)session);
 }
 
+static bool
+send_retry(struct sse *s, uint64_t ms)
+{
+    struct peal_buf retry = { 0 };
+    bool ok = peal_sse_retry(&retry, ms) == PEAL_OK &&
+              peal_conn_send_bytes(s->conn, peal_buf_slice(&retry));
+
+    peal_buf_fini(&retry);
+    return ok;
+}
+
+/* EventSource has no jitter of its own: those that leave together are to come back one
+ * after the other. */
 static void
 leave(struct peal_session *session)
 {
-    finish((struct sse *)session);
+    struct sse *s = (struct sse *)session;
+    uint64_t retry = s->plain.proto->config->sse_retry_ms;
+
+    send_retry(s, retry / 2 + peal_random_u64() % (retry + 1));
+    finish(s);
 }
 
 static const struct peal_session_ops session_ops = {
@@ -86,35 +104,35 @@ static const struct peal_session_ops session_ops = {
 };
 
 static void
-arm(struct sse *s)
-{
-    struct peal_proto *p = s->plain.proto;
-
-    peal_loop_start_coarse(p->loop, &s->plain.timer, p->config->sse_ping_interval_ms);
-}
-
-static void
 on_timer(struct peal_timer *t)
 {
     struct sse *s = PEAL_CONTAINER(t, struct sse, plain.timer);
 
+    if (peal_plain_aged(&s->plain)) {
+        peal_session_catch_up(&s->plain.session);
+        leave(&s->plain.session);
+        return;
+    }
     peal_conn_send_bytes(s->conn, PEAL_S(PEAL_SSE_PING));
-    arm(s);
+    peal_plain_wait(&s->plain, s->plain.proto->config->sse_ping_interval_ms);
 }
 
 static struct peal_conn *
 take(struct sse *s, struct peal_http *h)
 {
-    struct peal_buf retry = { 0 };
-
     peal_http_add(h, "Cache-Control", "no-cache, no-transform");
     peal_http_add(h, "X-Accel-Buffering", "no");
     s->conn = peal_http_take(h, 200, "text/event-stream; charset=utf-8", &conn_ops, s);
-    if (s->conn != NULL &&
-        peal_sse_retry(&retry, s->plain.proto->config->sse_retry_ms) == PEAL_OK)
-        peal_conn_send_bytes(s->conn, peal_buf_slice(&retry));
-    peal_buf_fini(&retry);
+    if (s->conn != NULL)
+        send_retry(s, s->plain.proto->config->sse_retry_ms);
     return s->conn;
+}
+
+void
+peal_sse_begin(struct peal_http *h, void *proto)
+{
+    if (peal_slice_eq(h->head->method, PEAL_S("GET")))
+        (void)peal_admit_stream(proto, h);
 }
 
 void
@@ -145,5 +163,5 @@ peal_sse_handle(struct peal_http *h, void *proto)
     }
     peal_plain_begin(&s->plain, PEAL_STAT_SSE_SESSIONS);
     peal_plain_hold(&s->plain, s->conn);
-    arm(s);
+    peal_plain_wait(&s->plain, p->config->sse_ping_interval_ms);
 }

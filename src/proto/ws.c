@@ -96,7 +96,7 @@ disconnect(struct peal_session *s, bool everything)
 static void
 leave(struct peal_session *s)
 {
-    close_with((struct ws *)s, PEAL_WS_CLOSE_RESTART, "the server is restarting");
+    close_with((struct ws *)s, PEAL_WS_CLOSE_RESTART, "please reconnect");
 }
 
 static const struct peal_session_ops session_ops = {
@@ -247,7 +247,6 @@ static void
 on_pong(struct peal_wsconn *conn)
 {
     struct ws *w = ws_of(conn);
-    struct peal_proto *p = w->plain.proto;
 
     w->plain.session.marks |= HEARD;
     if (!(w->plain.session.marks & WAITING))
@@ -255,7 +254,7 @@ on_pong(struct peal_wsconn *conn)
     /* Now, not when the time for the answer is over: proxies cut who is silent so long.
      */
     w->plain.session.marks = 0;
-    peal_loop_start_coarse(p->loop, &w->plain.timer, p->config->ws_ping_interval_ms);
+    peal_plain_wait(&w->plain, w->plain.proto->config->ws_ping_interval_ms);
 }
 
 static struct peal_deflate *
@@ -276,6 +275,11 @@ on_timer(struct peal_timer *t)
     const struct peal_proto_config *c = w->plain.proto->config;
     uint8_t *marks = &w->plain.session.marks;
 
+    if (peal_plain_aged(&w->plain)) {
+        peal_session_catch_up(&w->plain.session);
+        leave(&w->plain.session);
+        return;
+    }
     if (*marks == WAITING) {
         peal_stat_add(peal_proto_stats(w->plain.proto), PEAL_STAT_PING_TIMEOUTS, 1);
         peal_wsconn_drop(&w->conn, PEAL_CLOSE_TIMEOUT);
@@ -285,8 +289,8 @@ on_timer(struct peal_timer *t)
     *marks = *marks == 0 ? WAITING : 0;
     if (*marks == WAITING)
         peal_wsconn_ping(&w->conn);
-    peal_loop_start_coarse(w->plain.proto->loop, t,
-        *marks == WAITING ? c->ws_ping_timeout_ms : c->ws_ping_interval_ms);
+    peal_plain_wait(
+        &w->plain, *marks == WAITING ? c->ws_ping_timeout_ms : c->ws_ping_interval_ms);
 }
 
 /* Is this a handshake that may go on? Refuses it if not. */
@@ -320,7 +324,7 @@ peal_ws_handle(struct peal_http *h, void *proto)
     struct peal_wsconn_config config = { &p->config->ws, p->config->ws_deflate };
     struct ws *w;
 
-    if (!check(p, h))
+    if (!peal_admit(p, h) || !check(p, h))
         return;
     if ((w = calloc(1, sizeof(*w))) == NULL) {
         peal_http_close(h, PEAL_CLOSE_ERROR);
@@ -338,5 +342,5 @@ peal_ws_handle(struct peal_http *h, void *proto)
     }
     peal_plain_begin(&w->plain, PEAL_STAT_WS_SESSIONS);
     peal_plain_hold(&w->plain, w->conn.conn);
-    peal_loop_start_coarse(p->loop, &w->plain.timer, p->config->ws_ping_interval_ms);
+    peal_plain_wait(&w->plain, p->config->ws_ping_interval_ms);
 }

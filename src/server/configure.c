@@ -112,6 +112,11 @@ set_proto(struct peal_node *n)
         .rooms_max = (unsigned)o->socketio_rooms_max,
         .queue_bytes_max = o->io_queue_max,
         .slow_policy = (enum peal_slow_policy)o->io_slow_policy,
+        .sessions_rate = (uint64_t)o->sessions_rate,
+        .sessions_max = o->sessions_max,
+        .sessions_max_age_ms = o->sessions_max_age_ms,
+        .loops = n->loops,
+        .n_loops = n->n_workers,
     };
     c->ws_origins = slices(n, &o->ws_origins, &c->n_ws_origins);
     c->cors.origins = slices(n, &o->http_cors, &c->cors.n);

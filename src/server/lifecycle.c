@@ -3,9 +3,14 @@
  * The life of a node, on the control thread: run, drain, stop.
  *
  * SIGTERM or SIGINT: not ready any more; after drain.delay, when balancers have noticed,
- * nothing new is accepted (but for admin.listen: metrics go on) and sessions are closed
- * evenly over drain.window, so that their clients do not all come back elsewhere at once.
- * A second one: now. SIGHUP: the certificate is read again.
+ * no session begins any more, and those that are there are closed evenly over
+ * drain.window, so that their clients do not all come back elsewhere at once; more slowly
+ * if the nodes that remain ask for it (drain_pace). A second one: now. SIGHUP: the
+ * certificate is read again.
+ *
+ * To be refused a connection is what every balancer and every client takes rightly. But
+ * whoever polls comes by a new one now and then; so the listeners go with the last
+ * session that polls, which may be at once. (Those of admin.listen stay: metrics go on.)
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -20,9 +25,10 @@ struct life {
     uv_loop_t *loop; /* of the control thread */
     uv_signal_t term, interrupt, hup;
     uv_timer_t timer;
-    unsigned steps; /* left of the drain */
-    uint64_t last;  /* time at which to stop waiting for connections to close */
-    bool draining;
+    int64_t sessions; /* at the beginning of the drain */
+    double keep;      /* the share of them that may be left now */
+    uint64_t end;     /* of the window, loop time in ms */
+    bool draining, deaf;
 };
 
 static void
@@ -31,24 +37,72 @@ stop_now(struct life *life)
     peal_loop_stop(life->node->control);
 }
 
-static unsigned
-sessions_left(const struct peal_node *n)
+static int64_t
+sum(const struct peal_node *n, enum peal_stat gauge)
 {
-    unsigned left = 0;
+    int64_t all = 0;
 
     for (unsigned i = 0; i < n->n_workers; i++)
-        left += n->workers[i].left;
-    return left;
+        all += peal_stat_get(&n->workers[i].loop->stats, gauge);
+    return all;
 }
 
-/* All have been told; wait for what is still being written. */
+/* Also those that wait to be told that they are over. */
+static int64_t
+count_sessions(const struct peal_node *n)
+{
+    return sum(n, PEAL_STAT_EIO_SESSIONS) + sum(n, PEAL_STAT_WS_SESSIONS) +
+           sum(n, PEAL_STAT_SSE_SESSIONS);
+}
+
+static unsigned
+count_forwards(const struct peal_node *n)
+{
+    unsigned all = 0;
+
+    for (unsigned i = 0; i < n->n_workers; i++)
+        all += n->workers[i].forwards;
+    return all;
+}
+
+static void
+stop_accepting_if_nobody_polls(struct life *life)
+{
+    struct peal_node *n = life->node;
+
+    if (life->deaf || sum(n, PEAL_STAT_EIO_POLLING) > 0)
+        return;
+    life->deaf = true;
+    for (unsigned i = 0; i < n->n_workers; i++)
+        peal_worker_stop_accepting(&n->workers[i]);
+}
+
+/* All have been told; wait for what is still being written, and for polls. */
 static void
 on_last(uv_timer_t *t)
 {
     struct life *life = t->data;
+    struct peal_node *n = life->node;
 
-    if (life->node->limits.open == 0 || uv_now(life->loop) >= life->last)
+    stop_accepting_if_nobody_polls(life);
+    if ((n->limits.open == 0 && count_sessions(n) == 0) ||
+        uv_now(life->loop) >= life->end + LAST_MS)
         stop_now(life);
+}
+
+/* The share that goes in a step: evenly over the window, or as slowly as others ask for,
+ * but over twice the window at most. */
+static double
+share(const struct life *life)
+{
+    struct peal_node *n = life->node;
+    double even = 1.0 / (1 + (double)(n->o->drain_window_ms / STEP_MS)), asked;
+    uint32_t pace = atomic_load_explicit(&n->drain_pace, memory_order_relaxed);
+
+    if (pace == 0 || life->sessions == 0)
+        return even;
+    asked = (double)pace * STEP_MS / 1000 / (double)life->sessions;
+    return asked > even ? even : asked < even / 2 ? even / 2 : asked;
 }
 
 static void
@@ -57,16 +111,17 @@ on_step(uv_timer_t *t)
     struct life *life = t->data;
     struct peal_node *n = life->node;
 
-    if (life->steps == 0) {
-        life->last = uv_now(life->loop) + LAST_MS;
-        uv_timer_start(t, on_last, STEP_MS / 4, STEP_MS / 4);
-        return;
-    }
+    life->keep -= share(life);
+    if (life->keep < 0 || (count_sessions(n) == 0 && count_forwards(n) == 0))
+        life->keep = 0;
     for (unsigned i = 0; i < n->n_workers; i++)
-        peal_worker_drain(&n->workers[i], life->steps);
-    life->steps--;
-    if (n->limits.open == 0 && sessions_left(n) == 0)
-        stop_now(life);
+        peal_worker_drain(&n->workers[i], life->keep);
+    stop_accepting_if_nobody_polls(life);
+    if (life->keep > 0)
+        return;
+    if (life->end < uv_now(life->loop))
+        life->end = uv_now(life->loop);
+    uv_timer_start(t, on_last, STEP_MS / 4, STEP_MS / 4);
 }
 
 static void
@@ -75,13 +130,15 @@ on_delay(uv_timer_t *t)
     struct life *life = t->data;
     struct peal_node *n = life->node;
 
-    peal_log(&n->log, PEAL_LOG_INFO, "draining", "connections=%lld window=%llums",
-        (long long)n->limits.open, (unsigned long long)n->o->drain_window_ms);
+    life->sessions = count_sessions(n);
+    life->keep = 1;
+    life->end = uv_now(life->loop) + n->o->drain_window_ms;
+    peal_log(&n->log, PEAL_LOG_INFO, "draining", "sessions=%lld window=%llums",
+        (long long)life->sessions, (unsigned long long)n->o->drain_window_ms);
     for (unsigned i = 0; i < n->n_workers; i++) {
-        n->workers[i].left = 1; /* not known before the first step */
-        peal_worker_stop_accepting(&n->workers[i]);
+        n->workers[i].forwards = 1; /* not known yet */
+        peal_worker_refuse(&n->workers[i]);
     }
-    life->steps = (unsigned)(n->o->drain_window_ms / STEP_MS) + 1;
     uv_timer_start(t, on_step, 0, STEP_MS);
 }
 

@@ -26,9 +26,10 @@ struct peal_worker {
     uv_thread_t thread;
     struct peal_mail stop; /* must not fail for want of memory */
     bool started;
-    /* A drain: its steps and the sessions at its beginning; the loop's. */
-    unsigned drain_steps, plain_began, engine_began;
-    _Atomic unsigned left; /* sessions, as of the last step */
+    /* What there was when the drain began; the loop's. */
+    unsigned plain_began, engine_began, forwards_began;
+    _Atomic unsigned
+        forwards; /* requests under way to other nodes, as of the last step */
 };
 
 /* Whom a listening socket is for. */
@@ -78,6 +79,9 @@ struct peal_node {
     unsigned n_workers;
     struct peal_socket *sockets;
     unsigned n_sockets;
+    /* Sessions that the nodes which remain take in a second, all together; 0: not known.
+     * Whoever knows it may set it, before a drain and during it. */
+    _Atomic uint32_t drain_pace;
     char first[PEAL_ADDR_TEXT_MAX]; /* where clients come in, or empty: a unix socket */
 };
 
@@ -113,9 +117,14 @@ void peal_worker_fini(struct peal_worker *w); /* its thread has ended */
 /* These ask a running worker, from any thread; all but the first are lost without memory.
  */
 void peal_worker_stop(struct peal_worker *w);
+/* The drain begins: no new sessions; requests of those that are there are served on. */
+void peal_worker_refuse(struct peal_worker *w);
 void peal_worker_stop_accepting(struct peal_worker *w); /* but for admin.listen */
-/* Closes its share of sessions, so that all are closed in `steps` calls like this. */
-void peal_worker_drain(struct peal_worker *w, unsigned steps);
+/* Closes sessions until `keep` of those at the beginning are left, 0 to 1. At 0 also what
+ * else is open is closed. */
+void peal_worker_drain(struct peal_worker *w, double keep);
+/* peal_shed on the worker's thread. */
+void peal_worker_shed(struct peal_worker *w, unsigned n);
 void peal_worker_tls(struct peal_worker *w, struct peal_tls_ctx *ctx); /* takes ctx */
 
 /* peal_node_block_signals holds back SIGTERM, SIGINT and SIGHUP from before the first

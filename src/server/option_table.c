@@ -37,8 +37,8 @@ const struct peal_option peal_option_table[PEAL_OPTION_N] = { PEAL_OPTIONS(
 
 const char *const peal_option_names[] = { PEAL_OPTIONS(NAME, NAME, NAME, NAME, NAME, NAME,
                                               NAME, NAME, NAME, NAME) "accept",
-    "node", "log", "io", "http", "tls", "ws", "sse", "socketio", "api", "admin", "drain",
-    NULL };
+    "node", "log", "io", "http", "tls", "ws", "sse", "socketio", "api", "admin",
+    "sessions", "drain", NULL };
 
 const struct peal_option *
 peal_option_find(struct peal_slice name)

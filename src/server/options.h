@@ -142,10 +142,19 @@
         "Keys that open the HTTP API; none: the API is off, but for --dev on loopback")  \
     L(admin_listen, "admin.listen", listen, "",                                          \
         "Addresses for /livez, /readyz and /metrics; empty: as listen")                  \
+    I(sessions_rate, "sessions.rate", 0, 10000000, "5000",                               \
+        "Sessions that may begin in a second on one worker: a second's worth at once, "  \
+        "others are told to come back, event streams wait; 0: no limit")                 \
+    I(sessions_max, "sessions.max", 0, 100000000, "0",                                   \
+        "Sessions of this node at most; 0: no limit")                                    \
+    D(sessions_max_age, "sessions.max_age", 0, 604800000, "0s",                          \
+        "How old a session may become, 10 % more or less; its client is made to come "   \
+        "back, through the balancer; 0: as old as it likes")                             \
     D(drain_delay, "drain.delay", 0, 3600000, "5s",                                      \
         "After SIGTERM, how long to serve on while not ready")                           \
     D(drain_window, "drain.window", 0, 86400000, "25s",                                  \
-        "Then, over how long connections are closed")                                    \
+        "Then, over how long sessions are closed; at most twice as long if the nodes "   \
+        "that remain take no more")                                                      \
     S(node_listen, "node.listen", listen, "",                                            \
         "Where other nodes bring requests of this node's sessions; empty: the first "    \
         "address of listen, on a port that the system chooses")                          \

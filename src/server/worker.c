@@ -2,6 +2,7 @@
 /* A worker: one loop with its shard, protocols, routes and listeners, on one thread. */
 #include <stdlib.h>
 
+#include "http/forward.h"
 #include "proto/plain.h"
 #include "proto/sio.h"
 #include "server/node.h"
@@ -9,9 +10,6 @@
 
 #define DEFLATE_LEVEL 1 /* fan-out is once a message, but it is in everybody's way */
 #define DEFLATE_MEM_LEVEL 8
-
-/* peal_plain_drain and peal_eio_drain. */
-typedef unsigned peal_drain_fn(struct peal_proto *p, unsigned n);
 
 static void
 add_route(struct peal_worker *w, unsigned *n, const char *path, bool prefix,
@@ -38,6 +36,7 @@ make_routes(struct peal_worker *w)
         .prefix = true,
         .body_max = node->proto.max_payload,
         .bare_errors = true,
+        .stays = true,
         .begin = peal_eio_begin,
         .handle = peal_eio_handle,
         .ctx = &w->proto };
@@ -45,6 +44,7 @@ make_routes(struct peal_worker *w)
     add_route(w, &n, "/ws", false, peal_ws_handle, &w->proto);
     add_route(w, &n, "/sse/", true, peal_sse_handle, &w->proto);
     add_route(w, &n, "/sse", false, peal_sse_handle, &w->proto);
+    w->routes[n - 2].begin = w->routes[n - 1].begin = peal_sse_begin;
     n += peal_api_routes(&w->api, w->routes + n);
     if (node->o->admin_listen.n == 0)
         n += peal_api_admin_routes(&w->api, w->routes + n);
@@ -88,6 +88,7 @@ peal_worker_init(struct peal_worker *w, struct peal_node *n, unsigned index)
     p->app = n->app;
     p->config = &n->proto;
     peal_list_init(&p->sessions);
+    peal_admission_init(p);
     w->api = (struct peal_api){ .node = &n->api, .body_max = n->o->http_body_max };
     if (peal_deflate_new(DEFLATE_LEVEL, DEFLATE_MEM_LEVEL, &p->deflate) != PEAL_OK ||
         peal_shard_new(n->hub, index, w->loop, (unsigned)n->o->io_turn_budget, p->deflate,
@@ -165,9 +166,10 @@ peal_worker_fini(struct peal_worker *w)
     for (unsigned i = 0; i < w->n_listeners; i++)
         peal_listener_close(&w->listeners[i]);
     free(w->listeners);
+    peal_admission_close(&w->proto);
     if (w->proto.shard != NULL) {
         peal_eio_free(&w->proto);
-        peal_plain_drain(&w->proto, UINT32_MAX);
+        peal_plain_drain(&w->proto, UINT32_MAX, false);
     }
     peal_http_server_free(&w->http);
     peal_http_server_free(&w->admin);
@@ -183,19 +185,22 @@ struct order {
     struct peal_mail mail; /* first */
     struct peal_worker *worker;
     struct peal_tls_ctx *tls;
-    unsigned steps;
+    double keep;
+    unsigned n;
 };
 
 static void
-ask(struct peal_worker *w, peal_mail_fn *fn, unsigned steps, struct peal_tls_ctx *tls)
+ask(struct peal_worker *w, peal_mail_fn *fn, struct order what)
 {
     struct order *o = calloc(1, sizeof(*o));
 
     if (o == NULL) {
-        peal_tls_ctx_drop(tls);
+        peal_tls_ctx_drop(what.tls);
         return;
     }
-    *o = (struct order){ .mail.fn = fn, .worker = w, .tls = tls, .steps = steps };
+    *o = what;
+    o->mail.fn = fn;
+    o->worker = w;
     peal_loop_post(w->loop, &o->mail);
 }
 
@@ -213,56 +218,99 @@ peal_worker_stop(struct peal_worker *w)
 }
 
 static void
+do_refuse(struct peal_loop *loop, struct peal_mail *mail)
+{
+    struct peal_worker *w = ((struct order *)mail)->worker;
+
+    peal_admission_close(&w->proto);
+    peal_http_server_drain(w->http);
+    if (w->admin != NULL)
+        peal_http_server_drain(w->admin);
+    w->plain_began = peal_plain_drain(&w->proto, 0, false);
+    w->engine_began = peal_eio_drain(&w->proto, 0, false);
+    w->forwards_began = w->forwards = peal_http_forwards_drain(w->http, 0);
+    free(mail);
+}
+
+void
+peal_worker_refuse(struct peal_worker *w)
+{
+    ask(w, do_refuse, (struct order){ 0 });
+}
+
+static void
 do_stop_accepting(struct peal_loop *loop, struct peal_mail *mail)
 {
     struct peal_worker *w = ((struct order *)mail)->worker;
 
     for (unsigned i = 0; i < w->n_client_listeners; i++)
-        peal_listener_close(&w->listeners[i]);
-    peal_http_server_drain(w->http);
-    if (w->admin != NULL)
-        peal_http_server_drain(w->admin);
+        peal_listener_finish(&w->listeners[i]);
     free(mail);
 }
 
 void
 peal_worker_stop_accepting(struct peal_worker *w)
 {
-    ask(w, do_stop_accepting, 0, NULL);
+    ask(w, do_stop_accepting, (struct order){ 0 });
 }
 
-/* Closes what is beyond this step's share of those who were there at the beginning, so
- * that few sessions are spread over the window as well as many. Who leaves by itself
- * counts. */
+/* Counted from those who were there at the beginning, so that few sessions are spread
+ * over the window as well as many. Who leaves by itself counts. */
 static unsigned
-drain_share(struct peal_worker *w, peal_drain_fn *drain, unsigned began, unsigned steps)
+surplus(unsigned left, unsigned began, double keep)
 {
-    unsigned left = drain(&w->proto, 0);
-    unsigned keep = (unsigned)((uint64_t)began * (steps - 1) / w->drain_steps);
+    unsigned may = (unsigned)(began * keep);
 
-    return left > keep ? drain(&w->proto, left - keep) : left;
+    return left > may ? left - may : 0;
+}
+
+static void
+finish_http(struct peal_worker *w)
+{
+    peal_http_server_finish(w->http);
+    if (w->inner != NULL)
+        peal_http_server_finish(w->inner);
+    if (w->admin != NULL)
+        peal_http_server_finish(w->admin);
 }
 
 static void
 do_drain(struct peal_loop *loop, struct peal_mail *mail)
 {
     struct peal_worker *w = ((struct order *)mail)->worker;
-    unsigned steps = ((struct order *)mail)->steps;
+    double keep = ((struct order *)mail)->keep;
+    unsigned plain = peal_plain_drain(&w->proto, 0, false);
+    unsigned engine = peal_eio_drain(&w->proto, 0, false);
+    unsigned forwards = peal_http_forwards_drain(w->http, 0);
 
-    if (w->drain_steps == 0) {
-        w->drain_steps = steps;
-        w->plain_began = peal_plain_drain(&w->proto, 0);
-        w->engine_began = peal_eio_drain(&w->proto, 0);
-    }
-    w->left = drain_share(w, peal_plain_drain, w->plain_began, steps) +
-              drain_share(w, peal_eio_drain, w->engine_began, steps);
+    peal_plain_drain(&w->proto, surplus(plain, w->plain_began, keep), false);
+    peal_eio_drain(&w->proto, surplus(engine, w->engine_began, keep), false);
+    w->forwards =
+        peal_http_forwards_drain(w->http, surplus(forwards, w->forwards_began, keep));
+    if (keep <= 0)
+        finish_http(w);
     free(mail);
 }
 
 void
-peal_worker_drain(struct peal_worker *w, unsigned steps)
+peal_worker_drain(struct peal_worker *w, double keep)
 {
-    ask(w, do_drain, steps, NULL);
+    ask(w, do_drain, (struct order){ .keep = keep });
+}
+
+static void
+do_shed(struct peal_loop *loop, struct peal_mail *mail)
+{
+    struct order *o = (struct order *)mail;
+
+    peal_shed(&o->worker->proto, o->n);
+    free(o);
+}
+
+void
+peal_worker_shed(struct peal_worker *w, unsigned n)
+{
+    ask(w, do_shed, (struct order){ .n = n });
 }
 
 static void
@@ -277,5 +325,5 @@ do_tls(struct peal_loop *loop, struct peal_mail *mail)
 void
 peal_worker_tls(struct peal_worker *w, struct peal_tls_ctx *ctx)
 {
-    ask(w, do_tls, 0, ctx);
+    ask(w, do_tls, (struct order){ .tls = ctx });
 }

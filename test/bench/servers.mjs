@@ -71,7 +71,7 @@ function startNchan(port) {
 
 const peal = (engine, more = []) => ({
   missing: () => !existsSync(paths.peal) && `${paths.peal} is not built`,
-  command: (port) => [paths.peal, 'serve', '--dev', '--set', `listen=127.0.0.1:${port}`,
+  command: (port) => [paths.peal, 'serve', '--dev', '--set', 'sessions.rate=0', '--set', `listen=127.0.0.1:${port}`,
     '--set', 'workers=1', '--set', `io.engine=${engine}`, ...more],
   ws: (port) => ['--url', `ws://127.0.0.1:${port}/ws/bench`],
   socketio: (port) => ['--url', `http://127.0.0.1:${port}`],

@@ -11,11 +11,14 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import tls from 'node:tls';
 
+import { EventSource } from 'eventsource';
 import WebSocket from 'ws';
 
-import { formatRequest, rawConnect, request } from './lib/http.mjs';
+import { Polling } from './lib/engine.mjs';
+import { UPGRADE, formatRequest, rawConnect, request } from './lib/http.mjs';
 import { startPeal } from './lib/peal.mjs';
-import { next, until, within } from './lib/wait.mjs';
+import { MODES, ask, connect, connected, settled, upgraded } from './lib/sio.mjs';
+import { collect, next, until, within } from './lib/wait.mjs';
 
 const dir = mkdtempSync(join(tmpdir(), 'peal-life-'));
 after(() => rmSync(dir, { recursive: true }));
@@ -173,6 +176,174 @@ describe('a drain', () => {
     ws.send('x');
     assert.equal((await next(ws, 'message'))[0].toString(), 'x');
     await server.stop();
+  });
+
+  const POLL = '/socket.io/?EIO=4&transport=polling';
+  const SIO_WS = '/socket.io/?EIO=4&transport=websocket';
+  const refusesConnections = (server) => until(
+    () => rawConnect(server).then((conn) => conn.destroy(), (err) => err.code === 'ECONNREFUSED'),
+    'the listeners to be closed');
+
+  for (const [name, mode] of Object.entries(MODES)) {
+    test(`closes Socket.IO clients one after the other, and serves the others (${name})`, async (t) => {
+      const server = await startPeal({ set: { 'drain.window': '20s', workers: 1 } });
+      const all = [];
+      for (let i = 0; i < 4; i++) all.push(await connect(t, server, { ...mode, reconnection: false }));
+      if (!mode.transports) await Promise.all(all.map(upgraded));
+      const gone = all.map((socket) => new Promise((resolve) =>
+        socket.on('disconnect', (why) => resolve([socket, why]))));
+      server.signal('SIGTERM');
+      const [, why] = await within(Promise.race(gone), 'the first to close');
+      assert.notEqual(why, 'io server disconnect'); // it would not come back
+      const left = all.filter((socket) => socket.connected);
+      assert.equal(left.length, 3);
+      for (const socket of left) assert.deepEqual(await ask(socket, 'q', 1), [1]);
+      await server.stop();
+    });
+  }
+
+  test('as long as anybody polls, it takes requests of sessions and refuses new ones', async (t) => {
+    const server = await startPeal({ set: { 'drain.window': '20s', workers: 2 } });
+    const polling = [];
+    for (let i = 0; i < 10; i++) polling.push(await Polling.open(server));
+    server.signal('SIGTERM');
+    await server.log(/draining/);
+    const refusal = async (path, headers = {}) => {
+      const conn = await rawConnect(server);
+      t.after(() => conn.destroy());
+      conn.write(formatRequest(server, { path, headers }));
+      const res = await conn.readResponse();
+      assert.deepEqual([path, res.status, res.headers.connection], [path, 503, 'close']);
+      assert.match(res.headers['retry-after'], /^[1-5]$/);
+      await conn.waitClosed();
+    };
+    await until(async () => (await request(server, { path: POLL })).status === 503, 'refusals');
+    await refusal(POLL);
+    await refusal(SIO_WS, UPGRADE);
+    await refusal('/ws/a', UPGRADE);
+    const es = await rawConnect(server);
+    es.write(formatRequest(server, { path: '/sse/a' }));
+    await es.waitClosed();
+    assert.equal(es.buffer.length, 0);
+    assert.equal((await request(server, { path: '/readyz' })).status, 503);
+    // The youngest are last. A session's connections stay, others are closed.
+    const last = polling[9];
+    const conn = await last.connection();
+    for (const [path, connection] of [[`${last.path}`, undefined], ['/livez', 'close']]) {
+      conn.write(formatRequest(server, { method: 'PUT', path }));
+      assert.equal((await conn.readResponse()).headers.connection, connection);
+    }
+    await conn.waitClosed();
+    assert.match(await last.join(), /^40/);
+    for (const one of polling) {
+      await one.post('1');
+      await one.get(); // those that are closed already wait for a poll to say so
+    }
+    await refusesConnections(server);
+    assert.equal((await within(server.exited, 'the end')).status, 0);
+  });
+
+  test('where nobody polls, the listeners are closed at once', async (t) => {
+    const server = await startPeal({ set: { 'drain.window': '20s', workers: 2 } });
+    const ws = [];
+    for (let i = 0; i < 4; i++) ws.push(await open(t, server, '/ws/a'));
+    const socket = await connect(t, server, { reconnection: false });
+    await upgraded(socket);
+    server.signal('SIGTERM');
+    await refusesConnections(server);
+    const left = ws.filter((one) => one.readyState === WebSocket.OPEN);
+    assert.ok(left.length >= 1);
+    left.at(-1).send('x');
+    assert.equal((await next(left.at(-1), 'message'))[0].toString(), 'x');
+    await server.stop();
+  });
+
+  test('a poll is answered with what is queued and the close; the next one, if there is none', async (t) => {
+    const server = await startPeal({ set: { workers: 1 } });
+    const [parked, away] = [await Polling.open(server), await Polling.open(server)];
+    for (const one of [parked, away]) await one.join();
+    const poll = await parked.park();
+    t.after(() => poll.destroy());
+    server.signal('SIGTERM');
+    const res = await poll.readResponse();
+    assert.deepEqual([res.status, res.text, res.headers.connection], [200, '1', 'close']);
+    const last = await away.get();
+    assert.deepEqual([last.status, last.text, last.headers.connection], [200, '6\x1e1', 'close']);
+    assert.equal((await within(server.exited, 'the end')).status, 0);
+  });
+
+  test('what was published before reaches everybody before the close', async (t) => {
+    // One delivery a turn: when the signal comes, most are still to be made.
+    const server = await startPeal({ set: { workers: 1, 'io.turn_budget': 1 } });
+    const clients = 20;
+    const messages = 50;
+    const done = [];
+    for (let i = 0; i < clients; i++) {
+      const ws = await open(t, server, '/ws/a');
+      let n = 0;
+      ws.on('message', () => n++);
+      done.push(ws.gone.then(([code]) => [code, n]));
+      const socket = await connect(t, server, { ...MODES[i % 2 ? 'polling' : 'websocket'], reconnection: false });
+      let m = 0;
+      await ask(socket, 'join', 'a');
+      socket.on('message', () => m++);
+      done.push(new Promise((resolve) => socket.on('disconnect', () => resolve([1012, m]))));
+      const es = await rawConnect(server);
+      es.write(formatRequest(server, { path: '/sse/a' }));
+      await es.readUntil('retry');
+      done.push(es.closed.then(() => [1012, es.buffer.toString().split('data: x\n').length - 1]));
+    }
+    const api = await rawConnect(server);
+    const one = formatRequest(server, { method: 'POST', path: '/api/publish',
+      headers: { 'Content-Type': 'application/json' }, body: '{"channel":"a","data":"x"}' });
+    api.write(Buffer.concat(Array(messages).fill(one)));
+    for (let i = 0; i < messages; i++) assert.equal((await api.readResponse()).status, 200);
+    server.signal('SIGTERM');
+    for (const how of await within(Promise.all(done), 'everybody to be closed')) {
+      assert.deepEqual(how, [1012, messages]);
+    }
+    assert.equal((await within(server.exited, 'the end')).status, 0);
+  });
+
+  test('clients of every kind come back to what takes its place', async (t) => {
+    const set = { 'sse.retry': '100ms', workers: 2 };
+    let server = await startPeal({ set });
+    set.listen = `${server.host}:${server.port}`;
+    const sockets = [];
+    for (const mode of Object.values(MODES)) sockets.push(await connect(t, server, mode));
+    const ids = sockets.map((socket) => socket.id);
+    const es = new EventSource(`${server.url}/sse/a`);
+    t.after(() => es.close());
+    let opened = 0;
+    const codes = new Set();
+    es.addEventListener('open', () => opened++);
+    es.addEventListener('error', (err) => codes.add(err.code));
+    await until(() => opened === 1, 'the stream to open');
+    const away = Promise.all(sockets.map((socket) => next(socket, 'disconnect')));
+    server.signal('SIGTERM');
+    await away;
+    assert.equal((await within(server.exited, 'the end')).status, 0);
+    server = await startPeal({ set });
+    for (const socket of sockets) {
+      if (!socket.connected) await next(socket, 'connect');
+      await settled(socket);
+    }
+    sockets.forEach((socket, i) => assert.notEqual(socket.id, ids[i]));
+    await until(() => opened === 2, 'the stream to open again');
+    assert.deepEqual([...codes], [undefined]); // lost connections, never a status
+    es.close();
+    for (const socket of sockets) socket.disconnect();
+    await server.stop();
+  });
+
+  test('a second signal ends it at once', async (t) => {
+    const server = await startPeal({ set: { 'drain.window': '24h' } });
+    const ws = [await open(t, server, '/ws/a'), await open(t, server, '/ws/a'), await open(t, server, '/ws/a')];
+    server.signal('SIGTERM');
+    await server.log(/draining/);
+    server.signal('SIGTERM');
+    assert.equal((await within(server.exited, 'the end')).status, 0);
+    await Promise.all(ws.map((one) => within(one.gone, 'the close')));
   });
 
   test('a client that does not read does not hold the server up', async (t) => {

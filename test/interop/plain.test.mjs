@@ -429,7 +429,7 @@ describe('life', () => {
     server.signal('SIGTERM');
     for (const ws of sockets) {
       const how = await within(ws.gone, 'the close');
-      assert.deepEqual(how, [1012, 'the server is restarting']);
+      assert.deepEqual(how, [1012, 'please reconnect']);
     }
     assert.equal(await conn.waitClosed(), 'end');
     assert.equal((await within(server.exited, 'the end')).status, 0);

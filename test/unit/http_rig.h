@@ -43,7 +43,6 @@ struct rig {
     pthread_t threads[N_LOOPS];
     uint16_t port;
     struct peal_http *waiting; /* /later: to be answered by /release; /hold by /let-in */
-    bool open;                 /* /hold is not held any more */
     sem_t came, gone, drained; /* posted by the loops' threads */
     struct peal_blob *big;
 };
@@ -134,7 +133,7 @@ with_cors(struct peal_http *h, void *ctx)
 static void
 hold(struct peal_http *h, void *ctx)
 {
-    if (rig.open)
+    if (h->again)
         return;
     rig.waiting = h;
     h->gone = on_gone;
@@ -145,7 +144,6 @@ hold(struct peal_http *h, void *ctx)
 static void
 let_in(struct peal_http *h, void *ctx)
 {
-    rig.open = true;
     peal_http_again(rig.waiting);
     peal_http_reply(h, 200, "text/plain", PEAL_S("open"));
 }

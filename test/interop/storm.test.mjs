@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: MIT
+//
+// Storms of new sessions, and what evens them out: sessions.rate, sessions.max,
+// sessions.max_age, and sending sessions away.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import { EventSource } from 'eventsource';
+import WebSocket from 'ws';
+
+import { rawWebSocket } from './lib/frames.mjs';
+import { UPGRADE, formatRequest, rawConnect, request } from './lib/http.mjs';
+import { startPeal, startSuiteServer } from './lib/peal.mjs';
+import { MODES, connect, connected, makeClient, upgraded } from './lib/sio.mjs';
+import { next, until, within } from './lib/wait.mjs';
+
+const POLL = '/socket.io/?EIO=4&transport=polling';
+const SIO_WS = '/socket.io/?EIO=4&transport=websocket';
+
+async function start(t, set) {
+  const server = await startPeal({ set: { workers: 1, ...set } });
+  t.after(() => server.stop());
+  return server;
+}
+
+async function metric(server, name) {
+  const { text } = await request(server, { path: '/metrics' });
+  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
+}
+
+// Asks for a session of each kind on a connection of its own: the head of the answer.
+async function knock(t, server, path, headers = {}) {
+  const conn = await rawConnect(server);
+  t.after(() => conn.destroy());
+  conn.write(formatRequest(server, { path, headers }));
+  const res = await conn.readHead();
+  return Object.assign(res, { conn });
+}
+
+// An event stream: the connection, and when it began.
+async function stream(t, server) {
+  const conn = await rawConnect(server);
+  t.after(() => conn.destroy());
+  conn.write(formatRequest(server, { path: '/sse/a' }));
+  return conn;
+}
+
+const waiting = (server, n) =>
+  until(async () => await metric(server, 'peal_sessions_waiting') === n, `${n} streams to wait`);
+
+function openWebSocket(t, server, path) {
+  const ws = new WebSocket(`ws://${server.host}:${server.port}${path}`);
+  ws.gone = new Promise((resolve) => ws.on('close', (code, why) => resolve([code, why.toString()])));
+  ws.on('error', () => {});
+  t.after(() => ws.terminate());
+  return next(ws, 'open').then(() => ws);
+}
+
+describe('sessions.rate', () => {
+  test('who comes too fast is told to come back, whatever it came for', async (t) => {
+    const server = await start(t, { 'sessions.rate': 1 });
+    for (const [path, headers, good] of
+      [[POLL, {}, 200], [SIO_WS, UPGRADE, 101], ['/ws/a', UPGRADE, 101]]) {
+      // The first may find a token. A second's worth is one: there are not twenty in a moment.
+      const all = [];
+      for (let i = 0; i < 20; i++) all.push(await knock(t, server, path, headers));
+      for (const res of all) assert.ok([good, 503].includes(res.status), `${path}: ${res.status}`);
+      const refused = all.filter((res) => res.status === 503);
+      assert.ok(refused.length > 0, path);
+      for (const res of refused) assert.match(res.headers['retry-after'], /^[1-5]$/);
+      assert.ok(new Set(refused.map((res) => res.headers['retry-after'])).size > 1, 'they are spread');
+    }
+    assert.ok(await metric(server, 'peal_sessions_refused_total') > 3);
+  });
+
+  test('a refused poll may ask again on its connection, a refused upgrade may not', async (t) => {
+    const server = await start(t, { 'sessions.max': 1 });
+    await rawWebSocket(server, '/ws/a');
+    const conn = await rawConnect(server);
+    t.after(() => conn.destroy());
+    for (let i = 0; i < 2; i++) {
+      conn.write(formatRequest(server, { path: POLL }));
+      const res = await conn.readResponse();
+      assert.equal(res.status, 503);
+      assert.equal(res.headers.connection, undefined);
+    }
+    conn.write(formatRequest(server, { path: '/ws/a', headers: UPGRADE }));
+    assert.equal((await conn.readResponse()).headers.connection, 'close');
+    await conn.waitClosed();
+  });
+
+  test('requests of sessions, the API and health take no part in it', async (t) => {
+    const server = await start(t, { 'sessions.rate': 1 });
+    const socket = await connect(t, server, { transports: ['polling'] });
+    for (let i = 0; i < 20; i++) {
+      const got = next(socket, 'message');
+      const res = await request(server, { method: 'POST', path: '/api/emit',
+        headers: { 'Content-Type': 'application/json' }, body: '{"event":"message","args":[1]}' });
+      assert.equal(res.status, 200);
+      assert.deepEqual(await got, [1]);
+      assert.equal((await request(server, { path: '/readyz' })).status, 200);
+    }
+  });
+
+  for (const [name, mode] of Object.entries(MODES)) {
+    test(`official clients all get in, in time (${name})`, async (t) => {
+      const server = await start(t, { 'sessions.rate': 10 });
+      const all = [];
+      for (let i = 0; i < 30; i++) all.push(makeClient(t, server, mode));
+      await Promise.all(all.map((s) => within(
+        new Promise((resolve) => s.once('connect', resolve)), 'a client to get in')));
+      assert.ok(await metric(server, 'peal_sessions_refused_total') > 0);
+    });
+  }
+
+  test('event streams wait, and not one of them sees an error', async (t) => {
+    const server = await start(t, { 'sessions.rate': 20 });
+    const errors = [];
+    await Promise.all(Array.from({ length: 60 }, () => {
+      const es = new EventSource(`${server.url}/sse/a`);
+      t.after(() => es.close());
+      es.addEventListener('error', (err) => errors.push(err));
+      return next({ once: (n, f) => es.addEventListener(n, f), off() {} }, 'open');
+    }));
+    assert.deepEqual(errors, []);
+    assert.equal(await metric(server, 'peal_sessions_refused_total'), 0);
+  });
+
+  test('streams get in in the order in which they came', async (t) => {
+    const server = await start(t, { 'sessions.rate': 2 });
+    const order = [];
+    const all = [];
+    for (let i = 0; i < 6; i++) {
+      const conn = await stream(t, server);
+      all.push(conn.readHead().then((res) => order.push([i, res.status])));
+      // A request that comes later is answered later: this one has been read.
+      await metric(server, 'peal_sessions_waiting');
+    }
+    await Promise.all(all);
+    assert.deepEqual(order, [0, 1, 2, 3, 4, 5].map((i) => [i, 200]));
+  });
+
+  test('neither streams nor others starve', async (t) => {
+    const server = await start(t, { 'sessions.rate': 4 });
+    const heads = [];
+    for (let i = 0; i < 10; i++) heads.push((await stream(t, server)).readHead());
+    let over = false;
+    const streams = Promise.all(heads).finally(() => { over = true; });
+    let others = 0;
+    while (!over) others += (await request(server, { path: POLL })).status === 200;
+    for (const res of await streams) assert.equal(res.status, 200);
+    assert.ok(others > 0);
+  });
+
+  test('whoever leaves while it waits is not missed', async (t) => {
+    const server = await start(t, { 'sessions.max': 1 });
+    const first = await rawWebSocket(server, '/ws/a');
+    const conns = [await stream(t, server), await stream(t, server), await stream(t, server)];
+    await waiting(server, 3);
+    conns[1].destroy();
+    await waiting(server, 2);
+    first.conn.destroy();
+    assert.equal((await conns[0].readHead()).status, 200);
+    conns[0].destroy();
+    assert.equal((await conns[2].readHead()).status, 200);
+  });
+});
+
+describe('sessions.max', () => {
+  test('counts sessions of all workers and kinds', async (t) => {
+    const server = await start(t, { workers: 2, 'sessions.max': 3 });
+    const one = await rawWebSocket(server, '/ws/a');
+    await rawWebSocket(server, SIO_WS);
+    await (await stream(t, server)).readUntil('retry');
+    for (const [path, headers] of [[POLL, {}], [SIO_WS, UPGRADE], ['/ws/a', UPGRADE]]) {
+      const res = await knock(t, server, path, headers);
+      assert.equal(res.status, 503, path);
+    }
+    const late = await stream(t, server);
+    await waiting(server, 1);
+    one.conn.destroy();
+    assert.equal((await late.readHead()).status, 200);
+  });
+
+  test('a stream that waits is closed without an answer when the server leaves', async (t) => {
+    const server = await start(t, { 'sessions.max': 1, 'drain.window': '20s' });
+    const ws = await rawWebSocket(server, '/ws/a');
+    const late = await stream(t, server);
+    await waiting(server, 1);
+    server.signal('SIGTERM');
+    await late.waitClosed();
+    assert.equal(late.buffer.length, 0);
+    ws.conn.destroy();
+  });
+});
+
+describe('sessions.max_age', () => {
+  for (const [name, mode] of Object.entries(MODES)) {
+    test(`a Socket.IO client comes back by itself (${name})`, async (t) => {
+      const server = await start(t, { 'sessions.max_age': '500ms' });
+      const socket = await connect(t, server, mode);
+      const { id } = socket;
+      const [why] = await next(socket, 'disconnect');
+      assert.notEqual(why, 'io server disconnect');
+      assert.ok(socket.active, 'it means to come back');
+      await connected(socket);
+      assert.notEqual(socket.id, id);
+    });
+  }
+
+  test('a poll is answered with what is queued and the close, and its connection ends', async (t) => {
+    const server = await start(t, { 'sessions.max_age': '500ms' });
+    const conn = await rawConnect(server);
+    t.after(() => conn.destroy());
+    const ask = async (options) => {
+      conn.write(formatRequest(server, options));
+      return conn.readResponse(options);
+    };
+    const { sid } = JSON.parse((await ask({ path: POLL })).text.slice(1));
+    await ask({ method: 'POST', path: `${POLL}&sid=${sid}`, body: '40' });
+    let last;
+    do {
+      last = await ask({ path: `${POLL}&sid=${sid}` });
+      assert.equal(last.status, 200);
+    } while (!last.text.endsWith('1'));
+    assert.equal(last.headers.connection, 'close');
+    await conn.waitClosed();
+  });
+
+  test('a WebSocket is closed with 1012', async (t) => {
+    const server = await start(t, { 'sessions.max_age': '300ms' });
+    const ws = await openWebSocket(t, server, '/ws/a');
+    assert.deepEqual(await within(ws.gone, 'the close'), [1012, 'please reconnect']);
+  });
+
+  test('one that is pinged grows old as well', async (t) => {
+    const server = await start(t, { 'sessions.max_age': '500ms', 'ws.ping_interval': '100ms',
+      'ws.ping_timeout': '100ms' });
+    const ws = await openWebSocket(t, server, '/ws/a');
+    const ping = next(ws, 'ping');
+    assert.deepEqual(await within(ws.gone, 'the close'), [1012, 'please reconnect']);
+    await ping;
+  });
+
+  test('an EventSource comes back by itself, at a time of its own', async (t) => {
+    const server = await start(t, { 'sessions.max_age': '300ms', 'sse.retry': '200ms' });
+    const conn = await stream(t, server);
+    await conn.readUntil('retry: 200\n\n');
+    const [, ms] = /^retry: (\d+)\n\n$/.exec(await conn.readUntil('\n\n'));
+    assert.ok(ms >= 100 && ms <= 300, ms);
+    assert.equal(await conn.waitClosed(), 'end');
+    const es = new EventSource(`${server.url}/sse/a`);
+    t.after(() => es.close());
+    let opened = 0;
+    es.addEventListener('open', () => opened++);
+    await until(() => opened === 2, 'the stream to open again');
+  });
+
+  test('off: they stay', async (t) => {
+    const server = await start(t, {});
+    const ws = await openWebSocket(t, server, '/ws/a');
+    ws.send('x');
+    assert.equal((await next(ws, 'message'))[0].toString(), 'x');
+  });
+});
+
+describe('sending sessions away', () => {
+  const startShed = async (t) => {
+    const server = await startSuiteServer('shed');
+    t.after(() => server.stop());
+    return server;
+  };
+
+  test('the youngest go, of each kind its share, and their clients come back', async (t) => {
+    const server = await startShed(t);
+    const plain = [];
+    const sio = [];
+    for (let i = 0; i < 4; i++) plain.push(await openWebSocket(t, server, '/ws/a'));
+    for (const mode of Object.values(MODES)) sio.push(await connect(t, server, mode));
+    await upgraded(sio[2]);
+    sio.push(await connect(t, server, MODES.polling));
+    const away = sio.map((s) => next(s, 'disconnect').then(([why]) => why));
+    for (const one of away) one.catch(() => {});
+    await request(server, { path: '/shed/4' });
+    assert.equal((await within(plain[3].gone, 'the close'))[0], 1012);
+    assert.equal((await within(plain[2].gone, 'the close'))[0], 1012);
+    for (const i of [2, 3]) {
+      assert.notEqual(await away[i], 'io server disconnect');
+      await connected(sio[i]);
+    }
+    for (const ws of plain.slice(0, 2)) {
+      ws.send('x');
+      assert.equal((await next(ws, 'message'))[0].toString(), 'x');
+    }
+    assert.ok(sio[0].connected && sio[1].connected);
+    for (const ws of plain) ws.terminate();
+    await request(server, { path: '/shed/1000' });
+    await Promise.all(away);
+  });
+});
