@@ -6,7 +6,7 @@ PREFIX = /usr/local
 OPTIONS = --prefix=$(PREFIX) -Dweb=enabled
 NINJA = ninja -C
 
-.PHONY: all build run test bench fmt install clean asan tsan fuzz help
+.PHONY: all build run cluster test bench fmt install clean asan tsan fuzz help
 .DEFAULT_GOAL = build
 
 all: build
@@ -19,6 +19,12 @@ build: ## compile: build/peal
 run: build ## start a node for development: http://127.0.0.1:8080/
 	@echo 'Open http://127.0.0.1:8080/ in a browser; Ctrl-C ends it.'
 	@exec $(BUILD)/peal serve --dev
+
+cluster: ## start Redis, three nodes and nginx before them: http://127.0.0.1:8080/
+	@tools/setup.sh cluster
+	@tools/configure.sh $(BUILD) $(OPTIONS)
+	@$(NINJA) $(BUILD) --quiet
+	@exec tools/cluster.sh $(BUILD)
 
 test: ## install what is missing, build, run every test
 	@tools/setup.sh test

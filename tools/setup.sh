@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Installs what is missing: setup.sh build|test|bench|fuzz
+# Installs what is missing: setup.sh build|cluster|test|bench|fuzz
 #
 #   build   to compile and run: compiler, meson, libraries, and node for the pages
+#   cluster also: what `make cluster` runs
 #   test    also: what `make test` needs
 #   bench   also: what `make bench` needs; the Node servers it measures against
 #   fuzz    to compile with clang's fuzzer
@@ -20,6 +21,10 @@ services= # among the packages: not to be started
 npm_dirs=web
 case $what in
 build) ;;
+cluster)
+  services='nginx redis-server'
+  packages="$packages curl $services"
+  ;;
 test)
   services='nginx haproxy redis-server'
   packages="$packages libcmocka-dev clang-format-14 chromium $services"
@@ -31,7 +36,7 @@ bench)
   ;;
 fuzz) packages="$packages clang" ;;
 *)
-  echo "usage: setup.sh build|test|bench|fuzz" >&2
+  echo "usage: setup.sh build|cluster|test|bench|fuzz" >&2
   exit 2
   ;;
 esac

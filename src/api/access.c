@@ -49,8 +49,8 @@ is_proxied(const struct peal_http_head *head)
 static bool
 is_local(const struct peal_http *h)
 {
-    return peal_addr_is_loopback(&h->peer) && !is_proxied(h->head) &&
-           is_this_machine(h->head->host) &&
+    return peal_addr_is_loopback(&h->peer) && peal_addr_is_loopback(&h->client) &&
+           (h->trusted || !is_proxied(h->head)) && is_this_machine(h->head->host) &&
            is_local_origin(peal_http_header(h->head, PEAL_S("Origin")));
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* GET /api/nodes: who is in the cluster, as this node sees it. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "api/request.h"
@@ -68,6 +69,31 @@ fail:
     return err;
 }
 
+/* Without a backplane: this node. */
+static peal_err
+put_alone(const struct peal_api *api, struct peal_buf *out)
+{
+    const struct peal_api_node *node = api->node;
+    struct peal_node_report own = { .number = peal_hub_node(peal_shard_hub(api->shard)),
+        .state = node->unready == NULL ? PEAL_NODE_UP : PEAL_NODE_DRAINING,
+        .started_ms = node->started_s * 1000 };
+    peal_err err = peal_buf_add_slice(out, PEAL_S("{\"nodes\":["));
+
+    for (unsigned i = 0; i < node->n_loops; i++) {
+        const struct peal_stats *stats = &node->loops[i]->stats;
+
+        own.connections += peal_stat_get(stats, PEAL_STAT_CONNECTIONS);
+        own.sessions += peal_stat_get(stats, PEAL_STAT_WS_SESSIONS) +
+                        peal_stat_get(stats, PEAL_STAT_SSE_SESSIONS) +
+                        peal_stat_get(stats, PEAL_STAT_EIO_SESSIONS);
+    }
+    snprintf(own.name, sizeof(own.name), "%s", node->name ? node->name : "");
+    snprintf(own.version, sizeof(own.version), "%s", node->version ? node->version : "");
+    if (err == PEAL_OK)
+        err = put_node(out, &own, 0, true);
+    return err == PEAL_OK ? peal_buf_add_slice(out, PEAL_S("]}\n")) : err;
+}
+
 void
 peal_api_nodes(struct peal_http *h, void *ctx)
 {
@@ -76,12 +102,10 @@ peal_api_nodes(struct peal_http *h, void *ctx)
 
     if (!peal_api_enter_get(h, api))
         return;
-    if (api->node->nodes == NULL)
-        peal_api_error(h, api, 404, "not_found",
-            "this is the only node: set backplane to have more");
-    else if (put_nodes(api->node->nodes, &text) != PEAL_OK)
+    if ((api->node->nodes == NULL ? put_alone(api, &text)
+                                  : put_nodes(api->node->nodes, &text)) != PEAL_OK) {
         peal_api_memory(h, api);
-    else {
+    } else {
         peal_stat_add(peal_shard_stats(api->shard), PEAL_STAT_API_REQUESTS, 1);
         peal_http_reply(h, 200, "application/json", peal_buf_slice(&text));
     }

@@ -285,7 +285,8 @@ set_client(struct peal_http *h, const struct peal_http_head *head)
 
     h->client = h->peer;
     h->secure = h->conn_secure;
-    if (cfg->n_trusted == 0)
+    h->trusted = peal_cidr_any(cfg->trusted, cfg->n_trusted, &h->peer);
+    if (!h->trusted)
         return;
     /* All of them: the nearest proxy may have added its own at the end. */
     while (n < PEAL_HTTP_HEADERS_MAX &&

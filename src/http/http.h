@@ -73,6 +73,7 @@ struct peal_http {
     struct peal_slice body;
     struct peal_addr client; /* behind trusted proxies */
     bool secure;             /* the client speaks https */
+    bool trusted;            /* the peer is a trusted proxy */
     bool is_head;            /* answer without a body (done by peal_http_reply) */
     bool forwarded;          /* by another node: it is ours to answer */
     bool again; /* in begin: not for the first time, after a hold or a move */

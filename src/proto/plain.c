@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/json.h"
 #include "wire/query.h"
 
 /* How a request is refused. Status 0: not at all, its connection is closed; for an
@@ -73,6 +74,22 @@ peal_plain_subscribe(struct peal_plain *p, struct peal_http *h, struct peal_slic
     else
         peal_http_close(h, PEAL_CLOSE_ERROR);
     return false;
+}
+
+bool
+peal_plain_asks_node(const struct peal_http *h)
+{
+    return peal_query_raw(h->head->query, PEAL_S("node")).data != NULL;
+}
+
+peal_err
+peal_plain_node(const struct peal_proto *p, struct peal_buf *out)
+{
+    peal_err err = peal_buf_add_slice(out, PEAL_S("{\"node\":"));
+
+    if (err == PEAL_OK)
+        err = peal_json_quote(out, p->config->node);
+    return err == PEAL_OK ? peal_buf_add_char(out, '}') : err;
 }
 
 void

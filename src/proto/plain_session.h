@@ -23,6 +23,11 @@ struct peal_plain {
 bool peal_plain_subscribe(
     struct peal_plain *p, struct peal_http *h, struct peal_slice prefix);
 
+/* peal_plain_asks_node: does the request want to be told first which node it has reached?
+ * That is ?node in the query. peal_plain_node appends the answer, {"node":...}. */
+bool peal_plain_asks_node(const struct peal_http *h);
+PEAL_MUST_USE peal_err peal_plain_node(const struct peal_proto *p, struct peal_buf *out);
+
 /* peal_plain_begin puts it on the list and counts it, and its age begins; peal_plain_end
  * undoes that and ends the session. */
 void peal_plain_begin(struct peal_plain *p, enum peal_stat gauge);

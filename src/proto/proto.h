@@ -19,8 +19,9 @@ struct peal_proto_config {
     size_t deflate_threshold; /* bytes; smaller messages are sent as they are */
     const struct peal_slice *ws_origins;
     unsigned n_ws_origins;
-    unsigned channels_max; /* of one /ws or /sse connection */
-    struct peal_cors cors; /* /sse */
+    unsigned channels_max;  /* of one /ws or /sse connection */
+    struct peal_slice node; /* this node's name, for who asks */
+    struct peal_cors cors;  /* /sse */
     uint64_t sse_ping_interval_ms, sse_retry_ms;
 
     struct peal_slice sio_path; /* with a slash at its end */

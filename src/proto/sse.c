@@ -120,11 +120,21 @@ on_timer(struct peal_timer *t)
 static struct peal_conn *
 take(struct sse *s, struct peal_http *h)
 {
+    struct peal_buf event = { 0 }, node = { 0 };
+    bool asks_node = peal_plain_asks_node(h);
+
     peal_http_add(h, "Cache-Control", "no-cache, no-transform");
     peal_http_add(h, "X-Accel-Buffering", "no");
     s->conn = peal_http_take(h, 200, "text/event-stream; charset=utf-8", &conn_ops, s);
     if (s->conn != NULL)
         send_retry(s, s->plain.proto->config->sse_retry_ms);
+    if (s->conn != NULL && asks_node &&
+        peal_plain_node(s->plain.proto, &node) == PEAL_OK &&
+        peal_sse_event(&event, PEAL_S("node"), PEAL_S(""), peal_buf_slice(&node)) ==
+            PEAL_OK)
+        peal_conn_send_bytes(s->conn, peal_buf_slice(&event));
+    peal_buf_fini(&event);
+    peal_buf_fini(&node);
     return s->conn;
 }
 

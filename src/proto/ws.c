@@ -317,12 +317,23 @@ check(struct peal_proto *p, struct peal_http *h)
     return true;
 }
 
+static void
+tell_node(struct ws *w)
+{
+    struct peal_buf text = { 0 };
+
+    if (peal_plain_node(w->plain.proto, &text) == PEAL_OK)
+        peal_wsconn_send(&w->conn, false, peal_buf_slice(&text), SIZE_MAX);
+    peal_buf_fini(&text);
+}
+
 void
 peal_ws_handle(struct peal_http *h, void *proto)
 {
     struct peal_proto *p = proto;
     struct peal_wsconn_config config = { &p->config->ws, p->config->ws_deflate };
     struct ws *w;
+    bool asks_node = peal_plain_asks_node(h);
 
     if (!peal_admit(p, h) || !check(p, h))
         return;
@@ -342,5 +353,7 @@ peal_ws_handle(struct peal_http *h, void *proto)
     }
     peal_plain_begin(&w->plain, PEAL_STAT_WS_SESSIONS);
     peal_plain_hold(&w->plain, w->conn.conn);
+    if (asks_node)
+        tell_node(w);
     peal_plain_wait(&w->plain, p->config->ws_ping_interval_ms);
 }

@@ -141,6 +141,7 @@ set_api(struct peal_node *n)
         .version = PEAL_VERSION,
         .name = o->node_name != NULL ? o->node_name : n->hostname,
         .started_s = (int64_t)time(NULL) };
+    n->proto.node = peal_slice_str(n->api.name);
     n->api.keys = slices(n, &o->api_key, &n->api.n_keys);
 }
 

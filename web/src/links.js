@@ -5,6 +5,15 @@
 
 const AGAIN_MS = 1500;
 
+// The name of the node that a Socket.IO id was made by: it begins with the node's number.
+async function nodeOf(id) {
+  const bytes = atob(id.slice(0, 8).replaceAll('-', '+').replaceAll('_', '/'));
+  const number = [...bytes.slice(0, 4)].map((c) => c.charCodeAt(0).toString(16).padStart(2, '0')).join('');
+  const answer = await fetch('/api/nodes').catch(() => null);
+  const nodes = answer?.ok ? (await answer.json()).nodes : [];
+  return nodes.find((node) => node.node === number)?.name;
+}
+
 export function socketioLink(channel, onMessage, onState) {
   let socket, closed = false, joined = false; // joined: nothing on the channel is missed
   const url = '/socket.io/socket.io.esm.min.js'; // the server's own copy
@@ -12,12 +21,18 @@ export function socketioLink(channel, onMessage, onState) {
   import(url).then(({ io }) => {
     if (closed) return;
     socket = io({ forceNew: true });
-    const say = () => onState('on', `connected, ${socket.io.engine.transport.name}`);
+    let node;
+    const say = () => onState('on',
+      ['connected', socket.io.engine.transport.name, node].filter(Boolean).join(', '));
     socket.on('connect', () => {
       socket.io.engine.on('upgrade', () => joined && say());
       socket.emit('join', channel, () => {
         joined = true;
         say();
+      });
+      nodeOf(socket.id).then((name) => {
+        node = name;
+        if (joined) say();
       });
     });
     socket.on('disconnect', () => {
@@ -42,10 +57,12 @@ export function socketioLink(channel, onMessage, onState) {
 export function websocketLink(channel, onMessage, onState) {
   let socket, timer, closed = false;
   const open = () => {
-    socket = new WebSocket(`${location.origin.replace('http', 'ws')}/ws/${encodeURIComponent(channel)}`);
+    socket = new WebSocket(`${location.origin.replace('http', 'ws')}/ws/${encodeURIComponent(channel)}?node`);
     socket.binaryType = 'arraybuffer';
-    socket.onopen = () => onState('on', 'connected');
-    socket.onmessage = (event) => onMessage(undefined, parse(event.data));
+    socket.onmessage = (event) => { // the first says where we are
+      onState('on', `connected, ${parse(event.data).node}`);
+      socket.onmessage = (next) => onMessage(undefined, parse(next.data));
+    };
     socket.onclose = () => {
       if (closed) return;
       onState('wait', 'reconnecting');
@@ -69,8 +86,8 @@ export function websocketLink(channel, onMessage, onState) {
 export function sseLink(channel, onMessage, onState) {
   let source, timer;
   const open = () => {
-    source = new EventSource(`/sse/${encodeURIComponent(channel)}`);
-    source.onopen = () => onState('on', 'connected');
+    source = new EventSource(`/sse/${encodeURIComponent(channel)}?node`);
+    source.addEventListener('node', (event) => onState('on', `connected, ${parse(event.data).node}`));
     source.onmessage = (event) => onMessage(undefined, parse(event.data));
     source.addEventListener('binary', (event) =>
       onMessage('binary', Uint8Array.from(atob(event.data), (c) => c.charCodeAt(0)).buffer));
