@@ -7,6 +7,8 @@
  *
  * Without rooms it is for everybody in the namespace. An empty list of rooms is refused:
  * a program that found no room to write to hardly means everybody.
+ *
+ * With "ack":true each client is to acknowledge it, see ask.c.
  */
 #include "api/request.h"
 #include "base/json.h"
@@ -19,13 +21,19 @@ enum {
     EVENT,
     ARGS,
     VOLATILE,
+    ACK,
+    TIMEOUT,
     N_FIELDS
 };
+
+#define ACK_TIMEOUT_MS 5000 /* if the request says nothing else */
+#define ACK_TIMEOUT_MAX_MS 60000
 
 struct emit {
     struct peal_buf nsp;
     struct peal_api_names rooms, except;
     struct peal_msg_spec spec;
+    uint64_t timeout_ms; /* of acknowledgements */
 };
 
 static bool
@@ -100,6 +108,25 @@ read_rooms(struct peal_http *h, struct peal_api *api, const struct peal_api_fiel
 }
 
 static bool
+read_ack(struct peal_http *h, struct peal_api *api, const struct peal_api_field *ack,
+    const struct peal_api_field *timeout, struct emit *e)
+{
+    bool wanted;
+
+    if (!peal_api_read_flag(h, api, ack, &wanted))
+        return false;
+    e->timeout_ms = ACK_TIMEOUT_MS;
+    if (timeout->value.data != NULL && !wanted)
+        return invalid(h, api, "timeout_ms: only with ack");
+    if (timeout->value.data != NULL &&
+        (peal_slice_u64(timeout->value, ACK_TIMEOUT_MAX_MS, &e->timeout_ms) != PEAL_OK ||
+            e->timeout_ms == 0))
+        return invalid(h, api, "timeout_ms: expected a whole number from 1 to 60000");
+    e->spec.flags |= wanted ? PEAL_MSG_ASK : 0;
+    return true;
+}
+
+static bool
 read_emit(struct peal_http *h, struct peal_api *api, const struct peal_api_field *f,
     struct emit *e)
 {
@@ -111,11 +138,12 @@ read_emit(struct peal_http *h, struct peal_api *api, const struct peal_api_field
         !read_namespace(h, api, f[NAMESPACE].value, e) ||
         !read_args(h, api, f[ARGS].value, e) ||
         !peal_api_read_flag(h, api, &f[VOLATILE], &may_drop) ||
+        !read_ack(h, api, &f[ACK], &f[TIMEOUT], e) ||
         !read_rooms(h, api, &f[ROOMS], &f[EXCEPT], e))
         return false;
     e->spec.event = f[EVENT].value;
     e->spec.kind = PEAL_DATA_JSON;
-    e->spec.flags = may_drop ? PEAL_MSG_VOLATILE : 0;
+    e->spec.flags |= may_drop ? PEAL_MSG_VOLATILE : 0;
     e->spec.channels = e->rooms.n > 0 ? e->rooms.v : &e->spec.nsp;
     e->spec.n_channels = e->rooms.n > 0 ? e->rooms.n : 1;
     e->spec.except = e->except.v;
@@ -133,6 +161,8 @@ peal_api_emit(struct peal_http *h, void *ctx)
         [EVENT] = { .name = "event" },
         [ARGS] = { .name = "args" },
         [VOLATILE] = { .name = "volatile" },
+        [ACK] = { .name = "ack" },
+        [TIMEOUT] = { .name = "timeout_ms" },
     };
     struct emit e = { .spec.n_args = 0 };
     struct peal_api *api = ctx;
@@ -140,8 +170,12 @@ peal_api_emit(struct peal_http *h, void *ctx)
     if ((h->user != api && !peal_api_enter(h, api)) ||
         !peal_api_read(h, api, f, N_FIELDS))
         return;
-    if (read_emit(h, api, f, &e))
-        peal_api_send(h, api, &e.spec);
+    if (read_emit(h, api, f, &e)) {
+        if ((e.spec.flags & PEAL_MSG_ASK) != 0)
+            peal_api_ask(h, api, &e.spec, e.timeout_ms);
+        else
+            peal_api_send(h, api, &e.spec);
+    }
     peal_api_names_fini(&e.rooms);
     peal_api_names_fini(&e.except);
     peal_buf_fini(&e.nsp);

@@ -67,6 +67,11 @@ bool peal_api_read_flag(struct peal_http *h, struct peal_api *api,
 void peal_api_send(
     struct peal_http *h, struct peal_api *api, const struct peal_msg_spec *spec);
 
+/* peal_api_ask does the same, and answers when its clients have, or at the timeout. spec
+ * has PEAL_MSG_ASK. */
+void peal_api_ask(struct peal_http *h, struct peal_api *api,
+    const struct peal_msg_spec *spec, uint64_t timeout_ms);
+
 /* peal_api_unready is why clients should not be sent here, or NULL. */
 const char *peal_api_unready(const struct peal_api_node *node);
 

@@ -22,8 +22,9 @@ enum peal_data_kind {
 };
 
 enum peal_msg_flags {
-    PEAL_MSG_VOLATILE = 1,   /* drop for a receiver whose connection is not writable */
-    PEAL_MSG_NO_COMPRESS = 2 /* do not deflate */
+    PEAL_MSG_VOLATILE = 1,    /* drop for a receiver whose connection is not writable */
+    PEAL_MSG_NO_COMPRESS = 2, /* do not deflate */
+    PEAL_MSG_ASK = 4          /* to be acknowledged, see hub/ask.h */
 };
 
 /* Wire formats whose bytes a message caches. */

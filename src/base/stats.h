@@ -81,6 +81,11 @@
         "Messages appended to a client's output queue")                                  \
     X(VOLATILE_DROPPED, C, "peal_volatile_dropped_total", "",                            \
         "Volatile messages dropped for clients that could not take them at once")        \
+    X(ASKED, C, "peal_acks_asked_total", "",                                             \
+        "Events sent to Socket.IO clients that were to acknowledge them")                \
+    X(ANSWERED, C, "peal_acks_received_total", "", "Acknowledgements that came in time") \
+    X(ASKS_DROPPED, C, "peal_acks_dropped_total", "",                                    \
+        "Events not sent to clients that owed too many acknowledgements")                \
     X(CHANNELS, G, "peal_channels", "",                                                  \
         "Channels with a subscriber, summed over workers")                               \
     X(SUBSCRIPTIONS, G, "peal_subscriptions", "", "Subscriptions")                       \

@@ -38,10 +38,16 @@ skip(const struct peal_session *s, const struct peal_msg *m, unsigned k)
     return false;
 }
 
+static inline bool
+is_skipped(const struct peal_session *s, const struct peal_msg *m, unsigned k)
+{
+    return (m->n_except > 0 || k > 0) && skip(s, m, k);
+}
+
 static inline unsigned
 deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
 {
-    if ((m->n_except > 0 || k > 0) && skip(s, m, k))
+    if (is_skipped(s, m, k))
         return 0;
     return s->ops->deliver(s, m, k);
 }
@@ -59,6 +65,24 @@ peal_deliver_session(
 {
     peal_session_catch_up(s);
     peal_stat_add(peal_shard_stats(sh), PEAL_STAT_DELIVERED, deliver(s, m, k));
+}
+
+void
+peal_meant_for(struct peal_shard *sh, struct peal_msg *m,
+    bool (*fn)(void *arg, struct peal_session *s, unsigned k), void *arg)
+{
+    for (unsigned k = 0; k < m->n_channels; k++) {
+        struct peal_slice name = m->channels[k].name;
+        const struct peal_channel *ch = peal_map_get(&sh->channels, name);
+        struct peal_session *s = peal_session_find(sh, peal_channel_address(name));
+
+        for (uint32_t i = 0; ch != NULL && i < ch->n; i++)
+            if (!is_skipped(ch->members[i]->session, m, k) &&
+                !fn(arg, ch->members[i]->session, k))
+                return;
+        if (s != NULL && !is_skipped(s, m, k) && !fn(arg, s, k))
+            return;
+    }
 }
 
 static void

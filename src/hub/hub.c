@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "hub/ask.h"
 #include "hub/outbox.h"
 
 peal_err
@@ -44,6 +45,7 @@ peal_shard_new(struct peal_hub *hub, unsigned index, struct peal_loop *loop,
     peal_map_init(&sh->channels);
     peal_map_init(&sh->sessions);
     peal_list_init(&sh->fanouts);
+    peal_list_init(&sh->asks);
     peal_loop_hook(loop, peal_fanout_turn, sh);
     hub->shards[index] = sh;
     if (hub->n_shards <= index)
@@ -61,6 +63,8 @@ peal_shard_free(struct peal_shard **sp)
         return;
     *sp = NULL;
     assert(sh->channels.n == 0 && sh->sessions.n == 0);
+    peal_asks_drop(sh);
+    sh->hub->shards[sh->index] = NULL;
     peal_map_fini(&sh->channels);
     peal_map_fini(&sh->sessions);
     peal_outbox_free(sh);

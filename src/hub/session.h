@@ -13,6 +13,7 @@
 struct peal_session;
 struct peal_shard;
 struct peal_channel;
+struct peal_owed; /* hub/ask.h */
 
 /* A subscription; the hub's. */
 struct peal_sub {
@@ -35,6 +36,11 @@ struct peal_session_ops {
     /* Ends the session; everything: also the connection under it. The session may be
      * released at the end of the turn. */
     void (*disconnect)(struct peal_session *s, bool everything);
+    /* Optional: as deliver, but the client is to acknowledge m with the id in owed, which
+     * is kept until then. deliver leaves messages with PEAL_MSG_ASK to it. false: it was
+     * not sent. */
+    bool (*ask)(
+        struct peal_session *s, struct peal_msg *m, unsigned k, struct peal_owed *owed);
     /* Optional, the protocol's own: ends the session so that its client comes back. */
     void (*leave)(struct peal_session *s);
 };

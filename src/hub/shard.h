@@ -78,6 +78,8 @@ struct peal_shard {
     struct peal_link fanouts;
     struct peal_parcel *outbox; /* what this turn has to say to the relay, or NULL */
     uint64_t n_parcels;         /* posted so far */
+    struct peal_link asks;      /* parts of requests, hub/ask.h */
+    uint64_t next_ask;          /* id of an acknowledgement */
     uint32_t interest[PEAL_INTEREST_SLOTS]; /* channels here, by hash */
 };
 
@@ -106,6 +108,13 @@ void peal_deliver_channel(
 /* peal_deliver_session sends m to one session, addressed by its id. */
 void peal_deliver_session(
     struct peal_shard *sh, struct peal_session *s, struct peal_msg *m, unsigned k);
+
+/*
+ * peal_meant_for calls fn for each session of this shard that m is meant for, once, with
+ * the channel it comes by, until it returns false. fn must not join or leave.
+ */
+void peal_meant_for(struct peal_shard *sh, struct peal_msg *m,
+    bool (*fn)(void *arg, struct peal_session *s, unsigned k), void *arg);
 
 /* peal_fanout_leave keeps the cursor right while the member at sub->at is taken out. Call
  * before removing. */

@@ -10,9 +10,11 @@
 #include "proto/sio.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/json.h"
+#include "hub/ask.h"
 #include "wire/sio_msgpack.h"
 
 struct socket;
@@ -36,6 +38,7 @@ struct socket {
     struct peal_session session; /* first */
     struct client *client;
     struct socket *next;
+    struct peal_owed *owed; /* acknowledgements that the client owes */
     uint32_t nsp_len;
     char nsp[];
 };
@@ -252,6 +255,7 @@ remove_socket(struct socket *so, bool connected)
         at = &(*at)->next;
     *at = so->next;
     c->n_sockets--;
+    peal_owed_drop(&so->owed);
     if (connected) {
         peal_stat_add(peal_proto_stats(p), PEAL_STAT_SIO_SESSIONS, -1);
         p->app->ops->disconnect(p->app, &so->session);
@@ -291,6 +295,20 @@ deliver_msgpack_b64(struct client *c, struct peal_msg *m, unsigned k)
     return ok;
 }
 
+/* Is m for this socket, now? */
+static bool
+takes(const struct socket *so, const struct peal_msg *m)
+{
+    const struct client *c = so->client;
+
+    if (!peal_slice_eq(m->nsp, nsp_of(so)))
+        return false;
+    if ((m->flags & PEAL_MSG_VOLATILE) == 0 || peal_eio_ready(c->engine))
+        return true;
+    peal_stat_add(peal_proto_stats(proto_of(c)), PEAL_STAT_VOLATILE_DROPPED, 1);
+    return false;
+}
+
 static bool
 deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
 {
@@ -299,16 +317,39 @@ deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
     enum peal_format fmt = format_of(c);
     struct peal_blob *b;
 
-    if (!peal_slice_eq(m->nsp, nsp_of(so)))
+    if ((m->flags & PEAL_MSG_ASK) != 0 || !takes(so, m))
         return false;
-    if ((m->flags & PEAL_MSG_VOLATILE) != 0 && !peal_eio_ready(c->engine)) {
-        peal_stat_add(peal_proto_stats(proto_of(c)), PEAL_STAT_VOLATILE_DROPPED, 1);
-        return false;
-    }
     if (fmt == PEAL_FMT_SIO_B64 && is_msgpack(c))
         return deliver_msgpack_b64(c, m, k);
     b = peal_form(m, fmt, proto_of(c)->deflate);
     return b != NULL && peal_eio_send(c->engine, b, m->channels[k].hash | 1);
+}
+
+/* The event has an id of its own, so it is built for this socket alone. */
+static bool
+ask(struct peal_session *s, struct peal_msg *m, unsigned k, struct peal_owed *owed)
+{
+    struct socket *so = (struct socket *)s;
+    struct client *c = so->client;
+    struct peal_proto *p = proto_of(c);
+    struct peal_blob *b;
+    char id[24];
+    bool ok;
+
+    if (!takes(so, m))
+        return false;
+    if (!peal_may_owe(so->owed)) {
+        peal_stat_add(peal_proto_stats(p), PEAL_STAT_ASKS_DROPPED, 1);
+        return false;
+    }
+    snprintf(id, sizeof(id), "%llu", (unsigned long long)owed->id);
+    b = peal_form_sio_ask(m, peal_slice_str(id), is_msgpack(c),
+        peal_eio_transport(c->engine), peal_eio_deflates(c->engine) ? p->deflate : NULL);
+    ok = b != NULL && peal_eio_send(c->engine, b, m->channels[k].hash | 1);
+    peal_blob_drop(b);
+    if (ok)
+        peal_owe(&so->owed, owed);
+    return ok;
 }
 
 static void
@@ -328,7 +369,7 @@ disconnect(struct peal_session *s, bool everything)
 }
 
 static const struct peal_session_ops session_ops = {
-    .protocol = "socketio", .deliver = deliver, .disconnect = disconnect
+    .protocol = "socketio", .deliver = deliver, .disconnect = disconnect, .ask = ask
 };
 
 static struct socket *
@@ -488,6 +529,23 @@ on_event(struct client *c, const struct peal_sio_packet *p, struct peal_blob *co
     return true;
 }
 
+/* An answer that is not owed, or not any more, means nothing. */
+static bool
+on_ack(struct client *c, const struct peal_sio_packet *p, struct peal_blob *const *atts)
+{
+    struct socket *so = find(c, p->nsp);
+    struct peal_answer said = {
+        .args = p->args, .n_args = p->n_args, .atts = atts, .n_atts = p->n_atts
+    };
+    uint64_t id;
+
+    if (so == NULL)
+        return false;
+    if (peal_slice_u64(p->id, UINT64_MAX, &id) == PEAL_OK)
+        peal_owed_answer(so->owed, id, &said);
+    return true;
+}
+
 static bool
 on_packet(
     struct client *c, const struct peal_sio_packet *p, struct peal_blob *const *atts)
@@ -499,8 +557,8 @@ on_packet(
         return on_connect(c, p);
     case PEAL_SIO_EVENT:
         return on_event(c, p, atts);
-    case PEAL_SIO_ACK: /* nothing here asks for one: an unknown id, which is no error */
-        return find(c, p->nsp) != NULL;
+    case PEAL_SIO_ACK:
+        return on_ack(c, p, atts);
     case PEAL_SIO_DISCONNECT:
         if ((so = find(c, p->nsp)) == NULL)
             return false;

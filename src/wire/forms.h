@@ -57,6 +57,16 @@ enum peal_sio_transport {
 };
 
 /*
+ * peal_form_sio_ask is m as an event to be acknowledged, packed for one session.
+ *   id  decimal digits
+ *   msgpack  for a client of the msgpack parser
+ *   ctx  NULL: the client takes no frames compressed with a window of 15 bits
+ * NULL: out of memory.
+ */
+struct peal_blob *peal_form_sio_ask(const struct peal_msg *m, struct peal_slice id,
+    bool msgpack, enum peal_sio_transport t, struct peal_deflate *ctx);
+
+/*
  * peal_sio_pack makes what is queued for one session from a packet's text (of the
  * builders in sio.h, without Engine.IO's '4') and its attachments, borrowed. The blob is
  * the caller's. NULL: out of memory.

@@ -129,15 +129,16 @@ as_text_frames(const struct peal_slice *parts, unsigned n_parts,
 }
 
 static struct peal_blob *
-form_event(const struct peal_msg *m, enum peal_sio_transport t, struct peal_deflate *z)
+form_event(const struct peal_msg *m, struct peal_slice id, enum peal_sio_transport t,
+    struct peal_deflate *z)
 {
-    struct peal_slice parts[PEAL_SIO_PARTS_MAX], none = PEAL_S("");
+    struct peal_slice parts[PEAL_SIO_PARTS_MAX];
     struct peal_blob *b = NULL;
     struct event e;
     unsigned n;
 
     if (read_event(m, &e, PEAL_SIO_ATTACHMENTS_MAX) == PEAL_OK) {
-        n = peal_sio_event_parts(parts, true, m->nsp, none, m->event, e.args, e.n_atts);
+        n = peal_sio_event_parts(parts, true, m->nsp, id, m->event, e.args, e.n_atts);
         b = t == PEAL_SIO_WS     ? as_frames(parts, n, e.atts, e.n_atts, z)
             : t == PEAL_SIO_POLL ? as_piece(parts, n, e.atts, e.n_atts)
                                  : as_text_frames(parts, n, e.atts, e.n_atts);
@@ -146,41 +147,46 @@ form_event(const struct peal_msg *m, enum peal_sio_transport t, struct peal_defl
     return b;
 }
 
+static struct peal_deflate *
+deflater(const struct peal_msg *m, void *ctx)
+{
+    return (m->flags & PEAL_MSG_NO_COMPRESS) != 0 ? NULL : ctx;
+}
+
 struct peal_blob *
 peal_form_sio(const struct peal_msg *m, void *ctx)
 {
-    return form_event(m, PEAL_SIO_WS, NULL);
+    return form_event(m, PEAL_S(""), PEAL_SIO_WS, NULL);
 }
 
 struct peal_blob *
 peal_form_sio_deflate(const struct peal_msg *m, void *ctx)
 {
-    return form_event(
-        m, PEAL_SIO_WS, (m->flags & PEAL_MSG_NO_COMPRESS) != 0 ? NULL : ctx);
+    return form_event(m, PEAL_S(""), PEAL_SIO_WS, deflater(m, ctx));
 }
 
 struct peal_blob *
 peal_form_sio_poll(const struct peal_msg *m, void *ctx)
 {
-    return form_event(m, PEAL_SIO_POLL, NULL);
+    return form_event(m, PEAL_S(""), PEAL_SIO_POLL, NULL);
 }
 
 struct peal_blob *
 peal_form_sio_b64(const struct peal_msg *m, void *ctx)
 {
-    return form_event(m, PEAL_SIO_B64, NULL);
+    return form_event(m, PEAL_S(""), PEAL_SIO_B64, NULL);
 }
 
 static struct peal_blob *
-form_msgpack(const struct peal_msg *m, enum peal_sio_transport t)
+form_msgpack(const struct peal_msg *m, struct peal_slice id, enum peal_sio_transport t)
 {
     struct peal_buf bytes = { 0 };
     struct peal_blob *b = NULL;
     struct event e;
 
     if (read_event(m, &e, PEAL_ATTACHMENTS_MAX) == PEAL_OK &&
-        peal_sio_msgpack_event(
-            &bytes, m->nsp, PEAL_S(""), m->event, e.args, e.atts, e.n_atts) == PEAL_OK)
+        peal_sio_msgpack_event(&bytes, m->nsp, id, m->event, e.args, e.atts, e.n_atts) ==
+            PEAL_OK)
         b = peal_sio_pack_binary(peal_buf_slice(&bytes), t);
     peal_buf_fini(&bytes);
     event_fini(&e);
@@ -190,13 +196,20 @@ form_msgpack(const struct peal_msg *m, enum peal_sio_transport t)
 struct peal_blob *
 peal_form_sio_msgpack(const struct peal_msg *m, void *ctx)
 {
-    return form_msgpack(m, PEAL_SIO_WS);
+    return form_msgpack(m, PEAL_S(""), PEAL_SIO_WS);
 }
 
 struct peal_blob *
 peal_form_sio_msgpack_poll(const struct peal_msg *m, void *ctx)
 {
-    return form_msgpack(m, PEAL_SIO_POLL);
+    return form_msgpack(m, PEAL_S(""), PEAL_SIO_POLL);
+}
+
+struct peal_blob *
+peal_form_sio_ask(const struct peal_msg *m, struct peal_slice id, bool msgpack,
+    enum peal_sio_transport t, struct peal_deflate *ctx)
+{
+    return msgpack ? form_msgpack(m, id, t) : form_event(m, id, t, deflater(m, ctx));
 }
 
 struct peal_blob *

@@ -11,6 +11,7 @@
 
 #include "alloc.h"
 #include "api/api.h"
+#include "hub/ask.h"
 #include "io/listener.h"
 
 #define N_ROUTES (PEAL_API_ROUTES_MAX + PEAL_API_ADMIN_ROUTES_MAX)
@@ -22,6 +23,8 @@ struct client {
     const char *nsp;
     struct peal_buf got; /* "event[args];" of each message */
     unsigned flags;
+    struct peal_owed *owed;
+    uint64_t owed_id;
 };
 
 struct world {
@@ -42,7 +45,7 @@ struct world {
 };
 
 static bool
-record(struct peal_session *s, struct peal_msg *m, unsigned k)
+take(struct peal_session *s, struct peal_msg *m)
 {
     struct client *c = (struct client *)s;
 
@@ -56,7 +59,29 @@ record(struct peal_session *s, struct peal_msg *m, unsigned k)
     return true;
 }
 
-static const struct peal_session_ops ops = { .protocol = "test", .deliver = record };
+static bool
+record(struct peal_session *s, struct peal_msg *m, unsigned k)
+{
+    return (m->flags & PEAL_MSG_ASK) == 0 && take(s, m);
+}
+
+/* It answers at the end of the turn, see answer_turn. */
+static bool
+record_question(
+    struct peal_session *s, struct peal_msg *m, unsigned k, struct peal_owed *owed)
+{
+    struct client *c = (struct client *)s;
+
+    if (!take(s, m))
+        return false;
+    peal_owe(&c->owed, owed);
+    c->owed_id = owed->id;
+    return true;
+}
+
+static const struct peal_session_ops ops = {
+    .protocol = "test", .deliver = record, .ask = record_question
+};
 
 static void
 client_begin(struct world *w, struct client *c, const char *nsp)
@@ -362,6 +387,25 @@ names_and_their_number_are_bounded(void **state)
     end(&w);
 }
 
+static void
+answer(struct client *c, const char *args)
+{
+    struct peal_answer said = { .args = peal_slice_str(args), .n_args = 2 };
+
+    if (c->owed != NULL)
+        CHECK(peal_owed_answer(c->owed, c->owed_id, &said));
+}
+
+static bool
+answer_turn(void *world)
+{
+    struct world *w = world;
+
+    answer(&w->a, "{\"a\":1} ,2");
+    answer(&w->b, "\"b\",2");
+    return false;
+}
+
 /* Emitting. */
 
 static void
@@ -413,6 +457,35 @@ a_session_is_reached_by_its_id(void **state)
 }
 
 static void
+acknowledgements_are_waited_for(void **state)
+{
+    struct world w;
+
+    begin(&w, NULL, 0, true);
+    peal_loop_hook(w.loop, answer_turn, &w);
+    CHECK_INT(post(&w, "/api/emit", "{\"event\":\"q\",\"args\":[7],\"ack\":true}"), 200);
+    assert_string_equal(
+        body(&w), "{\"responses\":[{\"a\":1}],\"asked\":1,\"answered\":1}\n");
+    CHECK(has_header(&w, "Content-Type: application/json\r\n"));
+    GOT(w.a, "\"q\"[7]1;");
+    GOT(w.b, "");
+    CHECK_OK(peal_join(&w.b.session, PEAL_S("r")));
+    w.b.nsp = "/";
+    CHECK_INT(post(&w, "/api/emit",
+                  "{\"event\":\"q\",\"rooms\":[\"s\",\"r\"],\"ack\":true,"
+                  "\"timeout_ms\":60000}"),
+        200);
+    assert_string_equal(body(&w), "{\"responses\":[\"b\"],\"asked\":1,\"answered\":1}\n");
+    GOT(w.a, "");
+    GOT(w.b, "\"q\"[]0;");
+    CHECK_INT(stat_of(&w, PEAL_STAT_API_REQUESTS), 2);
+    CHECK_INT(
+        post(&w, "/api/emit", "{\"event\":\"q\",\"rooms\":\"x\",\"ack\":true}"), 200);
+    assert_string_equal(body(&w), "{\"responses\":[],\"asked\":0,\"answered\":0}\n");
+    end(&w);
+}
+
+static void
 what_is_wrong_with_an_emit_is_named(void **state)
 {
     struct world w;
@@ -429,6 +502,13 @@ what_is_wrong_with_an_emit_is_named(void **state)
     CHECK_ERROR(&w, 400, "invalid_field", "namespace: begins with / and has no #");
     post(&w, "/api/emit", "{\"event\":\"x\",\"namespace\":\"/chat#red\"}");
     CHECK_ERROR(&w, 400, "invalid_field", "namespace: begins with / and has no #");
+    post(&w, "/api/emit", "{\"event\":\"x\",\"ack\":\"yes\"}");
+    CHECK_ERROR(&w, 400, "invalid_field", "ack: expected true or false");
+    post(&w, "/api/emit", "{\"event\":\"x\",\"timeout_ms\":5}");
+    CHECK_ERROR(&w, 400, "invalid_field", "timeout_ms: only with ack");
+    post(&w, "/api/emit", "{\"event\":\"x\",\"ack\":true,\"timeout_ms\":0}");
+    CHECK_ERROR(
+        &w, 400, "invalid_field", "timeout_ms: expected a whole number from 1 to 60000");
     post(&w, "/api/emit", "{\"event\":\"x\",\"channel\":\"c\"}");
     CHECK_ERROR(&w, 400, "unknown_field", "unknown field \\\"channel\\\"");
     CHECK_INT(stat_of(&w, PEAL_STAT_PUBLISHED), 0);
@@ -740,6 +820,7 @@ main(void)
         cmocka_unit_test(names_and_their_number_are_bounded),
         cmocka_unit_test(events_are_emitted_to_rooms_and_namespaces),
         cmocka_unit_test(a_session_is_reached_by_its_id),
+        cmocka_unit_test(acknowledgements_are_waited_for),
         cmocka_unit_test(what_is_wrong_with_an_emit_is_named),
         cmocka_unit_test(any_of_the_keys_opens_and_nothing_else),
         cmocka_unit_test(without_keys_the_api_is_off),
