@@ -552,7 +552,8 @@ peal_shard_take(struct peal_shard *sh, struct peal_msg *m)
 /* A message for another worker. */
 struct letter {
     struct peal_mail mail; /* first */
-    struct peal_shard *to;
+    struct peal_hub *hub;
+    unsigned to;
     struct peal_msg *msg; /* held */
 };
 
@@ -561,24 +562,27 @@ on_letter(struct peal_loop *loop, struct peal_mail *mail)
 {
     struct letter *l = (struct letter *)mail;
 
-    deliver_here(l->to, l->msg);
+    if (l->hub->shards[l->to] != NULL)
+        deliver_here(l->hub->shards[l->to], l->msg);
     peal_msg_drop(l->msg);
     free(l);
 }
 
 static void
-post(struct peal_shard *from, struct peal_shard *to, struct peal_msg *m)
+post(struct peal_shard *from, unsigned to, struct peal_msg *m)
 {
-    struct letter *l = malloc(sizeof(*l));
+    struct peal_shard *sh = from->hub->shards[to];
+    struct letter *l = sh != NULL ? malloc(sizeof(*l)) : NULL;
 
     if (l == NULL) {
         peal_stat_add(peal_shard_stats(from), PEAL_STAT_LETTERS_LOST, 1);
         return;
     }
     l->mail.fn = on_letter;
+    l->hub = from->hub;
     l->to = to;
     l->msg = peal_msg_hold(m);
-    peal_loop_post(to->loop, &l->mail);
+    peal_loop_post(sh->loop, &l->mail);
 }
 
 uint64_t
@@ -617,7 +621,7 @@ peal_publish(struct peal_shard *sh, struct peal_msg *m)
 
     peal_stat_add(peal_shard_stats(sh), PEAL_STAT_PUBLISHED, 1);
     for (; others != 0; others &= others - 1)
-        post(sh, sh->hub->shards[__builtin_ctzll(others)], m);
+        post(sh, (unsigned)__builtin_ctzll(others), m);
     if (sh->hub->relay != NULL && may_be_elsewhere(sh, m))
         err = peal_outbox_publish(sh, m);
     if (mask & (1ull << sh->index))

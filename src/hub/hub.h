@@ -26,6 +26,7 @@ struct peal_shard;
 
 /* peal_hub_new: node is this node's number in session ids, not 0. Errors: PEAL_ENOMEM. */
 PEAL_MUST_USE peal_err peal_hub_new(uint32_t node, struct peal_hub **out);
+/* After the loops of its shards and of its relay: mails on their way know it. */
 void peal_hub_free(struct peal_hub **hp);
 
 /*
@@ -40,7 +41,8 @@ void peal_hub_free(struct peal_hub **hp);
  */
 PEAL_MUST_USE peal_err peal_shard_new(struct peal_hub *hub, unsigned index,
     struct peal_loop *loop, unsigned turn_budget, void *codec, struct peal_shard **out);
-/* All sessions must have ended. */
+/* All sessions must have ended. No loop of the hub runs any more; mails on their way to
+ * the shard are dropped when its loop is freed. */
 void peal_shard_free(struct peal_shard **sp);
 
 struct peal_hub *peal_shard_hub(const struct peal_shard *sh);

@@ -60,19 +60,17 @@ peal_outbox_publish(struct peal_shard *sh, struct peal_msg *m)
 {
     struct peal_relay *r = sh->hub->relay;
     struct peal_blob *record = peal_envelope_record(m, number_for(sh->hub, m));
-    struct peal_order *o;
+    struct peal_order *o = NULL;
+    peal_err err = PEAL_ENOMEM;
 
-    if (record == NULL)
-        return PEAL_ENOMEM;
-    if (!peal_relay_room(r, record->len)) {
+    if (record != NULL && !peal_relay_room(r, record->len))
+        err = PEAL_EAGAIN;
+    else if (record != NULL)
+        o = add(sh);
+    if (o == NULL) {
         peal_stat_add(peal_shard_stats(sh), PEAL_STAT_BACKPLANE_DROPPED, 1);
         peal_blob_drop(record);
-        return PEAL_EAGAIN;
-    }
-    if ((o = add(sh)) == NULL) {
-        peal_stat_add(peal_shard_stats(sh), PEAL_STAT_BACKPLANE_DROPPED, 1);
-        peal_blob_drop(record);
-        return PEAL_ENOMEM;
+        return err;
     }
     peal_relay_count(r, record->len);
     *o = (struct peal_order){ PEAL_ORDER_PUBLISH, peal_msg_hold(m), record };

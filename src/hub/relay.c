@@ -38,14 +38,16 @@ struct topic {
 /* Deliveries of a turn for one worker. */
 struct delivery {
     struct peal_mail mail; /* first */
-    struct peal_shard *to;
+    struct peal_hub *hub;
+    unsigned to;
     unsigned n, cap;
     struct peal_msg *msgs[]; /* held */
 };
 
 struct confirmation {
     struct peal_mail mail; /* first */
-    struct peal_shard *to;
+    struct peal_hub *hub;
+    unsigned to;
     uint64_t n_heard;
     uint32_t len;
     char channel[];
@@ -145,7 +147,9 @@ on_confirmation(struct peal_loop *loop, struct peal_mail *mail)
 {
     struct confirmation *c = (struct confirmation *)mail;
 
-    peal_shard_confirm(c->to, peal_slice_of(c->channel, c->len), c->n_heard);
+    if (c->hub->shards[c->to] != NULL)
+        peal_shard_confirm(
+            c->hub->shards[c->to], peal_slice_of(c->channel, c->len), c->n_heard);
     free(c);
 }
 
@@ -161,11 +165,12 @@ confirm(struct peal_relay *r, unsigned worker, struct peal_slice channel)
         return;
     }
     c->mail.fn = on_confirmation;
-    c->to = r->hub->shards[worker];
+    c->hub = r->hub;
+    c->to = worker;
     c->n_heard = r->n_heard[worker];
     c->len = (uint32_t)channel.len;
     memcpy(c->channel, channel.data, channel.len);
-    peal_loop_post(c->to->loop, &c->mail);
+    peal_loop_post(r->hub->shards[worker]->loop, &c->mail);
 }
 
 static void
@@ -367,10 +372,11 @@ void
 peal_relay_on_parcel(struct peal_loop *loop, struct peal_mail *mail)
 {
     struct peal_parcel *p = (struct peal_parcel *)mail;
-    struct peal_relay *r = p->hub->relay;
+    struct peal_relay *r = p->hub->relay; /* NULL: freed */
 
-    r->n_heard[p->worker]++;
-    for (unsigned i = 0; i < p->n; i++) {
+    if (r != NULL)
+        r->n_heard[p->worker]++;
+    for (unsigned i = 0; r != NULL && i < p->n; i++) {
         struct peal_order *o = &p->orders[i];
 
         if (o->kind == PEAL_ORDER_PUBLISH && r->peer != NULL)
@@ -420,7 +426,8 @@ on_delivery(struct peal_loop *loop, struct peal_mail *mail)
     struct delivery *d = (struct delivery *)mail;
 
     for (unsigned i = 0; i < d->n; i++) {
-        peal_shard_take(d->to, d->msgs[i]);
+        if (d->hub->shards[d->to] != NULL)
+            peal_shard_take(d->hub->shards[d->to], d->msgs[i]);
         peal_msg_drop(d->msgs[i]);
     }
     free(d);
@@ -434,7 +441,7 @@ post_deliveries(struct peal_relay *r)
 
         r->deliveries[w] = NULL;
         if (d != NULL)
-            peal_loop_post(d->to->loop, &d->mail);
+            peal_loop_post(r->hub->shards[w]->loop, &d->mail);
     }
 }
 
@@ -453,7 +460,7 @@ hand_over(struct peal_relay *r, unsigned worker, struct peal_msg *m)
         }
         if (d == NULL)
             *more =
-                (struct delivery){ .mail.fn = on_delivery, .to = r->hub->shards[worker] };
+                (struct delivery){ .mail.fn = on_delivery, .hub = r->hub, .to = worker };
         more->cap = cap;
         r->deliveries[worker] = d = more;
     }

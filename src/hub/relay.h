@@ -39,7 +39,7 @@ struct peal_relay_config {
 struct peal_relay_events {
     void (*up)(void *arg); /* all that was wanted then is subscribed */
     void (*down)(void *arg);
-    /* A payload on a topic of peal_relay_listen. */
+    /* A payload on <prefix>:nodes. */
     void (*message)(void *arg, struct peal_slice payload);
 };
 
@@ -64,7 +64,7 @@ PEAL_MUST_USE peal_err peal_relay_new(struct peal_hub *hub,
 void peal_relay_start(
     struct peal_relay *r, const struct peal_relay_events *events, void *arg);
 
-/* peal_relay_free: the loops of all workers have ended. */
+/* peal_relay_free: the loops of all workers have ended, and its own one runs no more. */
 void peal_relay_free(struct peal_relay **rp);
 
 /* peal_relay_set_peer: before the start. peer and arg are kept. */

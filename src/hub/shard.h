@@ -52,9 +52,9 @@ struct peal_hub {
     uint32_t node;
     uint64_t key; /* of this node's session ids */
     unsigned n_shards;
-    struct peal_shard *shards[PEAL_WORKERS_MAX];
-    struct peal_relay *relay;  /* NULL: this is the only node */
-    struct peal_loop *control; /* of the relay */
+    struct peal_shard *shards[PEAL_WORKERS_MAX]; /* NULL: freed */
+    struct peal_relay *relay;                    /* NULL: this is the only node */
+    struct peal_loop *control;                   /* of the relay */
     /* Other nodes, by which their session ids are known. Written by the control thread;
      * a place is free when its number is 0. */
     struct {

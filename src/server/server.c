@@ -98,8 +98,8 @@ peal_serve(struct peal_options *opts, const struct peal_program *program)
         peal_worker_fini(&n.workers[i]);
     peal_cluster_fini(&n);
     peal_node_close_sockets(&n);
+    peal_loop_free(&n.control); /* mails of workers are still on their way to it */
     peal_node_unconfigure(&n);
-    peal_loop_free(&n.control);
     free(n.workers);
     free(n.peers);
     free(n.inner_peers);

@@ -36,7 +36,7 @@ struct rig {
     struct peal_relay *relay;
     size_t backed; /* what the backplane says of its queue */
     bool quiet;    /* nothing is written down */
-    unsigned ups, downs;
+    unsigned ups, downs, restarts;
     char said[64]; /* the last payload on t:nodes */
     char log[4096];
     size_t log_len;
@@ -115,6 +115,7 @@ fake_queued(const struct peal_backplane *b)
 static inline void
 fake_restart(struct peal_backplane *b, const char *why)
 {
+    ((struct rig *)b)->restarts++;
     rig_note((struct rig *)b, "restart", PEAL_S(""), "");
 }
 
@@ -356,9 +357,9 @@ publish(struct rig *r, unsigned worker, const char *to, const char *args)
     return err;
 }
 
-/* A payload of node with one message arrives on topic. Takes m. */
-static inline void
-hear(struct rig *r, const char *topic, uint32_t node, struct peal_msg *m, uint32_t number)
+/* A payload of node with one message. Takes m. */
+static inline struct peal_buf
+payload_of(uint32_t node, struct peal_msg *m, uint32_t number)
 {
     struct peal_blob *record = peal_envelope_record(m, number);
     struct peal_buf b = { 0 };
@@ -368,13 +369,22 @@ hear(struct rig *r, const char *topic, uint32_t node, struct peal_msg *m, uint32
     peal_envelope_head(node, head);
     CHECK_OK(peal_buf_add(&b, head, sizeof(head)));
     CHECK_OK(peal_buf_add_slice(&b, peal_blob_slice(record)));
-    r->b.events->message(r->b.arg, peal_slice_str(topic), peal_buf_slice(&b));
-    peal_buf_fini(&b);
     peal_blob_drop(record);
     peal_msg_drop(m);
+    return b;
 }
 
-/* An id as text, of a session here or (key) of one elsewhere. */
+/* It arrives on topic. */
+static inline void
+hear(struct rig *r, const char *topic, uint32_t node, struct peal_msg *m, uint32_t number)
+{
+    struct peal_buf b = payload_of(node, m, number);
+
+    r->b.events->message(r->b.arg, peal_slice_str(topic), peal_buf_slice(&b));
+    peal_buf_fini(&b);
+}
+
+/* An id as text, of a session here. */
 static inline const char *
 id_of(const struct member *me)
 {
