@@ -25,7 +25,7 @@ nginx.ingress.kubernetes.io/proxy-request-buffering: "off"
 nginx.ingress.kubernetes.io/proxy-read-timeout: "60"
 nginx.ingress.kubernetes.io/proxy-send-timeout: "60"
 {{- else if eq . "nginx-f5" -}}
-nginx.org/sticky-cookie-services: "serviceName={{ include "peal.fullname" $ }} peal_node expires=1h path=/"
+nginx.org/sticky-cookie-services: "serviceName={{ include "peal.fullname" $ }} peal_node expires=1h httponly path=/"
 nginx.org/websocket-services: {{ include "peal.fullname" $ }}
 nginx.org/proxy-buffering: "False"
 nginx.org/proxy-read-timeout: 60s
@@ -35,7 +35,6 @@ haproxy-ingress.github.io/affinity: cookie
 haproxy-ingress.github.io/session-cookie-name: peal_node
 haproxy-ingress.github.io/session-cookie-strategy: insert
 haproxy-ingress.github.io/session-cookie-keywords: indirect nocache httponly
-haproxy-ingress.github.io/session-cookie-same-site: "true"
 haproxy-ingress.github.io/balance-algorithm: leastconn
 haproxy-ingress.github.io/timeout-server: 60s
 haproxy-ingress.github.io/timeout-tunnel: 60s
