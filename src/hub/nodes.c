@@ -32,6 +32,8 @@ struct peal_nodes {
     void *arg;
     struct peal_timer timer;
     bool hello;         /* the next report asks for answers */
+    bool answering;     /* the next report is one */
+    bool was_up;        /* the link, before */
     uint64_t since_ms;  /* the link is up since then; loop time */
     uint64_t proven_ms; /* a report of ours came back; 0: never */
     _Atomic uint64_t now_ms, proof_ms;
@@ -251,8 +253,10 @@ on_other(struct peal_nodes *n, const struct parsed *p)
         peal_log(n->loop->config.log, PEAL_LOG_ERROR, "no room for one more node", NULL);
     else if (fresh)
         tell(n, "a node is there", &o->report);
-    if (p->hello)
+    if (p->hello && !n->answering) {
+        n->answering = true;
         peal_loop_start(n->loop, &n->timer, ANSWER_MS);
+    }
 }
 
 static void
@@ -289,13 +293,16 @@ on_up(void *arg)
     struct peal_nodes *n = arg;
     uint64_t now = peal_loop_now_ms(n->loop);
 
-    if (n->proven_ms != 0)
+    if (n->was_up)
         peal_stat_add(&n->loop->stats, PEAL_STAT_BACKPLANE_GAPS, 1);
     n->since_ms = now;
-    n->hello = true;
+    n->was_up = n->hello = true;
+    uv_mutex_lock(&n->lock);
     for (unsigned i = 0; i < n->n; i++)
         n->others[i].seen_ms = now; /* it was us who did not hear */
+    uv_mutex_unlock(&n->lock);
     say(n);
+    n->answering = false;
     peal_loop_start(n->loop, &n->timer, REPORT_MS);
 }
 
@@ -324,6 +331,7 @@ on_timer(struct peal_timer *t)
     uint64_t last = n->proven_ms > n->since_ms ? n->proven_ms : n->since_ms;
 
     n->now_ms = now;
+    n->answering = false;
     peal_loop_start(n->loop, t, REPORT_MS);
     if (!peal_relay_up(n->relay))
         return;

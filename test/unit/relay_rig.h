@@ -99,7 +99,7 @@ fake_publish(
     struct peal_backplane *b, const struct peal_payload *list, unsigned n, bool together)
 {
     for (unsigned i = 0; i < n; i++) {
-        char text[512];
+        char text[1024];
 
         describe(list[i].bytes, text, sizeof(text));
         rig_note((struct rig *)b, "pub", list[i].topic, text);
@@ -177,8 +177,9 @@ settle(struct rig *r)
     }
 }
 
+/* Without the relay's start. */
 static inline void
-rig_open(struct rig *r, size_t queue_max, uint64_t linger_ms)
+rig_make(struct rig *r, size_t queue_max, uint64_t linger_ms)
 {
     struct peal_loop_config config = { .engine = PEAL_IO_EPOLL, .log = &rig_log };
     struct peal_relay_config relay = { .backplane = &r->b,
@@ -195,6 +196,12 @@ rig_open(struct rig *r, size_t queue_max, uint64_t linger_ms)
     }
     relay.loop = r->control;
     CHECK_OK(peal_relay_new(r->hub, &relay, &r->relay));
+}
+
+static inline void
+rig_open(struct rig *r, size_t queue_max, uint64_t linger_ms)
+{
+    rig_make(r, queue_max, linger_ms);
     peal_relay_start(r->relay, &rig_events, r);
 }
 

@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: MIT */
+/* hub/nodes: what nodes say of themselves and hear of others, and what follows from it.
+ */
+#include "relay_rig.h"
+
+#include <fcntl.h>
+
+#include "alloc.h"
+#include "hub/nodes.h"
+
+#define SECRET "0123456789abcdef0123456789abcdef"
+#define STEP 8 /* ms that a timer may be late */
+
+struct cluster {
+    struct rig r; /* first */
+    struct peal_nodes *nodes;
+    enum peal_node_state state;
+    int64_t sessions;
+};
+
+static void
+fill(void *arg, struct peal_node_report *own)
+{
+    struct cluster *c = arg;
+
+    own->state = c->state;
+    own->connections = 1;
+    own->sessions = c->sessions;
+}
+
+static void
+cluster_open(struct cluster *c)
+{
+    static const struct peal_node_report own = { .started_ms = 1700000000000,
+        .room = 5,
+        .name = "na\"me",
+        .address = "10.0.0.7:9000",
+        .version = "1.2.3",
+        .secret = SECRET };
+
+    *c = (struct cluster){ .state = PEAL_NODE_UP, .sessions = 3 };
+    rig_make(&c->r, 1000, 0);
+    CHECK_OK(
+        peal_nodes_new(c->r.hub, c->r.relay, c->r.control, &own, fill, c, &c->nodes));
+    peal_nodes_start(c->nodes);
+}
+
+static void
+cluster_close(struct cluster *c)
+{
+    peal_nodes_free(&c->nodes);
+    rig_close(&c->r);
+}
+
+static void
+link_up(struct cluster *c)
+{
+    c->r.b.events->up(c->r.b.arg);
+    subscribed(&c->r, "t:nodes");
+    subscribed(&c->r, "t:n:00000007");
+    subscribed(&c->r, "t:all");
+}
+
+static void
+pass(struct cluster *c, uint64_t ms)
+{
+    settle(&c->r);
+    clock_ms += ms;
+    settle(&c->r);
+}
+
+/* The last report of this node's own, as it was published since the last look; "" if
+ * there was none. */
+static const char *
+report_of(struct cluster *c, unsigned *n_out)
+{
+    static char text[1024];
+    const char *at = c->r.log, *found = NULL;
+
+    for (*n_out = 0; (at = strstr(at, "pub t:nodes ")) != NULL; (*n_out)++)
+        found = at += strlen("pub t:nodes ");
+    snprintf(text, sizeof(text), "%s", found != NULL ? found : "");
+    text[strcspn(text, "\n")] = '\0';
+    c->r.log_len = 0;
+    c->r.log[0] = '\0';
+    return text;
+}
+
+static void
+hear_text(struct cluster *c, const char *text)
+{
+    c->r.b.events->message(c->r.b.arg, PEAL_S("t:nodes"), peal_slice_str(text));
+}
+
+/* What the node has published comes back. */
+static void
+echo(struct cluster *c)
+{
+    unsigned n;
+    const char *text = report_of(c, &n);
+
+    CHECK(n > 0);
+    hear_text(c, text);
+}
+
+static void
+hear_of(struct cluster *c, unsigned number, const char *state, bool hello)
+{
+    char text[256];
+
+    snprintf(text, sizeof(text),
+        "{\"v\":1,\"node\":\"%08x\",\"key\":\"%016x\",\"state\":\"%s\",\"hello\":%s,"
+        "\"address\":\"10.0.0.%u:9000\"}",
+        number, number * 11, state, hello ? "true" : "false", number);
+    hear_text(c, text);
+}
+
+static bool
+known(struct cluster *c, unsigned number)
+{
+    struct peal_node_report report;
+    char id[PEAL_ID_LEN];
+    uint32_t node;
+    uint8_t worker;
+    bool found = peal_nodes_find(c->nodes, number, &report);
+
+    peal_id_new(number * 11, number, 3, id);
+    CHECK_INT(
+        peal_hub_owner(c->r.hub, peal_slice_of(id, PEAL_ID_LEN), &node, &worker), found);
+    return found;
+}
+
+static void
+a_report_says_all_that_others_need(void **state)
+{
+    static const char *const parts[] = { "{\"v\":1,\"node\":\"00000007\",\"key\":\"",
+        "\"state\":\"up\"", "\"started\":1700000000000", "\"connections\":1",
+        "\"sessions\":3", "\"room\":5", "\"hello\":true", "\"name\":\"na\\\"me\"",
+        "\"address\":\"10.0.0.7:9000\"", "\"version\":\"1.2.3\"",
+        "\"secret\":\"" SECRET "\"", "\"sent\":" };
+    struct cluster c;
+    const char *text;
+    char key[32];
+    unsigned n;
+
+    cluster_open(&c);
+    pass(&c, 5000); /* without a link there is nobody to say it to */
+    text = report_of(&c, &n);
+    CHECK_INT(n, 0);
+    link_up(&c);
+    text = report_of(&c, &n);
+    CHECK_INT(n, 1);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+        if (strstr(text, parts[i]) == NULL)
+            fail_msg("no %s in %s", parts[i], text);
+    snprintf(key, sizeof(key), "\"key\":\"%016llx\"",
+        (unsigned long long)peal_hub_key(c.r.hub));
+    CHECK(strstr(text, key) != NULL);
+    pass(&c, 500);
+    report_of(&c, &n);
+    CHECK_INT(n, 0);
+    c.state = PEAL_NODE_DRAINING;
+    pass(&c, 500 + STEP);
+    text = report_of(&c, &n);
+    CHECK_INT(n, 1);
+    CHECK(strstr(text, "\"hello\":false") != NULL);
+    CHECK(strstr(text, "\"state\":\"draining\"") != NULL);
+    c.state = PEAL_NODE_LEAVING;
+    peal_nodes_leave(c.nodes);
+    CHECK(strstr(report_of(&c, &n), "\"state\":\"leaving\"") != NULL);
+    cluster_close(&c);
+}
+
+static void
+what_others_say_is_read(void **state)
+{
+    struct peal_node_report report;
+    char text[1024], long_name[400];
+    struct cluster c;
+    uint32_t node;
+    uint8_t worker;
+    char id[PEAL_ID_LEN];
+
+    cluster_open(&c);
+    link_up(&c);
+    memset(long_name, 'x', sizeof(long_name) - 1);
+    long_name[sizeof(long_name) - 1] = '\0';
+    snprintf(text, sizeof(text),
+        " {\"new\":{\"a\":[1,2]},\"name\":\"\\u00e4\\n\",\"node\":\"0000000a\","
+        "\"key\":\"00000000deadbeef\",\"state\":\"draining\",\"started\":12,"
+        "\"connections\":34,\"sessions\":56,\"room\":-7,\"version\":\"%s\","
+        "\"address\":17,\"secret\":\"abc\",\"hello\":\"true\"} ",
+        long_name);
+    hear_text(&c, text);
+    CHECK(peal_nodes_find(c.nodes, 10, &report));
+    CHECK_INT(report.number, 10);
+    CHECK_INT(report.state, PEAL_NODE_DRAINING);
+    CHECK_INT(report.started_ms, 12);
+    CHECK_INT(report.connections, 34);
+    CHECK_INT(report.sessions, 56);
+    CHECK_INT(report.room, 0);
+    assert_string_equal(report.name, "\xc3\xa4\n");
+    assert_string_equal(report.address, "");
+    assert_string_equal(report.secret, "abc");
+    CHECK_INT(strlen(report.version), PEAL_NODE_TEXT_MAX - 1);
+    peal_id_new(0xdeadbeef, 10, 4, id);
+    CHECK(peal_hub_owner(c.r.hub, peal_slice_of(id, PEAL_ID_LEN), &node, &worker));
+    CHECK_INT(node, 10);
+    CHECK_INT(worker, 4);
+    hear_of(&c, 10, "some later word", false);
+    CHECK(peal_nodes_find(c.nodes, 10, &report));
+    CHECK_INT(report.state, PEAL_NODE_UP);
+    assert_string_equal(report.name, "");
+    CHECK(!peal_nodes_find(c.nodes, 11, &report));
+    CHECK(!peal_nodes_find(c.nodes, 7, &report)); /* itself */
+    cluster_close(&c);
+}
+
+static void
+all_are_listed_and_this_one_first(void **state)
+{
+    struct peal_node_report list[4];
+    uint64_t seen[4];
+    struct cluster c;
+
+    cluster_open(&c);
+    link_up(&c);
+    CHECK_INT(peal_nodes_list(c.nodes, list, seen, 4), 1);
+    CHECK_INT(list[0].number, 7);
+    CHECK_INT(list[0].sessions, 3);
+    hear_of(&c, 10, "up", false);
+    hear_of(&c, 11, "up", false);
+    pass(&c, 1000 + STEP);
+    hear_of(&c, 11, "up", false);
+    pass(&c, 1000 + STEP);
+    CHECK_INT(peal_nodes_list(c.nodes, list, seen, 2), 3);
+    CHECK_INT(list[1].number, 10);
+    CHECK_INT(peal_nodes_list(c.nodes, list, seen, 4), 3);
+    CHECK_INT(list[2].number, 11);
+    CHECK_INT(seen[0], 0);
+    CHECK_INT(seen[1], 2000 + 2 * STEP);
+    CHECK_INT(seen[2], 1000 + STEP);
+    CHECK_INT(peal_nodes_list(c.nodes, NULL, NULL, 0), 3);
+    cluster_close(&c);
+}
+
+static void
+a_newcomer_is_answered_soon_and_many_are_answered_at_once(void **state)
+{
+    struct cluster c;
+    unsigned n;
+
+    cluster_open(&c);
+    link_up(&c);
+    pass(&c, 100);
+    report_of(&c, &n);
+    hear_of(&c, 10, "up", false); /* it does not ask */
+    pass(&c, 100);
+    report_of(&c, &n);
+    CHECK_INT(n, 0);
+    for (unsigned i = 0; i < 10; i++) { /* one after the other, and never a pause */
+        hear_of(&c, 20 + i, "up", true);
+        pass(&c, 10);
+    }
+    CHECK(strstr(report_of(&c, &n), "\"hello\":false") != NULL);
+    CHECK_INT(n, 1);
+    pass(&c, 50 + STEP);
+    report_of(&c, &n);
+    CHECK_INT(n, 1);
+    pass(&c, 900);
+    report_of(&c, &n);
+    CHECK_INT(n, 0);
+    cluster_close(&c);
+}
+
+/* Time goes by in steps of a report; what is published comes back. */
+static void
+live(struct cluster *c, unsigned seconds)
+{
+    for (unsigned i = 0; i < seconds; i++) {
+        pass(c, 1000 + STEP);
+        echo(c);
+    }
+}
+
+static void
+a_silent_node_is_forgotten(void **state)
+{
+    struct cluster c;
+
+    cluster_open(&c);
+    link_up(&c);
+    echo(&c);
+    hear_of(&c, 10, "up", false);
+    hear_of(&c, 11, "up", false);
+    hear_of(&c, 12, "starting", false);
+    live(&c, 3);
+    hear_of(&c, 11, "up", false);
+    live(&c, 1);
+    CHECK(known(&c, 10) && known(&c, 11) && known(&c, 12));
+    live(&c, 1);
+    CHECK(!known(&c, 10) && known(&c, 11) && !known(&c, 12));
+    hear_of(&c, 10, "up", false);
+    CHECK(known(&c, 10));
+    c.r.b.events->down(c.r.b.arg); /* it is us who does not hear */
+    for (int i = 0; i < 20; i++)
+        pass(&c, 1000);
+    CHECK(known(&c, 10) && known(&c, 11));
+    link_up(&c);
+    live(&c, 4);
+    CHECK(known(&c, 10) && known(&c, 11));
+    live(&c, 2);
+    CHECK(!known(&c, 10) && !known(&c, 11));
+    cluster_close(&c);
+}
+
+static void
+a_node_that_leaves_is_gone_at_once(void **state)
+{
+    struct peal_nodes_proof proof;
+    struct cluster c;
+
+    cluster_open(&c);
+    link_up(&c);
+    hear_of(&c, 10, "up", false);
+    hear_of(&c, 11, "up", false);
+    hear_of(&c, 12, "up", false);
+    hear_of(&c, 10, "leaving", false);
+    hear_of(&c, 13, "leaving", false);
+    CHECK(!known(&c, 10) && known(&c, 11) && known(&c, 12) && !known(&c, 13));
+    peal_nodes_proven(c.nodes, &proof);
+    CHECK_INT(proof.n_nodes, 3);
+    cluster_close(&c);
+}
+
+static void
+there_is_a_most_of_nodes(void **state)
+{
+    struct peal_nodes_proof proof;
+    struct cluster c;
+
+    rig_log.level = -1;
+    cluster_open(&c);
+    link_up(&c);
+    for (unsigned i = 0; i < PEAL_NODES_MAX + 2; i++)
+        hear_of(&c, 100 + i, "up", false);
+    peal_nodes_proven(c.nodes, &proof);
+    CHECK_INT(proof.n_nodes, PEAL_NODES_MAX + 1);
+    CHECK(known(&c, 100 + PEAL_NODES_MAX - 1) && !known(&c, 100 + PEAL_NODES_MAX));
+    hear_of(&c, 500, "leaving", false);
+    hear_of(&c, 100 + PEAL_NODES_MAX, "up", false);
+    CHECK(!known(&c, 500) && known(&c, 100 + PEAL_NODES_MAX));
+    rig_log.level = PEAL_LOG_ERROR;
+    cluster_close(&c);
+}
+
+static void
+what_is_no_report_is_counted(void **state)
+{
+    static const char *const bad[] = { "", "x", "{", "[]", "17", "{}", "{\"node\":\"0\"}",
+        "{\"name\":\"a\"}", "{\"node\":\"0000000a\"} x", "{\"node\":\"0000000a\",}",
+        "\"node\"" };
+    struct cluster c;
+
+    cluster_open(&c);
+    link_up(&c);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        hear_text(&c, bad[i]);
+        CHECK_INT(stat_of(&c.r, PEAL_STAT_BACKPLANE_BAD), (int64_t)i + 1);
+    }
+    CHECK(!known(&c, 10));
+    /* Of the wrong kind, but harmless. */
+    hear_text(&c,
+        "{\"node\":[],\"node\":\"0000000a\",\"key\":7,\"state\":null,\"name\":{},"
+        "\"hello\":1,\"sent\":-1,\"started\":\"x\"}");
+    CHECK(peal_hub_knows(c.r.hub, 10));
+    cluster_close(&c);
+}
+
+static void
+a_number_that_two_nodes_have_is_an_error(void **state)
+{
+    struct peal_nodes_proof proof;
+    char line[512] = "";
+    struct cluster c;
+    int fds[2];
+
+    CHECK_INT(pipe2(fds, O_NONBLOCK), 0);
+    rig_log.fd = fds[1];
+    cluster_open(&c);
+    link_up(&c);
+    hear_text(&c, "{\"node\":\"00000007\",\"name\":\"twin\",\"secret\":\"other\"}");
+    peal_nodes_proven(c.nodes, &proof);
+    CHECK_INT(proof.age_ms, -1);
+    CHECK_INT(proof.n_nodes, 1);
+    CHECK(read(fds[0], line, sizeof(line) - 1) > 0);
+    CHECK(strstr(line, "level=error") != NULL && strstr(line, "name=twin") != NULL);
+    rig_log.fd = STDERR_FILENO;
+    close(fds[0]);
+    close(fds[1]);
+    cluster_close(&c);
+}
+
+static bool
+ready(struct cluster *c)
+{
+    struct peal_nodes_proof proof;
+
+    peal_nodes_proven(c->nodes, &proof);
+    return proof.ready;
+}
+
+static void
+a_node_is_ready_when_it_hears_itself(void **state)
+{
+    struct peal_nodes_proof proof;
+    struct cluster c;
+
+    cluster_open(&c);
+    CHECK(!ready(&c));
+    link_up(&c);
+    peal_nodes_proven(c.nodes, &proof);
+    CHECK(!proof.ready);
+    CHECK_INT(proof.age_ms, -1);
+    CHECK_INT(proof.lag_us, -1);
+    echo(&c);
+    peal_nodes_proven(c.nodes, &proof);
+    CHECK(proof.ready);
+    CHECK_INT(proof.age_ms, 0);
+    CHECK(proof.lag_us >= 0);
+    live(&c, 10);
+    CHECK(ready(&c));
+    /* What it says is lost: the link is begun again, and readiness outlives it a while.
+     */
+    for (int i = 0; i < 5; i++)
+        pass(&c, 1000);
+    CHECK(ready(&c));
+    CHECK_INT(c.r.restarts, 0);
+    pass(&c, 1000);
+    CHECK_INT(c.r.restarts, 1);
+    c.r.b.events->down(c.r.b.arg);
+    for (int i = 0; i < 3; i++)
+        pass(&c, 1000);
+    CHECK(ready(&c));
+    for (int i = 0; i < 3; i++)
+        pass(&c, 1000);
+    CHECK(!ready(&c));
+    c.r.log_len = 0;
+    link_up(&c);
+    CHECK(!ready(&c)); /* that it is up proves nothing */
+    echo(&c);
+    CHECK(ready(&c));
+    cluster_close(&c);
+}
+
+static void
+every_time_that_the_link_comes_back_is_a_gap(void **state)
+{
+    struct cluster c;
+
+    cluster_open(&c);
+    link_up(&c);
+    CHECK_INT(stat_of(&c.r, PEAL_STAT_BACKPLANE_GAPS), 0);
+    c.r.b.events->down(c.r.b.arg); /* before anything has come back */
+    link_up(&c);
+    CHECK_INT(stat_of(&c.r, PEAL_STAT_BACKPLANE_GAPS), 1);
+    echo(&c);
+    c.r.b.events->down(c.r.b.arg);
+    link_up(&c);
+    CHECK_INT(stat_of(&c.r, PEAL_STAT_BACKPLANE_GAPS), 2);
+    cluster_close(&c);
+}
+
+static void
+every_failing_allocation_is_survived(void **state)
+{
+    bool failed = true;
+    long n;
+
+    rig_log.level = -1;
+    alloc_one = 1;
+    for (n = 0; failed; n++) {
+        struct cluster c;
+
+        cluster_open(&c);
+        c.r.quiet = true;
+        link_up(&c);
+        alloc_left = n;
+        pass(&c, 1000 + STEP);
+        hear_of(&c, 10, "up", true);
+        hear_of(&c, 11, "up", true);
+        hear_of(&c, 11, "leaving", true);
+        failed = alloc_left < 0;
+        alloc_left = -1;
+        hear_of(&c, 10, "up", true);
+        CHECK(known(&c, 10) && !known(&c, 11));
+        cluster_close(&c);
+    }
+    CHECK(n > 3);
+    alloc_one = 0;
+    rig_log.level = PEAL_LOG_ERROR;
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_report_says_all_that_others_need),
+        cmocka_unit_test(what_others_say_is_read),
+        cmocka_unit_test(all_are_listed_and_this_one_first),
+        cmocka_unit_test(a_newcomer_is_answered_soon_and_many_are_answered_at_once),
+        cmocka_unit_test(a_silent_node_is_forgotten),
+        cmocka_unit_test(a_node_that_leaves_is_gone_at_once),
+        cmocka_unit_test(there_is_a_most_of_nodes),
+        cmocka_unit_test(what_is_no_report_is_counted),
+        cmocka_unit_test(a_number_that_two_nodes_have_is_an_error),
+        cmocka_unit_test(a_node_is_ready_when_it_hears_itself),
+        cmocka_unit_test(every_time_that_the_link_comes_back_is_a_gap),
+        cmocka_unit_test(every_failing_allocation_is_survived),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
