@@ -31,6 +31,7 @@ on_dialled(void *arg, peal_err err, int fd)
     r->calls++;
     r->err = err;
     r->fd = fd;
+    peal_loop_stop(r->loop);
 }
 
 static void
@@ -77,8 +78,7 @@ wait_for_end(struct rig *r)
 {
     unsigned calls = r->calls;
 
-    while (r->calls == calls)
-        uv_run(&r->loop->uv, UV_RUN_ONCE);
+    peal_loop_run(r->loop);
     CHECK_INT(r->calls, calls + 1);
 }
 

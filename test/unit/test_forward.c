@@ -1,227 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * http/forward: a server that forwards, in front of the rig's, which is for nodes; or in
- * front of a plain socket, where the test says what the other node does.
- */
-#include "http_rig.h"
+/* http/forward: requests that another node answers, and bytes both ways. */
+#include "forward_rig.h"
 
 #include <sys/un.h>
-
-#include "http/forward.h"
-
-#define SECRET "s3cret-of-16-chr"
-#define QUEUE_MAX (128 * 1024) /* as in forward.c */
-
-struct front {
-    struct peal_http_config config;
-    struct peal_loop *loop;
-    struct peal_http_server *server;
-    struct peal_listener *listener;
-    struct peal_accept_limits limits;
-    struct peal_http_forward_to to;
-    pthread_t thread;
-    uint16_t port;
-    unsigned drained_left;
-    sem_t began, failed, drained;
-};
-
-static struct front front;
-
-static void
-on_failed(struct peal_http *h, void *ctx)
-{
-    char path[64];
-    int n;
-
-    CHECK(ctx == &front);
-    n = snprintf(path, sizeof(path), "no owner for %.*s\n", (int)h->head->path.len,
-        h->head->path.data);
-    peal_http_reply(h, 503, "text/plain", peal_slice_of(path, (size_t)n));
-    sem_post(&front.failed);
-}
-
-static void
-forward(struct peal_http *h, void *ctx)
-{
-    peal_http_forward(h, &front.to);
-    sem_post(&front.began);
-}
-
-static const struct peal_http_route front_routes[] = {
-    { .path = PEAL_S("/local"), .body_max = BODY_MAX, .handle = echo },
-    { .path = PEAL_S("/"), .prefix = true, .begin = forward, .handle = echo },
-};
-
-/* What a test may set before it starts the front. */
-struct before {
-    const char *host, *secret;
-    uint16_t port; /* of the owner; 0: the rig's */
-    uint64_t connect_ms, idle_ms;
-    size_t queue_max;
-    bool tls;
-};
-
-static void
-start_front(struct before b)
-{
-    struct peal_loop_config loop = { .engine = engine,
-        .log = &log_to,
-        .queue_bytes_max = b.queue_max ? b.queue_max : BIG * 2,
-        .queue_age_ms = 60000,
-        .open = &front.limits.open };
-    struct sockaddr_in at = { .sin_family = AF_INET };
-    struct peal_tls_ctx *tls = NULL;
-    struct peal_buf why = { 0 };
-    int fd;
-
-    memset(&front, 0, sizeof(front));
-    sem_init(&front.began, 0, 0);
-    sem_init(&front.failed, 0, 0);
-    sem_init(&front.drained, 0, 0);
-    front.to = (struct peal_http_forward_to){ .host = b.host ? b.host : "127.0.0.1",
-        .port = b.port ? b.port : rig.port,
-        .secret = b.secret ? b.secret : SECRET,
-        .connect_timeout_ms = b.connect_ms ? b.connect_ms : 60000,
-        .idle_timeout_ms = b.idle_ms ? b.idle_ms : 60000,
-        .failed = on_failed,
-        .ctx = &front };
-    front.config = (struct peal_http_config){ .limits = peal_http_limits_default,
-        .head_timeout_ms = 60000,
-        .body_timeout_ms = 60000,
-        .idle_timeout_ms = 60000,
-        .trusted = &rig.trusted,
-        .n_trusted = 1 };
-    CHECK_OK(peal_cidr_parse(PEAL_S("127.0.0.1"), &rig.trusted));
-    CHECK_OK(peal_loop_new(&loop, &front.loop));
-    CHECK_OK(peal_http_server_new(
-        front.loop, &front.config, front_routes, 2, NULL, &front.server));
-    if (b.tls) {
-        CHECK_OK(peal_tls_ctx_new(cert, key, "1.2", &tls, &why));
-        peal_http_server_tls(front.server, tls);
-    }
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    CHECK_OK(peal_listen_socket((struct sockaddr *)&at, sizeof(at), &fd, &front.port));
-    CHECK_OK(peal_listener_new(front.loop, fd, &front.limits, peal_http_server_accept,
-        front.server, &front.listener));
-    CHECK_INT(pthread_create(&front.thread, NULL, run, front.loop), 0);
-}
-
-static void
-on_front_stop(struct peal_loop *loop, struct peal_mail *mail)
-{
-    peal_listener_close(&front.listener);
-    peal_http_server_free(&front.server);
-    peal_loop_stop(loop);
-    free(mail);
-}
-
-static void
-on_front_drain(struct peal_loop *loop, struct peal_mail *mail)
-{
-    front.drained_left = peal_http_forwards_drain(front.server, 1);
-    free(mail);
-    sem_post(&front.drained);
-}
-
-static void
-post_front(peal_mail_fn *fn)
-{
-    struct peal_mail *m = calloc(1, sizeof(*m));
-
-    CHECK(m != NULL);
-    m->fn = fn;
-    peal_loop_post(front.loop, m);
-}
-
-static void
-stop_front(void)
-{
-    post_front(on_front_stop);
-    CHECK_INT(pthread_join(front.thread, NULL), 0);
-    peal_loop_free(&front.loop);
-    CHECK_INT(front.limits.open, 0);
-}
-
-static void
-start_both(struct before b)
-{
-    start_with((struct setup){ .forward_secret = SECRET });
-    start_front(b);
-}
-
-static void
-stop_both(void)
-{
-    stop_front();
-    stop();
-}
-
-static long
-front_stat(enum peal_stat which)
-{
-    return (long)peal_stat_get(&front.loop->stats, which);
-}
-
-/* Until a number of a running loop is as it must become. */
-#define WAIT_UNTIL(condition)                                                            \
-    for (int tries = 0; !(condition); tries++) {                                         \
-        CHECK(tries < NET_PATIENCE_S * 1000);                                            \
-        usleep(1000);                                                                    \
-    }
-
-static struct client
-front_client(void)
-{
-    return client_of(front.port, 0);
-}
-
-/* Another node, played by the test. */
-struct owner {
-    int listener;
-    uint16_t port;
-};
-
-static struct owner
-owner_new(int backlog)
-{
-    struct owner o = { .listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
-    struct sockaddr_in at = { .sin_family = AF_INET };
-    struct timeval patience = { .tv_sec = NET_PATIENCE_S };
-    socklen_t len = sizeof(at);
-
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    CHECK_INT(
-        setsockopt(o.listener, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
-    CHECK_INT(bind(o.listener, (struct sockaddr *)&at, sizeof(at)), 0);
-    CHECK_INT(getsockname(o.listener, (struct sockaddr *)&at, &len), 0);
-    if (backlog >= 0)
-        CHECK_INT(listen(o.listener, backlog), 0);
-    o.port = ntohs(at.sin_port);
-    return o;
-}
-
-static struct client
-owner_accept(struct owner *o)
-{
-    struct timeval patience = { .tv_sec = NET_PATIENCE_S };
-    struct client c = { .fd = -1 };
-
-    while ((c.fd = accept4(o->listener, NULL, NULL, SOCK_CLOEXEC)) < 0)
-        CHECK_INT(errno, EINTR);
-    CHECK_INT(setsockopt(c.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
-    CHECK_INT(setsockopt(c.fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)), 0);
-    return c;
-}
-
-static void
-expect_bytes(struct client *c, const char *want)
-{
-    struct peal_buf got = { 0 };
-
-    hear_bytes(c, strlen(want), &got);
-    CHECK_SLICE(peal_buf_slice(&got), want);
-    peal_buf_fini(&got);
-}
 
 static void
 requests_are_answered_as_if_they_had_come_to_the_right_node(void **state)
@@ -274,8 +55,6 @@ requests_are_answered_as_if_they_had_come_to_the_right_node(void **state)
     CHECK_INT(stat_of(PEAL_STAT_HANDED_OVER), 3);
     stop_both();
 }
-
-#define ADDED "Peal-Forward: " SECRET " 127.0.0.1 http\r\n"
 
 static void
 bytes_go_both_ways_unchanged(void **state)
@@ -436,32 +215,6 @@ slow_readers_hold_up_the_other_node(void **state)
     }
 }
 
-static char bytes_of_nothing[65536];
-
-/* As much as goes into the sockets; returns how many bytes. The front's queues are
- * full then, if it is to have any. */
-static size_t
-say_until_full(struct client *c, bool queues)
-{
-    size_t sent = 0;
-
-    for (int idle = 0; idle < 50 || (queues && !front_stat(PEAL_STAT_QUEUE_BYTES));) {
-        ssize_t n = send(c->fd, bytes_of_nothing, sizeof(bytes_of_nothing),
-            MSG_DONTWAIT | MSG_NOSIGNAL);
-
-        CHECK(sent < 100 << 20 && idle < NET_PATIENCE_S * 1000);
-        if (n > 0) {
-            sent += (size_t)n;
-            idle = 0;
-        } else {
-            CHECK(errno == EAGAIN || errno == EINTR);
-            usleep(1000);
-            idle++;
-        }
-    }
-    return sent;
-}
-
 static void
 a_node_that_reads_slowly_holds_up_the_client(void **state)
 {
@@ -485,6 +238,55 @@ a_node_that_reads_slowly_holds_up_the_client(void **state)
     EXPECT_END(&other); /* all of it, and then the end */
     client_close(&c);
     client_close(&other);
+    stop_front();
+    close(o.listener);
+}
+
+/* Says more and more, until some of it waits in a queue of the front's that is not full:
+ * its reader reads nothing, but the front still listens. */
+static size_t
+say_until_queued(struct client *c)
+{
+    size_t sent = 0;
+
+    while (front_stat(PEAL_STAT_QUEUE_BYTES) == 0) {
+        long before = front_stat(PEAL_STAT_BYTES_IN);
+
+        say_bytes(c, bytes_of_nothing, 16384);
+        sent += 16384;
+        WAIT_UNTIL(front_stat(PEAL_STAT_BYTES_IN) == before + 16384);
+    }
+    CHECK(front_stat(PEAL_STAT_QUEUE_BYTES) < QUEUE_MAX);
+    return sent;
+}
+
+static void
+expect_all(struct client *c, size_t n)
+{
+    CHECK_INT(hear_end(c), n);
+    client_close(c);
+}
+
+/* One side says a lot, which waits, and is gone. */
+static void
+what_is_queued_for_one_side_outlives_the_other(void **state)
+{
+    struct owner o = owner_new(16);
+
+    start_front((struct before){ .port = o.port });
+    for (int side = 0; side < 2; side++) {
+        struct client c = front_client(), other;
+        size_t sent;
+
+        say(&c, GET("/"));
+        other = owner_accept(&o);
+        expect_bytes(&other, "GET / HTTP/1.1\r\n" ADDED "Host: a\r\n\r\n");
+        sent = say_until_queued(side ? &other : &c);
+        client_close(side ? &other : &c);
+        WAIT_UNTIL(front_stat(PEAL_STAT_CLOSED_PEER) == side + 1);
+        expect_all(side ? &c : &other, sent);
+        WAIT_UNTIL(front.limits.open == 0);
+    }
     stop_front();
     close(o.listener);
 }
@@ -538,238 +340,6 @@ both_ways_may_be_full_at_once(void **state)
     free(bytes);
     client_close(&c);
     wait_for(&rig.gone);
-    stop_both();
-}
-
-static void
-who_cannot_be_reached_is_answered_for(void **state)
-{
-    struct owner o = owner_new(-1); /* nobody listens */
-    struct client c;
-
-    start_front((struct before){ .port = o.port });
-    c = front_client();
-    say(&c, GET("/x") POST("/y", "3") "abc" POST("/local", "5") "local");
-    EXPECT(&c, 503, "no owner for /x\n");
-    EXPECT(&c, 503, "no owner for /y\n");
-    EXPECT(&c, 200, "local");
-    say(&c, POST("/z", "3") "a");
-    EXPECT(&c, 503, "no owner for /z\n");
-    EXPECT_END(&c); /* what may come of the body is not looked at */
-    client_close(&c);
-    CHECK_INT(front_stat(PEAL_STAT_FORWARD_FAILED), 3);
-    CHECK_INT(front_stat(PEAL_STAT_FORWARDED), 0);
-    CHECK_INT(front_stat(PEAL_STAT_HTTP_REQUESTS), 4);
-    stop_front();
-    /* Where it is known at once: the path is too long. */
-    start_front((struct before){
-        .host =
-            "/////////////////////////////////////////////////////////////////////////"
-            "////////////////////////////////////////////////////" });
-    c = front_client();
-    say(&c, GET("/x") POST("/local", "5") "local");
-    EXPECT(&c, 503, "no owner for /x\n");
-    EXPECT(&c, 200, "local");
-    client_close(&c);
-    CHECK_INT(front_stat(PEAL_STAT_FORWARD_FAILED), 1);
-    stop_front();
-    close(o.listener);
-}
-
-/* Its backlog is full: who calls gets no answer. */
-static struct owner
-deaf_owner(struct client waiting[8])
-{
-    struct owner o = owner_new(0);
-
-    for (int i = 0; i < 8; i++) {
-        struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(o.port) };
-
-        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        waiting[i] =
-            (struct client){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0) };
-        CHECK(connect(waiting[i].fd, (struct sockaddr *)&to, sizeof(to)) == 0 ||
-              errno == EINPROGRESS);
-    }
-    return o;
-}
-
-static void
-deaf_owner_close(struct owner *o, struct client waiting[8])
-{
-    close(o->listener);
-    for (int i = 0; i < 8; i++)
-        client_close(&waiting[i]);
-}
-
-static void
-who_does_not_answer_the_call_is_answered_for(void **state)
-{
-    struct client waiting[8], c;
-    struct owner o = deaf_owner(waiting);
-
-    start_front((struct before){ .port = o.port, .connect_ms = 50 });
-    c = front_client();
-    say(&c, GET("/x") POST("/local", "5") "local");
-    EXPECT(&c, 503, "no owner for /x\n");
-    EXPECT(&c, 200, "local");
-    client_close(&c);
-    stop_front();
-    deaf_owner_close(&o, waiting);
-}
-
-static void
-who_leaves_while_the_other_node_is_called_ends_the_call(void **state)
-{
-    struct client waiting[8], c, more;
-    struct owner o = deaf_owner(waiting);
-
-    start_front((struct before){ .port = o.port });
-    c = front_client();
-    more = front_client();
-    say(&c, GET("/x"));
-    say(&more, POST("/x", "9999999"));
-    wait_for(&front.began);
-    wait_for(&front.began);
-    /* What comes meanwhile is bounded: the front reads no more. */
-    CHECK(say_until_full(&more, false) > 0);
-    client_close(&c);
-    WAIT_UNTIL(front.limits.open == 1);
-    CHECK_INT(sem_trywait(&front.failed), -1);
-    stop_front(); /* with one call still to end */
-    client_close(&more);
-    deaf_owner_close(&o, waiting);
-}
-
-static void
-what_a_dying_node_has_said_is_passed_on(void **state)
-{
-    struct owner o = owner_new(16);
-    struct linger reset = { .l_onoff = 1 };
-    struct client c, other;
-
-    start_front((struct before){ .port = o.port });
-    for (int how = 0; how < 3; how++) {
-        c = front_client();
-        say(&c, GET("/"));
-        other = owner_accept(&o);
-        if (how > 0) {
-            say(&other, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
-            expect_bytes(&c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
-        }
-        if (how > 1)
-            CHECK_INT(
-                setsockopt(other.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
-        client_close(&other);
-        EXPECT_END(&c);
-        client_close(&c);
-    }
-    WAIT_UNTIL(front.limits.open == 0);
-    stop_front();
-    close(o.listener);
-}
-
-static void
-what_a_leaving_client_has_said_is_passed_on(void **state)
-{
-    struct owner o = owner_new(16);
-    struct client c, other;
-
-    start_front((struct before){ .port = o.port });
-    c = front_client();
-    say(&c, GET("/"));
-    other = owner_accept(&o);
-    say(&c, "goodbye");
-    client_close(&c);
-    expect_bytes(&other, "GET / HTTP/1.1\r\n" ADDED "Host: a\r\n\r\ngoodbye");
-    EXPECT_END(&other);
-    client_close(&other);
-    WAIT_UNTIL(front.limits.open == 0);
-    stop_front();
-    close(o.listener);
-}
-
-static void
-a_node_that_is_silent_for_too_long_is_left(void **state)
-{
-    struct owner o = owner_new(16);
-    struct client c, other;
-
-    start_front((struct before){ .port = o.port, .idle_ms = 50 });
-    c = front_client();
-    say(&c, GET("/"));
-    other = owner_accept(&o);
-    EXPECT_END(&c);
-    while (hear_more(&other))
-        continue;
-    client_close(&c);
-    client_close(&other);
-    stop_front();
-    close(o.listener);
-}
-
-/* With all kinds of requests still there; a sanitizer sees what is left of them. */
-static void
-a_server_may_end_before_what_it_forwards(void **state)
-{
-    struct client poll, upgraded, slow;
-    struct response r;
-
-    start_both((struct before){ 0 });
-    poll = front_client();
-    say(&poll, GET("/later"));
-    wait_for(&rig.came);
-    upgraded = front_client();
-    say(&upgraded, GET("/take"));
-    r = hear_head(&upgraded, false);
-    CHECK_INT(r.status, 101);
-    response_fini(&r);
-    slow = client_of(front.port, 16384);
-    say(&slow, GET("/big"));
-    WAIT_UNTIL(front_stat(PEAL_STAT_QUEUE_BYTES) > 0);
-    stop_front();
-    EXPECT_END(&poll);
-    EXPECT_END(&upgraded);
-    (void)hear_end(&slow);
-    CHECK(slow.in.len < BIG);
-    client_close(&poll);
-    client_close(&upgraded);
-    client_close(&slow);
-    wait_for(&rig.gone);
-    wait_for(&rig.gone);
-    stop();
-}
-
-static void
-a_drain_ends_the_oldest_first(void **state)
-{
-    struct client c[3];
-
-    start_both((struct before){ 0 });
-    for (int i = 0; i < 3; i++) {
-        struct response r;
-
-        c[i] = front_client();
-        say(&c[i], GET("/take"));
-        r = hear_head(&c[i], false);
-        CHECK_INT(r.status, 101);
-        response_fini(&r);
-    }
-    for (int i = 0; i < 3; i++) {
-        post_front(on_front_drain);
-        wait_for(&front.drained);
-        CHECK_INT(front.drained_left, 2 - i);
-        EXPECT_END(&c[i]);
-        wait_for(&rig.gone);
-        for (int k = i + 1; k < 3; k++) {
-            say(&c[k], "still here");
-            expect_bytes(&c[k], "still here");
-        }
-        client_close(&c[i]);
-    }
-    post_front(on_front_drain);
-    wait_for(&front.drained);
-    CHECK_INT(front.drained_left, 0);
     stop_both();
 }
 
@@ -906,16 +476,9 @@ main(void)
         cmocka_unit_test(upgrades_are_forwarded),
         cmocka_unit_test(slow_readers_hold_up_the_other_node),
         cmocka_unit_test(a_node_that_reads_slowly_holds_up_the_client),
+        cmocka_unit_test(what_is_queued_for_one_side_outlives_the_other),
         cmocka_unit_test(small_queues_are_enough),
         cmocka_unit_test(both_ways_may_be_full_at_once),
-        cmocka_unit_test(who_cannot_be_reached_is_answered_for),
-        cmocka_unit_test(who_does_not_answer_the_call_is_answered_for),
-        cmocka_unit_test(who_leaves_while_the_other_node_is_called_ends_the_call),
-        cmocka_unit_test(what_a_dying_node_has_said_is_passed_on),
-        cmocka_unit_test(what_a_leaving_client_has_said_is_passed_on),
-        cmocka_unit_test(a_node_that_is_silent_for_too_long_is_left),
-        cmocka_unit_test(a_server_may_end_before_what_it_forwards),
-        cmocka_unit_test(a_drain_ends_the_oldest_first),
         cmocka_unit_test(the_largest_head_has_room_for_one_line_more),
         cmocka_unit_test(a_server_for_nodes_serves_nobody_else),
         cmocka_unit_test(a_wrong_secret_is_refused),
