@@ -2,6 +2,10 @@
 /* http/forward: nodes that cannot be reached, and how what is forwarded ends. */
 #include "forward_rig.h"
 
+#include <fcntl.h>
+
+#include "alloc.h"
+
 static void
 who_cannot_be_reached_is_answered_for(void **state)
 {
@@ -299,6 +303,99 @@ a_drain_ends_the_oldest_first(void **state)
     stop_both();
 }
 
+/* What the client got, in the end. */
+enum outcome {
+    WAITS,
+    ANSWERED,
+    REFUSED, /* by the front */
+    CLOSED
+};
+
+static enum outcome
+outcome_of(int fd, char *text, size_t size, size_t *len)
+{
+    ssize_t n = recv(fd, text + *len, size - *len, MSG_DONTWAIT);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return WAITS;
+    if (n > 0)
+        *len += (size_t)n;
+    if (*len > 12 && memcmp(text, "HTTP/1.1 503", 12) == 0)
+        return REFUSED;
+    if (n > 0)
+        return WAITS;
+    return *len == 8 && memcmp(text, "answered", 8) == 0 ? ANSWERED : CLOSED;
+}
+
+/* Turns of the front's and deeds of the owner's until the client knows. Only the front
+ * allocates. */
+static enum outcome
+turns_until_known(struct client *c, int listener)
+{
+    char text[1024], heard[1024];
+    size_t len = 0;
+    enum outcome outcome = WAITS;
+    int owner = -1;
+
+    for (int i = 0; outcome == WAITS; i++) {
+        CHECK(i < NET_PATIENCE_S * 10000);
+        uv_run(&front.loop->uv, UV_RUN_NOWAIT);
+        if (owner < 0)
+            owner = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        else if (recv(owner, heard, sizeof(heard), 0) > 0)
+            CHECK_INT(
+                send(owner, "answered", 8, MSG_NOSIGNAL) | shutdown(owner, SHUT_WR), 8);
+        outcome = outcome_of(c->fd, text, sizeof(text), &len);
+    }
+    if (owner >= 0)
+        close(owner);
+    return outcome;
+}
+
+/* One request; its nth allocation fails, if n is not negative. */
+static enum outcome
+request_with(long n, int listener)
+{
+    struct client c = front_client();
+    enum outcome outcome;
+
+    say(&c, GET("/"));
+    alloc_one = 1;
+    alloc_left = n;
+    outcome = turns_until_known(&c, listener);
+    client_close(&c);
+    while (front.limits.open > 0)
+        uv_run(&front.loop->uv, UV_RUN_NOWAIT);
+    return outcome;
+}
+
+static void
+every_failing_allocation_is_survived(void **state)
+{
+    struct owner o = owner_new(16);
+    unsigned seen[CLOSED + 1] = { 0 };
+    bool failed = true;
+
+    CHECK_INT(fcntl(o.listener, F_SETFL, O_NONBLOCK), 0);
+    for (long n = 0; failed; n++) {
+        enum outcome outcome;
+
+        start_front((struct before){ .port = o.port, .by_hand = true });
+        /* What a loop keeps is there after this one. */
+        CHECK_INT(request_with(-1, o.listener), ANSWERED);
+        outcome = request_with(n, o.listener);
+        failed = alloc_left < 0;
+        alloc_left = -1;
+        CHECK(failed || outcome == ANSWERED);
+        seen[outcome]++;
+        peal_listener_close(&front.listener);
+        peal_http_server_free(&front.server);
+        peal_loop_free(&front.loop);
+    }
+    CHECK(seen[REFUSED] > 0 && seen[CLOSED] > 0);
+    close(o.listener);
+}
+
 int
 main(void)
 {
@@ -313,6 +410,7 @@ main(void)
         cmocka_unit_test(a_node_that_is_silent_for_too_long_is_left),
         cmocka_unit_test(a_server_may_end_before_what_it_forwards),
         cmocka_unit_test(a_drain_ends_the_oldest_first),
+        cmocka_unit_test(every_failing_allocation_is_survived),
     };
 
     return run_with_each_engine(tests, sizeof(tests) / sizeof(tests[0]));
