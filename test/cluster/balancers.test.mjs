@@ -207,6 +207,29 @@ for (const [name, start] of Object.entries(STICKY)) {
   });
 }
 
+for (const [name, start] of Object.entries(STICKY)) {
+  describe(`${name}, and no node at all`, () => {
+    const bed = useBed({ before, after }, async (add) => {
+      const nodes = await add(startNodes(1, { set: { 'sse.retry': '100ms' } }));
+      return { nodes, balancer: await add(start(nodes)) };
+    });
+
+    test('an EventSource goes on trying', async (t) => {
+      const [node] = bed.nodes;
+      const client = await openEventSource(t, bed.balancer, fresh());
+      await node.kill();
+      for (let i = 0; i < 2; i++) {
+        const [{ code }] = await next(client.es, 'error');
+        assert.equal(code, undefined, 'a status');
+        assert.equal(client.es.readyState, client.es.CONNECTING);
+      }
+      await node.start();
+      await next(client.es, 'open');
+      assert.equal(await where(bed.nodes, client), node);
+    });
+  });
+}
+
 describe('HAProxy asks whether a node is ready', () => {
   const bed = useBed({ before, after }, async (add) => {
     const nodes = await add(startNodes(3, { set: LONG }));

@@ -6,7 +6,6 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 
-import { request } from '../interop/lib/http.mjs';
 import { ask, settled } from '../interop/lib/sio.mjs';
 import { startHaproxy, startNginx } from './lib/balancers.mjs';
 import { openAndFind, quiet, startCluster, useBed } from './lib/bed.mjs';
@@ -22,13 +21,6 @@ const BALANCERS = {
   'nginx, sticky': (nodes) => startNginx('peal-hash.conf', nodes),
   'HAProxy, sticky': (nodes) => startHaproxy('haproxy.cfg', nodes),
 };
-
-async function post(node, path, body) {
-  const res = await request(node, {
-    method: 'POST', path, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body),
-  });
-  assert.equal(res.status, 200, res.text);
-}
 
 // Clients of a kind until each node has one: { node name: client }, and the others.
 async function onEveryNode(t, bed, kind, channel) {
@@ -102,7 +94,7 @@ for (const [name, start] of Object.entries(BALANCERS)) {
         await ask(a.socket, 'leave', channel);
         for (const node of bed.nodes) {
           await node.publish({ channel, event: 'say', data: 'away' });
-          await post(node, '/api/emit', { rooms: a.socket.id, event: 'marker', args: ['over'] });
+          await node.post('/api/emit', { rooms: a.socket.id, event: 'marker', args: ['over'] });
         }
         // What was said meanwhile has come to the node.
         assert.deepEqual(await a.inbox.take(3), Array.from({ length: 3 }, () => ['marker', 'over']));
@@ -137,7 +129,7 @@ for (const [name, start] of Object.entries(BALANCERS)) {
         assert.deepEqual(got.sort(), clients.map((from) => `${from.socket.id} to ${i}`).sort());
       }
       for (const node of bed.nodes) {
-        for (const to of clients) await post(node, '/api/emit', { rooms: to.socket.id, event: 'say', args: [node.name] });
+        for (const to of clients) await node.post('/api/emit', { rooms: to.socket.id, event: 'say', args: [node.name] });
       }
       for (const to of clients) {
         assert.deepEqual(new Set((await to.inbox.take(3)).map(([, text]) => text)), new Set(bed.nodes.map((node) => node.name)));
@@ -151,7 +143,7 @@ for (const [name, start] of Object.entries(BALANCERS)) {
       const clients = await onEveryNode(t, bed, 'Socket.IO by WebSocket', room);
       const inside = clients.filter((_, i) => i % 2 === 0);
       for (const client of inside) await ask(client.socket, 'join', not);
-      for (const node of bed.nodes) await post(node, '/api/emit', { rooms: room, except: not, event: 'say', args: ['x'] });
+      for (const node of bed.nodes) await node.post('/api/emit', { rooms: room, except: not, event: 'say', args: ['x'] });
       await bed.nodes[0].publish({ channel: room, event: 'marker', data: 1 });
       // From one publisher in order, from others in any.
       for (const client of clients) {

@@ -9,15 +9,19 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { request } from '../interop/lib/http.mjs';
 import { until } from '../interop/lib/wait.mjs';
 import { startHaproxy, startNginx } from './lib/balancers.mjs';
-import { openAndFind, quiet, startCluster, united, useBed } from './lib/bed.mjs';
+import { openAndFind, quiet, startCluster, united, useBed, usedBy } from './lib/bed.mjs';
 import { FOLLOWERS, Publisher, allHear, complaints, follow } from './lib/followers.mjs';
 import { startRedis } from './lib/redis.mjs';
 
 let serial = 0;
 const fresh = () => `c-${process.pid}-${++serial}`;
 const SET = { 'sse.retry': '100ms', 'drain.delay': '300ms', 'drain.window': '1s' };
+// A balancer that is not sticky brings a client that polls to its node through any other.
+const STICKY = ['nginx, sticky', 'HAProxy, sticky'];
+const ONE_CONNECTION = ['Socket.IO by WebSocket', 'WebSocket', 'EventSource'];
 const BALANCERS = {
   'nginx, sticky': (nodes) => startNginx('peal-hash.conf', nodes, { 'fail_timeout=5s': 'fail_timeout=1s' }),
+  'nginx without stickiness': (nodes) => startNginx('peal-roundrobin.conf', nodes, { 'fail_timeout=5s': 'fail_timeout=1s' }),
   'HAProxy, sticky': (nodes) => startHaproxy('haproxy.cfg', nodes, { 'inter 2s': 'inter 100ms' }),
 };
 
@@ -58,18 +62,21 @@ for (const [name, start] of Object.entries(BALANCERS)) {
 
       await dead.kill();
       const orphans = followers.filter((one) => one.node === dead);
-      await until(() => orphans.every((one) => one.absences > 0), 'its clients to notice');
+      await until(() => orphans.every((one) => one.cuts > 0), 'its clients to notice');
       await united(alive);
       for (const one of followers) await one.ready();
       for (const publisher of publishers) await publisher.pause();
       await allHear(followers, publishers.slice(1));
-      assert.deepEqual(complaints(followers), []);
-      for (const one of followers) assert.equal(one.absences > 0, one.node === dead, `${one.kind} on ${one.node.name}`);
+      // An answer to a poll that was on its way through the dead node is lost, if the balancer then
+      // asks again elsewhere without the client knowing.
+      const faithful = followers.filter(({ kind }) => STICKY.includes(name) || ONE_CONNECTION.includes(kind));
+      assert.deepEqual(complaints(faithful), []);
+      for (const one of faithful) assert.equal(one.cuts > 0, one.node === dead, `${one.kind} on ${one.node.name}`);
 
       await dead.start();
       await united(bed.nodes);
       await allHear(followers, publishers);
-      assert.deepEqual(complaints(followers), []);
+      assert.deepEqual(complaints(faithful), []);
     });
 
     test('all are started again, one after the other, under load', async (t) => {
@@ -85,12 +92,13 @@ for (const [name, start] of Object.entries(BALANCERS)) {
         await node.start();
         await united(bed.nodes);
         publishers[i].start();
+        await usedBy(bed.balancer, node);
       }
       for (const publisher of publishers) await publisher.pause();
       for (const one of followers) await one.ready();
       await allHear(followers, publishers);
       assert.deepEqual(complaints(followers), []);
-      for (const one of followers) assert.ok(one.absences > 0, `${one.kind} of ${one.node.name} has moved`);
+      for (const one of followers) assert.ok(one.cuts > 0, `${one.kind} of ${one.node.name} has moved`);
     });
   });
 }
@@ -143,7 +151,7 @@ describe('Redis', () => {
       }
       for (let i = 0; i < 20; i++) await allHear(followers, publishers);
       assert.deepEqual(complaints(followers), []);
-      for (const one of followers) assert.equal(one.absences, 0, `${one.kind} was cut off`);
+      for (const one of followers) assert.equal(one.cuts, 0, `${one.kind} was cut off`);
     });
   }
 });

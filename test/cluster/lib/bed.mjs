@@ -82,12 +82,15 @@ export class Service {
   }
 }
 
+const KEY = 'of-the-tests';
+const AUTH = { Authorization: `Bearer ${KEY}` };
+
 // A node. Its options are those of startPeal; the address stays when it starts again.
 export class Node extends Service {
   constructor(name, port, options) {
     super(name, port, () => startPeal({
       ...options,
-      set: { 'node.name': name, workers: 2, listen: `127.0.0.1:${port}`, ...options.set },
+      set: { 'node.name': name, 'api.key': KEY, workers: 2, listen: `127.0.0.1:${port}`, ...options.set },
     }));
     this.killed = false;
     if (options.set?.['listen.proxy_protocol'] === 'on') this.prefix = 'PROXY UNKNOWN\r\n';
@@ -116,13 +119,16 @@ export class Node extends Service {
     return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
   }
 
-  // Through its own HTTP API: { channel, event, data, ... }
-  async publish(body) {
+  async post(path, body) {
     const res = await request(this, {
-      method: 'POST', path: '/api/publish', headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify(body),
+      method: 'POST', path, headers: { ...AUTH, 'Content-Type': 'application/json' }, body: JSON.stringify(body),
     });
     assert.equal(res.status, 200, res.text);
+  }
+
+  // { channel, event, data, ... }
+  publish(body) {
+    return this.post('/api/publish', body);
   }
 
   async sessions() {
@@ -157,12 +163,21 @@ export async function openAndFind(nodes, open) {
   return client;
 }
 
-// The nodes that a node knows, by name: { name: state }.
-export async function knownTo(node) {
-  const { status, text } = await request(node, { path: '/api/nodes' });
+async function listNodes(target) {
+  const { status, text } = await request(target, { path: '/api/nodes', headers: AUTH });
+  if (status === 502 || status === 503) return [];
   assert.equal(status, 200, text);
-  return Object.fromEntries(JSON.parse(text).nodes.map(({ name, state }) => [name, state]));
+  return JSON.parse(text).nodes;
 }
+
+// The nodes that a node knows, by name: { name: state }.
+export const knownTo = async (node) =>
+  Object.fromEntries((await listNodes(node)).map(({ name, state }) => [name, state]));
+
+// The balancer sends clients to this node.
+export const usedBy = (balancer, node) => until(
+  async () => (await listNodes(balancer)).find(({ self }) => self)?.name === node.name,
+  `${balancer.name} to use ${node.name}`);
 
 // Each of these nodes knows all of them and no other one, and may be sent clients.
 export async function united(nodes) {

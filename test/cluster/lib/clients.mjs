@@ -59,7 +59,7 @@ export async function openEventSource(t, target, channel, { cookie, events = [] 
       return res;
     },
   });
-  client.es = es;
+  client.es = Object.assign(es, { once: (...args) => es.addEventListener(...args, { once: true }), off: es.removeEventListener });
   es.addEventListener('open', () => client.opened++);
   for (const name of ['message', ...events]) {
     es.addEventListener(name, (ev) => client.inbox.push([name, parse(ev.data)]));

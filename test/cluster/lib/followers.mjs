@@ -13,9 +13,10 @@ import { sleep, until } from '../../interop/lib/wait.mjs';
 const EVENT = 'numbered';
 
 class Follower {
-  #last = new Map(); // publisher: { n, absences }
+  #last = new Map(); // publisher: { n, epoch }
+  #epoch = 0; // what is missing between messages of two epochs is excused
   problems = [];
-  absences = 0;
+  cuts = 0; // times that the client lost its connection
   present = false;
 
   constructor(kind) {
@@ -25,24 +26,26 @@ class Follower {
   hear({ p, n }) {
     const last = this.#last.get(p);
     if (last && n <= last.n) this.problems.push(`${p}: ${n} after ${last.n}`);
-    if (last && n > last.n + 1 && last.absences === this.absences) {
+    if (last && n > last.n + 1 && last.epoch === this.#epoch) {
       this.problems.push(`${p}: nothing between ${last.n} and ${n}`);
     }
-    this.#last.set(p, { n, absences: this.absences });
+    this.#last.set(p, { n, epoch: this.#epoch });
   }
 
+  // There is a connection. socket.io-client may still tell of messages of the one before.
+  begin() {
+    this.#epoch++;
+  }
+
+  // It is on the channel.
   come() {
     this.present = true;
   }
 
   go() {
-    if (this.present) this.excuse();
     this.present = false;
-  }
-
-  // What is missing from here to the next messages is not the client's fault.
-  excuse() {
-    this.absences++;
+    this.cuts++;
+    this.#epoch++;
   }
 
   lastOf(p) {
@@ -50,14 +53,20 @@ class Follower {
   }
 
   ready() {
-    return until(() => this.present, `the client by ${this.kind} to be there`);
+    return until(() => {
+      if (this.lost) throw new Error(`the client by ${this.kind} will not come back: ${this.lost}`);
+      return this.present;
+    }, `the client by ${this.kind} to be there`);
   }
 }
 
 function followSocketIo(t, target, channel, transports) {
   const follower = new Follower();
   const socket = makeClient(t, target, { withCredentials: true, ...(transports && { transports }) });
-  socket.on('connect', () => socket.emit('join', channel, () => follower.come()));
+  socket.on('connect', () => {
+    follower.begin();
+    socket.emit('join', channel, () => follower.come());
+  });
   socket.on('disconnect', () => follower.go());
   socket.on(EVENT, (data) => follower.hear(data));
   return follower;
@@ -92,7 +101,7 @@ function followEventSource(t, target, channel) {
   es.addEventListener('open', () => follower.come());
   es.addEventListener('error', (err) => {
     follower.go();
-    if (es.readyState === es.CLOSED) follower.problems.push(`closed for ever: ${err.code} ${err.message}`);
+    if (es.readyState === es.CLOSED) follower.lost = `${err.code} ${err.message}`;
   });
   es.addEventListener(EVENT, (ev) => follower.hear(JSON.parse(ev.data)));
   t.after(() => es.close());
