@@ -19,6 +19,7 @@ fill_report(void *arg, struct peal_node_report *own)
     struct peal_node *n = arg;
 
     own->connections = n->limits.open;
+    own->room = n->o->sessions_rate * n->n_workers;
     own->sessions = 0;
     for (unsigned i = 0; i < n->n_workers; i++)
         for (unsigned k = 0; k < sizeof(sessions) / sizeof(*sessions); k++)
@@ -176,8 +177,10 @@ peal_cluster_start(struct peal_node *n)
 {
     if (n->adapter != NULL)
         peal_adapter_start(n->adapter);
-    if (n->nodes != NULL)
-        peal_nodes_start(n->nodes);
+    if (n->nodes == NULL)
+        return;
+    peal_nodes_start(n->nodes);
+    peal_balance_start(n);
 }
 
 void
@@ -185,6 +188,7 @@ peal_cluster_leave(struct peal_node *n)
 {
     if (n->nodes == NULL)
         return;
+    peal_timer_stop(&n->balance);
     n->leaving = true;
     peal_nodes_leave(n->nodes);
     uv_run(&n->control->uv, UV_RUN_NOWAIT); /* writes it */

@@ -69,6 +69,7 @@ struct peal_node {
     struct peal_adapter *adapter;          /* to other Socket.IO servers, or NULL */
     struct peal_addr inner;                /* where other nodes bring requests */
     char secret[PEAL_NODE_SECRET_LEN + 1]; /* what opens it */
+    struct peal_timer balance;             /* of balance.c */
     bool leaving; /* the next report is the last; control thread */
     struct peal_app *app;
     struct peal_tls_ctx *tls; /* NULL: plain */
@@ -108,6 +109,9 @@ bool peal_cluster_init(struct peal_node *n);
 void peal_cluster_start(struct peal_node *n);
 void peal_cluster_leave(struct peal_node *n);
 void peal_cluster_fini(struct peal_node *n);
+
+/* peal_balance_start looks after other nodes now and then; balance.c. */
+void peal_balance_start(struct peal_node *n);
 
 /* Workers; worker.c. */
 bool peal_worker_init(struct peal_worker *w, struct peal_node *n, unsigned index);

@@ -160,6 +160,9 @@
         "address of listen, on a port that the system chooses")                          \
     S(node_advertise, "node.advertise", any, "",                                         \
         "Host, or host:port, at which other nodes reach node.listen; empty: guessed")    \
+    B(rebalance, "rebalance", "off",                                                     \
+        "Close a few sessions a second while other nodes have a fifth fewer, so that "   \
+        "their clients come back elsewhere")                                             \
     U(backplane, "backplane", backplane, "memory",                                       \
         "What carries messages between nodes: redis://[user:password@]host:port/db, "    \
         "rediss:// for TLS, redis+unix://path, redis+sentinel://, redis+cluster://; "    \
