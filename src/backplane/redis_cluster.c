@@ -41,6 +41,7 @@ struct cluster {
     struct known known[KNOWN_MAX];
     unsigned n_known;
     bool up;
+    bool soon;    /* the next map is asked for soon */
     bool refused; /* that a payload was refused has been said */
     struct peal_redis_member *owner[PEAL_REDIS_SLOTS];
 };
@@ -125,7 +126,7 @@ down(struct cluster *c, const char *host, uint16_t port, const char *why)
     snprintf(where, sizeof(where), "host=%s port=%u", host, port);
     peal_redis_conn_close(&c->finder);
     pause = peal_redis_link_down(&c->link, where, why, remove_members(c));
-    c->up = c->refused = false;
+    c->up = c->soon = c->refused = false;
     c->tried = 0;
     peal_loop_start(loop_of(c), &c->again, pause);
     if (was_up)
@@ -139,10 +140,13 @@ down_all(struct cluster *c, const char *why)
     down(c, c->url.hosts[0].name, c->url.hosts[0].port, why);
 }
 
+/* The map is not what it was. */
 static void
-refresh_in(struct cluster *c, uint64_t ms)
+refresh_soon(struct cluster *c)
 {
-    peal_loop_start(loop_of(c), &c->again, ms);
+    if (!c->soon)
+        peal_loop_start(loop_of(c), &c->again, REFRESH_SOON_MS);
+    c->soon = true;
 }
 
 static void
@@ -157,7 +161,7 @@ check_up(struct cluster *c)
         return;
     c->up = true;
     peal_redis_link_up(&c->link);
-    refresh_in(c, REFRESH_MS);
+    peal_loop_start(loop_of(c), &c->again, REFRESH_MS);
     c->b.events->up(c->b.arg);
 }
 
@@ -201,16 +205,31 @@ read_map(struct cluster *c, const redisReply *reply, const char *asked)
     return why;
 }
 
-/* Members that have nothing to do any more. */
+/*
+ * Members that have no slots any more are let go once nothing is subscribed there. One
+ * that has become a replica may keep subscriptions, and take them, without a word; nobody
+ * would end them there, so all begin again.
+ */
 static void
 retire(struct cluster *c)
 {
     struct peal_link *l, *next;
 
     for (l = c->members.next; l != &c->members; l = next) {
+        struct peal_redis_member *m = member_of(l);
+
         next = l->next;
-        if (!member_of(l)->has_slots && peal_redis_member_idle(member_of(l)))
-            remove_member(c, member_of(l));
+        if (m->has_slots) {
+            m->leaving = false;
+        } else if (peal_redis_member_idle(m)) {
+            remove_member(c, m);
+        } else if (m->leaving) {
+            down(c, m->host, m->port, "it is not a master any more");
+            return;
+        } else { /* it may be about to say so */
+            m->leaving = true;
+            refresh_soon(c);
+        }
     }
 }
 
@@ -234,12 +253,13 @@ refresh(struct cluster *c)
     uint64_t skip = peal_random_u64() % c->n_members;
     struct peal_link *l = c->members.next;
 
+    c->soon = false;
     while (skip-- > 0)
         l = l->next;
     if (peal_redis_member_ask(member_of(l)) != PEAL_OK)
         down_all(c, "out of memory");
     else
-        refresh_in(c, REFRESH_MS);
+        peal_loop_start(loop_of(c), &c->again, REFRESH_MS);
 }
 
 /* A slot is not where it was thought to be. NULL: the new place cannot be had. */
@@ -256,7 +276,7 @@ move_slot(struct cluster *c, const struct peal_redis_member *m,
     }
     other->has_slots = true;
     c->owner[to->first] = other;
-    refresh_in(c, REFRESH_SOON_MS);
+    refresh_soon(c);
     return other;
 }
 
@@ -370,6 +390,7 @@ on_lost(void *arg, struct peal_slice topic)
 {
     struct cluster *c = arg;
 
+    refresh_soon(c);
     c->b.events->lost(c->b.arg, topic);
 }
 

@@ -47,7 +47,7 @@ struct peal_redis_member {
     struct peal_redis_conn_config config;
     struct peal_redis_conn *in, *out;
     bool in_ready, out_ready;
-    bool has_slots;               /* of use to whoever has it */
+    bool has_slots, leaving;      /* of use to whoever has it */
     struct peal_redis_sent *sent; /* a ring, oldest first */
     unsigned head, n, cap;
     size_t held;            /* bytes of them that wait for the greeting */

@@ -8,9 +8,12 @@
 
 #include "base/json.h"
 
-#define REPORT_MS 1000   /* between two reports */
-#define ANSWER_MS 50     /* before the answer to a newcomer; one answers many */
-#define SILENT_MS 5000   /* a node that says nothing for so long is gone */
+#define REPORT_MS 1000 /* between two reports */
+#define ANSWER_MS 50   /* before the answer to a newcomer; one answers many */
+#define SILENT_MS 5000 /* a node that says nothing for so long is gone */
+#define LATE_MS                                                                          \
+    2000 /* a tick that comes so late: this process was stopped, and has not             \
+            read yet what came meanwhile */
 #define UNPROVEN_MS 5000 /* the link is made again if nothing comes back for so long */
 #define GRACE_MS                                                                         \
     10000 /* readiness outlives the last proof by this: all nodes of a                   \
@@ -287,6 +290,16 @@ on_message(void *arg, struct peal_slice payload)
         on_other(n, &p);
 }
 
+/* It was us who did not hear. */
+static void
+heard_all(struct peal_nodes *n, uint64_t now)
+{
+    uv_mutex_lock(&n->lock);
+    for (unsigned i = 0; i < n->n; i++)
+        n->others[i].seen_ms = now;
+    uv_mutex_unlock(&n->lock);
+}
+
 static void
 on_up(void *arg)
 {
@@ -295,12 +308,9 @@ on_up(void *arg)
 
     if (n->was_up)
         peal_stat_add(&n->loop->stats, PEAL_STAT_BACKPLANE_GAPS, 1);
-    n->since_ms = now;
+    n->since_ms = n->now_ms = now;
     n->was_up = n->hello = true;
-    uv_mutex_lock(&n->lock);
-    for (unsigned i = 0; i < n->n; i++)
-        n->others[i].seen_ms = now; /* it was us who did not hear */
-    uv_mutex_unlock(&n->lock);
+    heard_all(n, now);
     say(n);
     n->answering = false;
     peal_loop_start(n->loop, &n->timer, REPORT_MS);
@@ -330,6 +340,10 @@ on_timer(struct peal_timer *t)
     uint64_t now = peal_loop_now_ms(n->loop);
     uint64_t last = n->proven_ms > n->since_ms ? n->proven_ms : n->since_ms;
 
+    if (now - n->now_ms > LATE_MS) {
+        n->since_ms = last = now;
+        heard_all(n, now);
+    }
     n->now_ms = now;
     n->answering = false;
     peal_loop_start(n->loop, t, REPORT_MS);
@@ -372,6 +386,7 @@ peal_nodes_new(struct peal_hub *hub, struct peal_relay *relay, struct peal_loop 
 void
 peal_nodes_start(struct peal_nodes *n)
 {
+    n->now_ms = peal_loop_now_ms(n->loop);
     peal_loop_start(n->loop, &n->timer, REPORT_MS);
     peal_relay_start(n->relay, &relay_events, n);
 }
