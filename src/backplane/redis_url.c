@@ -180,8 +180,6 @@ read_path(struct peal_slice path, struct peal_redis_url *u, const char **why_out
     }
     if (path.len == 0)
         return PEAL_OK;
-    if (u->kind == PEAL_REDIS_CLUSTER)
-        return no(why_out, "a cluster has no databases");
     return read_db(path, u, why_out);
 }
 
@@ -192,6 +190,19 @@ read_unix(struct peal_slice path, struct peal_redis_url *u, const char **why_out
         return no(why_out, "the path of a unix socket begins with /");
     u->n_hosts = 1;
     return copy(path, &u->hosts[0].name, why_out);
+}
+
+/* What does not go together. */
+static peal_err
+check(const struct peal_redis_url *u, const char **why_out)
+{
+    if (u->kind == PEAL_REDIS_CLUSTER && u->db > 0)
+        return no(why_out, "a cluster has no databases");
+    if (!u->tls && (u->ca != NULL || u->cert != NULL || u->key != NULL || !u->verify))
+        return no(why_out, "ca=, cert=, key= and verify= need rediss://");
+    if ((u->cert == NULL) != (u->key == NULL))
+        return no(why_out, "cert= and key= need each other");
+    return PEAL_OK;
 }
 
 static peal_err
@@ -232,7 +243,8 @@ peal_redis_url_parse(
     peal_err err;
 
     *out = (struct peal_redis_url){ 0 };
-    if ((err = parse(text, out, why_out)) != PEAL_OK)
+    if ((err = parse(text, out, why_out)) != PEAL_OK ||
+        (err = check(out, why_out)) != PEAL_OK)
         peal_redis_url_fini(out);
     return err;
 }
