@@ -27,6 +27,11 @@ export function makeCertificates() {
   return dir;
 }
 
+// A user that may do what Peal needs, and no more; Sentinels have no users.
+const LOGIN = 'node:pw@';
+const user = (...commands) => ['--user', 'node', 'on', '>pw', 'resetkeys', 'resetchannels', '&peal:*', '-@all',
+  '+ping', '+client|setname', ...commands];
+
 const MASTER = 'main';
 
 async function startSentinel(master, tls) {
@@ -51,15 +56,18 @@ async function startSentinel(master, tls) {
 
 // A master, a replica and three Sentinels: { all, url, redises, sentinels, master() }
 export async function startSentinels({ tls } = {}) {
-  const master = await startRedis({ tls, name: 'the first master' });
-  const replica = await startRedis({ tls, name: 'the first replica', args: ['--replicaof', '127.0.0.1', `${master.port}`] });
+  const args = user('+role', '+subscribe', '+unsubscribe', '+publish');
+  const master = await startRedis({ tls, name: 'the first master', args });
+  const replica = await startRedis({
+    tls, name: 'the first replica', args: [...args, '--replicaof', '127.0.0.1', `${master.port}`],
+  });
   await until(async () => /master_link_status:up/.test(await ask(replica, 'INFO', 'replication')), 'the replica to follow');
   const sentinels = [];
   for (let i = 0; i < 3; i++) sentinels.push(await startSentinel(master, tls));
   const redises = [master, replica];
   const group = {
     redises, sentinels, all: [...redises, ...sentinels],
-    url: `redis${tls ? 's' : ''}+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join()}/${MASTER}`,
+    url: `redis${tls ? 's' : ''}+sentinel://${LOGIN}${sentinels.map(({ port }) => `127.0.0.1:${port}`).join()}/${MASTER}`,
     // Who it is, as all Sentinels have it.
     async master() {
       const said = await Promise.all(sentinels.map((one) => ask(one, 'SENTINEL', 'get-master-addr-by-name', MASTER)));
@@ -93,7 +101,10 @@ async function startMember(tls) {
   const bus = await freePort();
   const member = await startRedis({
     tls, name: 'a member of the cluster',
-    args: ['--cluster-enabled', 'yes', '--cluster-port', `${bus}`, '--cluster-node-timeout', '1000'],
+    args: [
+      ...user('+cluster|slots', '+ssubscribe', '+sunsubscribe', '+spublish'),
+      '--cluster-enabled', 'yes', '--cluster-port', `${bus}`, '--cluster-node-timeout', '1000',
+    ],
   });
   member.bus = bus;
   member.id = await ask(member, 'CLUSTER', 'MYID');
@@ -114,7 +125,7 @@ export async function startRedisCluster(n, { tls } = {}) {
   const cluster = {
     members, agreed,
     get url() {
-      return `redis${tls ? 's' : ''}+cluster://127.0.0.1:${members[0].port},127.0.0.1:${members[1].port}`;
+      return `redis${tls ? 's' : ''}+cluster://${LOGIN}127.0.0.1:${members[0].port},127.0.0.1:${members[1].port}`;
     },
     slotOf: (name) => ask(members[0], 'CLUSTER', 'KEYSLOT', name),
     async ownerOf(slot) {
