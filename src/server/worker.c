@@ -228,7 +228,8 @@ do_refuse(struct peal_loop *loop, struct peal_mail *mail)
         peal_http_server_drain(w->admin);
     w->plain_began = peal_plain_drain(&w->proto, 0, false);
     w->engine_began = peal_eio_drain(&w->proto, 0, false);
-    w->forwards_began = w->forwards = peal_http_forwards_drain(w->http, 0);
+    w->forwards_began = peal_http_forwards_drain(w->http, 0);
+    w->forwards = w->forwards_began;
     free(mail);
 }
 
