@@ -595,7 +595,6 @@ on_down(void *arg)
     r->pending = 0;
     atomic_store_explicit(&r->up, false, memory_order_relaxed);
     atomic_store_explicit(&r->backed, 0, memory_order_relaxed);
-    peal_copies_fini(&r->copies); /* none is still to come */
     for (size_t pos = 0; (t = peal_map_next(&r->topics, &pos)) != NULL;) {
         t->state = OFF;
         t->needed = false;

@@ -220,6 +220,14 @@ copies_of_a_message_are_delivered_once(void **state)
     settle(&r);
     GOT(a, "3 4 5 ");
     GOT(b, "3 4 5 ");
+    /* One is still with its publisher, or the backplane, while the link is lost. */
+    r.b.events->down(r.b.arg);
+    r.b.events->up(r.b.arg);
+    hear(&r, "t:c:b", OTHER, message("a b", NULL, "5"), 3);
+    hear(&r, "t:c:b", OTHER, message("a b", NULL, "6"), 5);
+    settle(&r);
+    GOT(a, "6 ");
+    GOT(b, "6 ");
     peal_session_fini(&a.s);
     peal_session_fini(&b.s);
     peal_session_fini(&c.s);
