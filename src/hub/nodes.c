@@ -308,7 +308,8 @@ on_up(void *arg)
 
     if (n->was_up)
         peal_stat_add(&n->loop->stats, PEAL_STAT_BACKPLANE_GAPS, 1);
-    n->since_ms = n->now_ms = now;
+    n->since_ms = now;
+    n->now_ms = now;
     n->was_up = n->hello = true;
     heard_all(n, now);
     say(n);
