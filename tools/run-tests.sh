@@ -4,12 +4,12 @@
 #
 # A step that fails does not stop the next ones; what failed is printed, the rest goes to
 # BUILD_DIR/test-logs. The last line is "N passed, N failed", and the exit status says the same.
-# Steps: layers format unit fuzz cli interop deploy cluster (all, in this order, if none is named).
+# Steps: layers format unit fuzz sim cli interop deploy cluster (all, in this order, if none is named).
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=$(realpath -m "${1:-build}")
 [ $# -gt 0 ] && shift
-steps=${*:-layers format unit fuzz cli interop deploy cluster}
+steps=${*:-layers format unit fuzz sim cli interop deploy cluster}
 
 logs=$build/test-logs
 mkdir -p "$logs"
@@ -117,6 +117,9 @@ step_fuzz() {
     script "fuzz-$name" "$t" "test/fuzz/corpus/$name"
   done
 }
+
+# Nodes over a faulty broker, as chance has it; `sim SEED` shows one world again.
+step_sim() { script sim "$build/test/sim/sim"; }
 
 # The binary from outside: its command line; the official clients and a browser; what is written
 # for Kubernetes, and the image; several nodes.

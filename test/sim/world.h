@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The world: nodes, each with a hub, a relay and what it says of itself, on loops that
+ * the simulator turns; their sessions; and all that can happen to them.
+ */
+#ifndef TEST_SIM_WORLD_H
+#define TEST_SIM_WORLD_H
+
+#include "broker.h"
+#include "hub/nodes.h"
+#include "model.h"
+
+#define NODES_MAX 5
+#define SHARDS_MAX 2
+
+extern const char *const channel_names[CHANNELS];
+
+/* A node is started and ended several times in the same place; index tells its lives
+ * apart. */
+struct node {
+    bool alive, leaving, known[NODES_MAX];
+    unsigned place, index, n_shards;
+    unsigned publishers[SHARDS_MAX];
+    struct peal_loop *control, *loops[SHARDS_MAX];
+    struct peal_hub *hub;
+    struct peal_shard *shards[SHARDS_MAX];
+    struct peal_relay *relay;
+    struct peal_nodes *nodes;
+    struct link *link;
+    bool up; /* its relay, at the last look */
+    unsigned n_ups;
+};
+
+struct world {
+    struct broker broker;
+    struct node nodes[NODES_MAX];
+    unsigned n_places, n_lives, n_publishers;
+    struct model *model;
+    unsigned n_waiters; /* of peal_await, not yet told */
+    /* What is different in each world. */
+    size_t queue_max;
+    uint64_t linger_ms;
+    unsigned turn_budget;
+};
+
+void world_open(struct world *w, struct model *model);
+/* world_close ends everything as it is. */
+void world_close(struct world *w);
+
+void node_start(struct world *w, unsigned place);
+/* node_end: as if killed, or (LEAVING) with a last word. */
+void node_end(struct world *w, struct node *n, bool leaving);
+/* One turn of a loop: of a worker, or (n_shards) of the control thread. */
+void node_turn(struct world *w, struct node *n, unsigned loop);
+void node_arrive(struct world *w, struct node *n);
+void node_proceed(struct world *w, struct node *n);
+
+/* Something that clients do, in clients.c; nothing if there is nobody to do it. */
+void world_begin(struct world *w);
+void world_end(struct world *w);
+void world_join(struct world *w);
+void world_leave(struct world *w);
+void world_publish(struct world *w);
+
+/* The end of one session. */
+void world_end_session(struct world *w, struct session *s);
+
+/* A fault of one link. */
+void world_lose(struct world *w, struct node *n);
+
+/* world_quiet lets everything arrive, and time pass, without faults. */
+void world_quiet(struct world *w);
+/* world_dark: no node has a link any more. Nobody is kept waiting for one. */
+void world_dark(struct world *w);
+/* world_check: after all sessions have ended, and a quiet time, nothing is left. */
+void world_check(struct world *w);
+void world_end_all(struct world *w);
+
+#endif
