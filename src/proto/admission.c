@@ -5,11 +5,14 @@
  * a second. Who finds none is sent away before any work is done.
  *
  * Socket.IO clients and WebSockets are told with 503: they come back by themselves, and
- * later each time. An EventSource gives up for ever at any status but 200; and a
- * connection that is closed without an answer makes it come back at once, and a proxy in
- * front believe that the node is dead. So an event stream waits, unread, for a token; it
- * costs then what an idle connection costs. Only who waits in vain, or finds too many
- * waiting, is closed.
+ * later each time. An EventSource gives up for ever at any status but 200. To close its
+ * connection without an answer is no way out: a proxy in front makes an error status of
+ * it, or believes that the node is dead. So an event stream waits, unread, for a token;
+ * it costs then what an idle connection costs. Who waits in vain, or finds too many
+ * waiting, gets a stream that says when to come back and ends.
+ *
+ * A node that leaves closes Socket.IO's and WebSockets' connections without an answer: so
+ * a proxy tries the next node, where 503 would be passed on to the client.
  *
  * Neither kind may starve the other: for each newcomer that is let in while streams wait,
  * a token is laid by for one of those.
@@ -94,10 +97,12 @@ peal_admit(struct peal_proto *p, struct peal_http *h)
         return true;
     }
     count_refused(p);
+    if (a->closed) {
+        peal_http_close(h, PEAL_CLOSE_LOCAL);
+        return false;
+    }
     peal_http_add(h, "Retry-After", "%u", 1 + a->n_refused++ % 5);
-    /* It would find the same node by the same connection; and a WebSocket opens another
-     * one anyway. */
-    if (a->closed || h->head->upgrade_websocket)
+    if (h->head->upgrade_websocket) /* the next one comes by another connection anyway */
         peal_http_last(h);
     peal_http_reply(h, 503, "text/plain", PEAL_S("try again later\n"));
     return false;
@@ -129,8 +134,10 @@ on_gone(struct peal_http *h)
 static void
 send_away(struct waiter *w)
 {
-    count_refused(w->proto);
-    peal_http_close(forget(w), PEAL_CLOSE_LOCAL);
+    struct peal_proto *p = w->proto;
+
+    count_refused(p);
+    peal_sse_turn_away(p, forget(w));
 }
 
 static struct waiter *
@@ -173,7 +180,7 @@ peal_admit_stream(struct peal_proto *p, struct peal_http *h)
         return true;
     if (a->closed || a->n_waiting == WAITING_MAX || (w = calloc(1, sizeof(*w))) == NULL) {
         count_refused(p);
-        peal_http_close(h, PEAL_CLOSE_LOCAL);
+        peal_sse_turn_away(p, h);
         return false;
     }
     *w = (struct waiter){

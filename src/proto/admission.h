@@ -30,14 +30,15 @@ void peal_admission_close(struct peal_proto *p);
 
 /*
  * peal_admit: may this request begin a session? Ask before any work is done for it.
- * false: it is answered with 503 and Retry-After; counted.
+ * false: it is answered with 503 and Retry-After, or after peal_admission_close its
+ * connection is closed; counted.
  */
 bool peal_admit(struct peal_proto *p, struct peal_http *h);
 
 /*
  * peal_admit_stream is the same for an event stream, whose client must never see an error
- * status; from begin only. false: it waits, and begin is called again; or its connection
- * is closed; counted.
+ * status; from begin only. false: it waits, and begin is called again; or it is turned
+ * away; counted.
  */
 bool peal_admit_stream(struct peal_proto *p, struct peal_http *h);
 

@@ -320,13 +320,33 @@ peal_eio_close(struct peal_eio_session *s)
     leave(s);
     if (s->polling == NULL) {
         peal_eio_end(s, NULL);
-    } else if (s->polling->poll != NULL) {
-        peal_eio_flush(s, s->eio->close);
-        peal_eio_end(s, s->eio->close);
+    } else if (s->polling->poll != NULL && s->polling->n == 0) {
+        peal_eio_close_poll(s, s->eio->close);
     } else {
+        /* Not both in one answer: the official client would look at the close first. */
+        peal_eio_flush(s);
         peal_eio_probe_drop(s);
         peal_loop_start(peal_eio_loop(s), &s->timer, CLOSING_MS);
     }
+}
+
+void
+peal_eio_pollers_first(struct peal_proto *p)
+{
+    struct peal_eio *e = p->eio;
+    struct peal_link sorted, *l, *next;
+
+    peal_list_init(&sorted);
+    for (l = e->all.next; l != &e->all; l = next) {
+        next = l->next;
+        if (PEAL_CONTAINER(l, struct peal_eio_session, link)->polling == NULL)
+            continue;
+        peal_list_unlink(l);
+        peal_list_append(&sorted, l);
+    }
+    while ((l = peal_list_take(&e->all)) != NULL)
+        peal_list_append(&sorted, l);
+    peal_list_move(&e->all, &sorted);
 }
 
 unsigned

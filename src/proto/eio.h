@@ -38,6 +38,9 @@ void peal_eio_free(struct peal_proto *p);
 void peal_eio_begin(struct peal_http *h, void *proto);
 void peal_eio_handle(struct peal_http *h, void *proto);
 
+/* peal_eio_pollers_first makes them the first ones that a drain closes. */
+void peal_eio_pollers_first(struct peal_proto *p);
+
 /*
  * peal_eio_drain closes the transports of up to n sessions, after all that was published
  * before, and without a word to what rides on them: so clients come back elsewhere.

@@ -81,28 +81,26 @@ peal_eio_release(struct peal_eio_session *s, struct peal_blob *body)
         return;
     s->polling->poll = NULL;
     h->gone = NULL;
-    if (s->leaving) /* by another connection a balancer can take it to another node */
-        peal_http_last(h);
     small = compress(s, h, body);
     peal_eio_answer(h, TYPE_PACKETS, small != NULL ? small : body);
     peal_blob_drop(small);
 }
 
-/* All pieces, and last, with separators between. NULL: out of memory. */
+/* All pieces, with separators between. NULL: out of memory. */
 static struct peal_blob *
-join(const struct peal_eio_polling *p, struct peal_blob *last)
+join(const struct peal_eio_polling *p)
 {
-    size_t len = p->bytes + (last != NULL ? last->len + 1 : 0) + p->n;
+    size_t len = p->bytes + p->n;
     struct peal_blob *b;
     char *at;
 
-    if (p->n == 1 && last == NULL)
+    if (p->n == 1)
         return peal_blob_hold(p->pieces[0].blob);
     if ((b = peal_blob_new(len - 1)) == NULL)
         return NULL;
     at = b->data;
-    for (uint32_t i = 0; i < p->n + (last != NULL); i++) {
-        const struct peal_blob *piece = i < p->n ? p->pieces[i].blob : last;
+    for (uint32_t i = 0; i < p->n; i++) {
+        const struct peal_blob *piece = p->pieces[i].blob;
 
         if (i > 0)
             *at++ = PEAL_EIO_SEPARATOR;
@@ -128,14 +126,14 @@ doom(struct peal_eio_session *s)
 }
 
 void
-peal_eio_flush(struct peal_eio_session *s, struct peal_blob *last)
+peal_eio_flush(struct peal_eio_session *s)
 {
     struct peal_eio_polling *p = s->polling;
     struct peal_blob *body;
 
-    if (p->poll == NULL || (p->n == 0 && last == NULL))
+    if (p->poll == NULL || p->n == 0)
         return;
-    if ((body = join(p, last)) == NULL) {
+    if ((body = join(p)) == NULL) {
         doom(s);
         return;
     }
@@ -158,7 +156,7 @@ peal_eio_turn(void *eio)
             peal_stat_add(&e->proto->loop->stats, PEAL_STAT_CLOSED_SLOW, 1);
             peal_eio_end(s, e->close);
         } else {
-            peal_eio_flush(s, NULL);
+            peal_eio_flush(s);
         }
     }
     return false;
@@ -243,6 +241,14 @@ peal_eio_queue(struct peal_eio_session *s, struct peal_blob *piece, uint32_t tag
     return true;
 }
 
+void
+peal_eio_close_poll(struct peal_eio_session *s, struct peal_blob *last)
+{
+    if (s->leaving) /* by another connection a balancer can take it to another node */
+        peal_http_last(s->polling->poll);
+    peal_eio_end(s, last);
+}
+
 /* The client gave up its poll: nothing of this session can be trusted to arrive. */
 static void
 poll_gone(struct peal_http *h)
@@ -268,11 +274,10 @@ peal_eio_get(struct peal_eio_session *s, struct peal_http *h)
     p->coding = peal_coding_accepted(h->head);
     h->user = s;
     h->gone = poll_gone;
-    if (s->closing) {
-        peal_eio_flush(s, p->n > 0 ? s->eio->close : s->eio->noop_close);
-        peal_eio_end(s, s->eio->close);
-    } else if (p->n > 0) {
-        peal_eio_flush(s, NULL);
+    if (p->n > 0) {
+        peal_eio_flush(s);
+    } else if (s->closing) {
+        peal_eio_close_poll(s, s->eio->noop_close);
     } else if (probe != NULL && probe->probed && probe->noop) {
         probe->noop = 0;
         peal_eio_release(s, s->eio->noop);

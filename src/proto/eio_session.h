@@ -121,8 +121,10 @@ void peal_eio_post_begin(struct peal_eio_session *s, struct peal_http *h);
 void peal_eio_post(struct peal_http *h);
 /* peal_eio_release answers the parked poll, if any, with body. */
 void peal_eio_release(struct peal_eio_session *s, struct peal_blob *body);
-/* peal_eio_flush answers the parked poll with what is queued, and last, if anything. */
-void peal_eio_flush(struct peal_eio_session *s, struct peal_blob *last);
+/* peal_eio_flush answers the parked poll, if any, with what is queued, if anything. */
+void peal_eio_flush(struct peal_eio_session *s);
+/* peal_eio_close_poll answers the parked poll with last, which closes, and ends s. */
+void peal_eio_close_poll(struct peal_eio_session *s, struct peal_blob *last);
 bool peal_eio_turn(void *eio);
 /* peal_eio_answer is every 200 of polling. */
 void peal_eio_answer(struct peal_http *h, const char *type, struct peal_blob *body);

@@ -144,7 +144,7 @@ on_probe(struct peal_eio_probe *probe)
     peal_wsconn_send(&probe->ws, false, PEAL_S("3probe"), SIZE_MAX);
     probe->probed = 1;
     probe->noop = s->polling->poll == NULL;
-    peal_eio_flush(s, NULL);
+    peal_eio_flush(s);
     peal_eio_release(s, s->eio->noop);
     peal_loop_start(probe->proto->loop, &probe->timer, PROBE_TICK_MS);
 }
@@ -182,7 +182,7 @@ upgrade(struct peal_eio_probe *probe)
     struct peal_eio_polling *p = s->polling;
     bool ok = true;
 
-    peal_eio_flush(s, NULL); /* no official client has a poll open now */
+    peal_eio_flush(s); /* no official client has a poll open now */
     peal_eio_release(s, s->eio->noop);
     if (s->ended || s->polling == NULL)
         return;

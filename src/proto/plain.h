@@ -14,6 +14,10 @@ void peal_ws_handle(struct peal_http *h, void *proto);
 void peal_sse_begin(struct peal_http *h, void *proto);
 void peal_sse_handle(struct peal_http *h, void *proto);
 
+/* peal_sse_turn_away answers with a stream that ends at once, and says when its client is
+ * to come back. */
+void peal_sse_turn_away(const struct peal_proto *p, struct peal_http *h);
+
 /*
  * peal_plain_drain closes up to n sessions so that clients come back elsewhere: 1012 for
  * a WebSocket, the end of the stream for SSE, after all that was published before.

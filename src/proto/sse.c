@@ -11,6 +11,7 @@
 #include "proto/plain_session.h"
 #include "wire/forms.h"
 
+#define TYPE "text/event-stream; charset=utf-8"
 #define EXTRA_MAX 4096 /* bytes that a client may send after its request */
 
 struct sse {
@@ -89,13 +90,20 @@ send_retry(struct sse *s, uint64_t ms)
 
 /* EventSource has no jitter of its own: those that leave together are to come back one
  * after the other. */
+static uint64_t
+jittered(const struct peal_proto *p)
+{
+    uint64_t retry = p->config->sse_retry_ms;
+
+    return retry / 2 + peal_random_u64() % (retry + 1);
+}
+
 static void
 leave(struct peal_session *session)
 {
     struct sse *s = (struct sse *)session;
-    uint64_t retry = s->plain.proto->config->sse_retry_ms;
 
-    send_retry(s, retry / 2 + peal_random_u64() % (retry + 1));
+    send_retry(s, jittered(s->plain.proto));
     finish(s);
 }
 
@@ -117,15 +125,36 @@ on_timer(struct peal_timer *t)
     peal_plain_wait(&s->plain, s->plain.proto->config->sse_ping_interval_ms);
 }
 
+static void
+add_fields(struct peal_http *h)
+{
+    peal_http_add(h, "Cache-Control", "no-cache, no-transform");
+    peal_http_add(h, "X-Accel-Buffering", "no");
+}
+
+void
+peal_sse_turn_away(const struct peal_proto *p, struct peal_http *h)
+{
+    struct peal_buf retry = { 0 };
+
+    if (peal_sse_retry(&retry, jittered(p)) == PEAL_OK) {
+        add_fields(h);
+        peal_http_last(h);
+        peal_http_reply(h, 200, TYPE, peal_buf_slice(&retry));
+    } else {
+        peal_http_close(h, PEAL_CLOSE_ERROR);
+    }
+    peal_buf_fini(&retry);
+}
+
 static struct peal_conn *
 take(struct sse *s, struct peal_http *h)
 {
     struct peal_buf event = { 0 }, node = { 0 };
     bool asks_node = peal_plain_asks_node(h);
 
-    peal_http_add(h, "Cache-Control", "no-cache, no-transform");
-    peal_http_add(h, "X-Accel-Buffering", "no");
-    s->conn = peal_http_take(h, 200, "text/event-stream; charset=utf-8", &conn_ops, s);
+    add_fields(h);
+    s->conn = peal_http_take(h, 200, TYPE, &conn_ops, s);
     if (s->conn != NULL)
         send_retry(s, s->plain.proto->config->sse_retry_ms);
     if (s->conn != NULL && asks_node &&
@@ -141,8 +170,12 @@ take(struct sse *s, struct peal_http *h)
 void
 peal_sse_begin(struct peal_http *h, void *proto)
 {
+    struct peal_proto *p = proto;
+
+    if (!h->again && peal_http_cors(h, &p->config->cors))
+        return;
     if (peal_slice_eq(h->head->method, PEAL_S("GET")))
-        (void)peal_admit_stream(proto, h);
+        (void)peal_admit_stream(p, h);
 }
 
 void
@@ -151,8 +184,6 @@ peal_sse_handle(struct peal_http *h, void *proto)
     struct peal_proto *p = proto;
     struct sse *s;
 
-    if (peal_http_cors(h, &p->config->cors))
-        return;
     if (!peal_slice_eq(h->head->method, PEAL_S("GET"))) {
         peal_http_add(h, "Allow", "GET");
         peal_http_reply(h, 405, "text/plain", PEAL_S("an event stream is a GET\n"));

@@ -8,9 +8,12 @@
  * if the nodes that remain ask for it (drain_pace). A second one: now. SIGHUP: the
  * certificate is read again.
  *
- * To be refused a connection is what every balancer and every client takes rightly. But
- * whoever polls comes by a new one now and then; so the listeners go with the last
- * session that polls, which may be at once. (Those of admin.listen stay: metrics go on.)
+ * Who leaves here comes back at once, perhaps by a balancer that would bring it here
+ * again. To be refused the connection is the one answer that every balancer and every
+ * client takes rightly, so the listeners are closed first of all (but for admin.listen:
+ * metrics go on). Whoever polls comes by a new connection now and then; other nodes bring
+ * such requests here. Where there are none, the listeners go with the last session that
+ * polls, and those are the first to be closed.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -66,11 +69,11 @@ count_forwards(const struct peal_node *n)
 }
 
 static void
-stop_accepting_if_nobody_polls(struct life *life)
+stop_accepting_if_nobody_needs_it(struct life *life)
 {
     struct peal_node *n = life->node;
 
-    if (life->deaf || sum(n, PEAL_STAT_EIO_POLLING) > 0)
+    if (life->deaf || (n->nodes == NULL && sum(n, PEAL_STAT_EIO_POLLING) > 0))
         return;
     life->deaf = true;
     for (unsigned i = 0; i < n->n_workers; i++)
@@ -84,7 +87,7 @@ on_last(uv_timer_t *t)
     struct life *life = t->data;
     struct peal_node *n = life->node;
 
-    stop_accepting_if_nobody_polls(life);
+    stop_accepting_if_nobody_needs_it(life);
     if ((n->limits.open == 0 && count_sessions(n) == 0) ||
         uv_now(life->loop) >= life->end + LAST_MS)
         stop_now(life);
@@ -116,7 +119,7 @@ on_step(uv_timer_t *t)
         life->keep = 0;
     for (unsigned i = 0; i < n->n_workers; i++)
         peal_worker_drain(&n->workers[i], life->keep);
-    stop_accepting_if_nobody_polls(life);
+    stop_accepting_if_nobody_needs_it(life);
     if (life->keep > 0)
         return;
     if (life->end < uv_now(life->loop))

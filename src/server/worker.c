@@ -223,6 +223,7 @@ do_refuse(struct peal_loop *loop, struct peal_mail *mail)
     struct peal_worker *w = ((struct order *)mail)->worker;
 
     peal_admission_close(&w->proto);
+    peal_eio_pollers_first(&w->proto);
     peal_http_server_drain(w->http);
     if (w->admin != NULL)
         peal_http_server_drain(w->admin);

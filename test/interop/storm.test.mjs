@@ -183,14 +183,17 @@ describe('sessions.max', () => {
     assert.equal((await late.readHead()).status, 200);
   });
 
-  test('a stream that waits is closed without an answer when the server leaves', async (t) => {
+  test('a stream that waits is told to come back when the server leaves', async (t) => {
     const server = await start(t, { 'sessions.max': 1, 'drain.window': '20s' });
     const ws = await rawWebSocket(server, '/ws/a');
     const late = await stream(t, server);
     await waiting(server, 1);
     server.signal('SIGTERM');
+    const res = await late.readResponse();
+    assert.deepEqual([res.status, res.headers['content-type'], res.headers.connection],
+      [200, 'text/event-stream; charset=utf-8', 'close']);
+    assert.match(res.text, /^retry: \d+\n\n$/);
     await late.waitClosed();
-    assert.equal(late.buffer.length, 0);
     ws.conn.destroy();
   });
 });
