@@ -66,6 +66,11 @@ PEAL_MUST_USE peal_err peal_msgpack_to_json(
 PEAL_MUST_USE peal_err peal_msgpack_from_json(struct peal_buf *out,
     struct peal_slice values, struct peal_blob *const *atts, unsigned n_atts);
 
+/* peal_msgpack_from_pieces is the same for a text in n pieces, cut between tokens. */
+PEAL_MUST_USE peal_err peal_msgpack_from_pieces(struct peal_buf *out,
+    const struct peal_slice *pieces, unsigned n, struct peal_blob *const *atts,
+    unsigned n_atts);
+
 /* These append one head or value. Errors: PEAL_ENOMEM. */
 PEAL_MUST_USE peal_err peal_msgpack_add_map(struct peal_buf *out, uint32_t n);
 PEAL_MUST_USE peal_err peal_msgpack_add_array(struct peal_buf *out, uint32_t n);

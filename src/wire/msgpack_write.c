@@ -14,6 +14,7 @@
 #include "wire/sio_mark.h"
 
 #define NUMBER_MAX 64 /* bytes of a JSON number that needs no allocation */
+#define DIGITS_MAX (UINT64_C(1) << 53)
 
 /* One more than a payload's items may have: they are checked apart from their array. */
 #define DEPTH_MAX (PEAL_JSON_DEPTH_MAX + 1)
@@ -72,14 +73,55 @@ pack_string(struct from_json *f, struct peal_slice token)
     return err;
 }
 
+/* Takes digits off *rest. Returns how many; *n grows by them, up to DIGITS_MAX. */
+static unsigned
+take_digits(struct peal_slice *rest, uint64_t *n)
+{
+    unsigned digits = 0;
+
+    while (digits < rest->len && rest->data[digits] >= '0' && rest->data[digits] <= '9') {
+        if (*n <= DIGITS_MAX)
+            *n = *n * 10 + (uint64_t)(rest->data[digits] - '0');
+        digits++;
+    }
+    *rest = peal_slice_from(*rest, digits);
+    return digits;
+}
+
+/* Most numbers are short: digits below 2^53, and ten to the 22nd, are exact as doubles,
+ * and one operation on exact ones is rounded right. false: this one is not short. */
+static bool
+short_double(struct peal_slice v, double *out)
+{
+    static const double tens[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10,
+        1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
+    bool negative = v.data[0] == '-';
+    struct peal_slice rest = peal_slice_from(v, negative);
+    uint64_t n = 0;
+    unsigned scale = 0;
+
+    take_digits(&rest, &n);
+    if (rest.len > 0 && rest.data[0] == '.') {
+        rest = peal_slice_from(rest, 1);
+        scale = take_digits(&rest, &n);
+    }
+    if (rest.len > 0 || n > DIGITS_MAX || scale >= sizeof(tens) / sizeof(*tens))
+        return false;
+    *out = (double)n / tens[scale] * (negative ? -1 : 1);
+    return true;
+}
+
 /* strtod wants a zero at the end. Few numbers do not fit on the stack. */
 static peal_err
 pack_double(struct from_json *f, struct peal_slice v)
 {
-    char text[NUMBER_MAX], *copy = v.len < sizeof(text) ? text : malloc(v.len + 1);
+    char text[NUMBER_MAX], *copy = text;
     peal_err err;
+    double d;
 
-    if (copy == NULL)
+    if (short_double(v, &d))
+        return packed(msgpack_pack_double(&f->pk, d));
+    if (v.len >= sizeof(text) && (copy = malloc(v.len + 1)) == NULL)
         return PEAL_ENOMEM;
     memcpy(copy, v.data, v.len);
     copy[v.len] = '\0';
@@ -256,9 +298,16 @@ peal_err
 peal_msgpack_from_json(struct peal_buf *out, struct peal_slice values,
     struct peal_blob *const *atts, unsigned n_atts)
 {
+    return peal_msgpack_from_pieces(out, &values, 1, atts, n_atts);
+}
+
+peal_err
+peal_msgpack_from_pieces(struct peal_buf *out, const struct peal_slice *pieces,
+    unsigned n, struct peal_blob *const *atts, unsigned n_atts)
+{
     size_t before = out->len;
     struct from_json f;
-    peal_err err;
+    peal_err err = PEAL_OK;
 
     f.out = out;
     f.atts = atts;
@@ -269,10 +318,13 @@ peal_msgpack_from_json(struct peal_buf *out, struct peal_slice values,
     for (unsigned i = 0; i < n_atts; i++)
         f.budget += peal_base64_len(atts[i]->len);
     msgpack_packer_init(&f.pk, out, on_write);
-    /* Mostly MessagePack is shorter than JSON. */
-    err = peal_buf_reserve(out, values.len);
-    while (err == PEAL_OK && values.len > 0)
-        err = step(&f, &values);
+    for (unsigned i = 0; i < n && err == PEAL_OK; i++) {
+        struct peal_slice rest = pieces[i];
+
+        err = peal_buf_reserve(out, rest.len); /* mostly it is shorter than JSON */
+        while (err == PEAL_OK && rest.len > 0)
+            err = step(&f, &rest);
+    }
     if (err == PEAL_OK && (f.depth > 0 || f.bad))
         err = PEAL_EPROTO;
     if (err != PEAL_OK)

@@ -69,6 +69,9 @@ struct peal_sio_redis_msg {
      * Names as text, numbers in decimal. */
     const struct peal_slice *rooms, *except, *targets;
     unsigned n_rooms, n_except, n_targets; /* read: each up to PEAL_CHANNELS_MAX */
+    /* Written: rooms, and except, that are whole numbers are said twice, as text and as
+     * number: to Node room 42 and room "42" are two. */
+    bool numbers;
 
     /* BROADCAST, SERVER_EMIT: event is a raw token, args are raw values joined by commas.
      * EMIT_ANSWER, ACK: args is one value, or none; of more the first is written. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The Redis wire of Socket.IO, written: always JSON first, in the order of keys that Node
- * has; where MessagePack is to be sent, that JSON is converted, which makes attachments
- * of placeholders in the same pass.
+ * The Redis wire of Socket.IO, written: JSON first, in the order of keys that Node has;
+ * where MessagePack is to be sent, that JSON is converted, which makes attachments of
+ * placeholders in the same pass. But for the classic broadcast: it is written for each
+ * message that is published, so only the event itself is converted.
  */
 #include "wire/sio_redis.h"
 
@@ -10,7 +11,9 @@
 #include "wire/sio.h"
 #include "wire/sio_redis_types.h"
 
-/* A JSON text that grows; after the first error nothing is added any more. */
+#define NUMBER_MAX ((UINT64_C(1) << 53) - 1) /* that JavaScript has exactly */
+
+/* A text that grows; after the first error nothing is added any more. */
 struct writer {
     struct peal_buf *out;
     peal_err err;
@@ -28,8 +31,13 @@ put(struct writer *w, struct peal_slice s)
 static void
 put_uint(struct writer *w, uint32_t n)
 {
-    if (w->err == PEAL_OK)
-        w->err = peal_buf_printf(w->out, "%u", n);
+    char digits[10];
+    size_t at = sizeof(digits);
+
+    do
+        digits[--at] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    put(w, peal_slice_of(digits + at, sizeof(digits) - at));
 }
 
 /* Node would read other bytes as something else. */
@@ -48,6 +56,33 @@ put_names(struct writer *w, const struct peal_slice *names, unsigned n)
         if (i > 0)
             PUT(w, ",");
         put_text(w, names[i]);
+    }
+    PUT(w, "]");
+}
+
+/* As JavaScript writes a whole number: what room 42 and room "42" have in common. */
+static bool
+is_number(struct peal_slice name)
+{
+    uint64_t n;
+
+    return (name.len == 1 || (name.len > 1 && name.data[0] != '0')) &&
+           peal_slice_u64(name, NUMBER_MAX, &n) == PEAL_OK;
+}
+
+static void
+put_rooms(struct writer *w, const struct peal_sio_redis_msg *m,
+    const struct peal_slice *names, unsigned n)
+{
+    PUT(w, "[");
+    for (unsigned i = 0; i < n; i++) {
+        if (i > 0)
+            PUT(w, ",");
+        put_text(w, names[i]);
+        if (m->numbers && is_number(names[i])) {
+            PUT(w, ",");
+            put(w, names[i]);
+        }
     }
     PUT(w, "]");
 }
@@ -78,9 +113,9 @@ static void
 put_opts(struct writer *w, const struct peal_sio_redis_msg *m, bool flags)
 {
     PUT(w, "{\"rooms\":");
-    put_names(w, m->rooms, m->n_rooms);
+    put_rooms(w, m, m->rooms, m->n_rooms);
     PUT(w, ",\"except\":");
-    put_names(w, m->except, m->n_except);
+    put_rooms(w, m, m->except, m->n_except);
     if (flags) {
         PUT(w, ",\"flags\":");
         put_flags(w, m);
@@ -103,8 +138,13 @@ is_server_event(struct peal_slice token)
 }
 
 /* [event, ...args] */
-static void
-put_event(struct writer *w, const struct peal_sio_redis_msg *m)
+struct event_text {
+    struct peal_slice pieces[5];
+    unsigned n;
+};
+
+static struct event_text
+event_text(struct writer *w, const struct peal_sio_redis_msg *m)
 {
     struct peal_slice event = m->event.len > 0 ? m->event : PEAL_S("\"message\"");
     bool refused = m->op == PEAL_SIO_REDIS_BROADCAST ? peal_sio_event_reserved(event)
@@ -112,13 +152,19 @@ put_event(struct writer *w, const struct peal_sio_redis_msg *m)
 
     if (refused && w->err == PEAL_OK)
         w->err = PEAL_EINVAL;
-    PUT(w, "[");
-    put(w, event);
-    if (m->args.len > 0) {
-        PUT(w, ",");
-        put(w, m->args);
-    }
-    PUT(w, "]");
+    if (m->args.len == 0)
+        return (struct event_text){ { PEAL_S("["), event, PEAL_S("]") }, 3 };
+    return (struct event_text){ { PEAL_S("["), event, PEAL_S(","), m->args, PEAL_S("]") },
+        5 };
+}
+
+static void
+put_event(struct writer *w, const struct peal_sio_redis_msg *m)
+{
+    struct event_text text = event_text(w, m);
+
+    for (unsigned i = 0; i < text.n; i++)
+        put(w, text.pieces[i]);
 }
 
 static void
@@ -210,18 +256,84 @@ put_answer(struct writer *w, const struct peal_sio_redis_msg *m, struct peal_sli
     }
 }
 
-/* The classic dialect: a broadcast, a response, a request. */
+/* The classic dialect: a broadcast, in MessagePack; a response, a request. */
 
 static void
-put_broadcast(struct writer *w, const struct peal_sio_redis_msg *m)
+pack_text(struct writer *w, struct peal_slice s)
 {
-    PUT(w, "[");
-    put_uid(w, m);
-    PUT(w, ",");
-    put_packet(w, m, true);
-    PUT(w, ",");
-    put_opts(w, m, true);
-    PUT(w, "]");
+    if (w->err == PEAL_OK)
+        w->err = peal_utf8_valid(s) ? peal_msgpack_add_str(w->out, s) : PEAL_EINVAL;
+}
+
+static void
+pack_rooms(struct writer *w, const struct peal_sio_redis_msg *m,
+    const struct peal_slice *names, unsigned n)
+{
+    unsigned n_numbers = 0;
+    uint64_t number;
+
+    for (unsigned i = 0; i < n && m->numbers; i++)
+        n_numbers += is_number(names[i]);
+    if (w->err == PEAL_OK)
+        w->err = peal_msgpack_add_array(w->out, n + n_numbers);
+    for (unsigned i = 0; i < n; i++) {
+        pack_text(w, names[i]);
+        if (m->numbers && is_number(names[i]) && w->err == PEAL_OK &&
+            (w->err = peal_slice_u64(names[i], NUMBER_MAX, &number)) == PEAL_OK)
+            w->err = peal_msgpack_add_uint(w->out, number);
+    }
+}
+
+static void
+pack_flags(struct writer *w, const struct peal_sio_redis_msg *m)
+{
+    bool is_volatile = (m->flags & PEAL_MSG_VOLATILE) != 0;
+    bool uncompressed = (m->flags & PEAL_MSG_NO_COMPRESS) != 0;
+
+    if (w->err == PEAL_OK)
+        w->err = peal_msgpack_add_map(
+            w->out, is_volatile + uncompressed + (m->timeout_ms > 0));
+    if (is_volatile)
+        PUT(w, "\xa8"
+               "volatile\xc3");
+    if (uncompressed)
+        PUT(w, "\xa8"
+               "compress\xc2");
+    if (m->timeout_ms > 0)
+        PUT(w, "\xa7"
+               "timeout");
+    if (m->timeout_ms > 0 && w->err == PEAL_OK)
+        w->err = peal_msgpack_add_uint(w->out, m->timeout_ms);
+}
+
+/* [uid, {type, data, nsp}, {rooms, except, flags}] */
+static void
+pack_broadcast(struct writer *w, const struct peal_sio_redis_msg *m)
+{
+    struct event_text text = event_text(w, m);
+
+    if (w->err == PEAL_OK && m->uid.len == 0)
+        w->err = PEAL_EINVAL;
+    PUT(w, "\x93");
+    pack_text(w, m->uid);
+    PUT(w, "\x83\xa4"
+           "type\x02\xa4"
+           "data");
+    if (w->err == PEAL_OK)
+        w->err =
+            peal_msgpack_from_pieces(w->out, text.pieces, text.n, m->atts, m->n_atts);
+    PUT(w, "\xa3"
+           "nsp");
+    pack_text(w, m->nsp.len > 0 ? m->nsp : PEAL_S("/"));
+    PUT(w, "\x83\xa5"
+           "rooms");
+    pack_rooms(w, m, m->rooms, m->n_rooms);
+    PUT(w, "\xa6"
+           "except");
+    pack_rooms(w, m, m->except, m->n_except);
+    PUT(w, "\xa5"
+           "flags");
+    pack_flags(w, m);
 }
 
 static void
@@ -330,10 +442,17 @@ put_sharded(struct writer *w, const struct peal_sio_redis_msg *m)
     PUT(w, "}");
 }
 
+/* What a put_fn writes, and what it is to become. */
+enum form {
+    JSON,    /* JSON, or MessagePack if there are bytes in it */
+    MSGPACK, /* JSON that becomes MessagePack in any case */
+    AS_IS
+};
+
 typedef void put_fn(struct writer *w, const struct peal_sio_redis_msg *m);
 
 static peal_err
-write_json(struct peal_buf *out, put_fn *put_all, const struct peal_sio_redis_msg *m)
+write_as(struct peal_buf *out, put_fn *put_all, const struct peal_sio_redis_msg *m)
 {
     size_t before = out->len;
     struct writer w = { out, PEAL_OK };
@@ -348,7 +467,7 @@ static peal_err
 write_msgpack(struct peal_buf *out, put_fn *put_all, const struct peal_sio_redis_msg *m)
 {
     struct peal_buf json = { 0 };
-    peal_err err = write_json(&json, put_all, m);
+    peal_err err = write_as(&json, put_all, m);
 
     if (err == PEAL_OK)
         err = peal_msgpack_from_json(out, peal_buf_slice(&json), m->atts, m->n_atts);
@@ -360,7 +479,7 @@ write_msgpack(struct peal_buf *out, put_fn *put_all, const struct peal_sio_redis
  * behind it, which must not get more of those than they take. */
 static peal_err
 write_any(struct peal_buf *out, put_fn *put_all, const struct peal_sio_redis_msg *m,
-    bool always_msgpack)
+    enum form form)
 {
     struct peal_sio_redis_msg copy = *m;
     struct peal_buf args = { 0 };
@@ -375,8 +494,9 @@ write_any(struct peal_buf *out, put_fn *put_all, const struct peal_sio_redis_msg
         copy.n_atts = 0;
     }
     if (err == PEAL_OK)
-        err = always_msgpack || copy.n_atts > 0 ? write_msgpack(out, put_all, &copy)
-                                                : write_json(out, put_all, &copy);
+        err = form == MSGPACK || (form == JSON && copy.n_atts > 0)
+                  ? write_msgpack(out, put_all, &copy)
+                  : write_as(out, put_all, &copy);
     peal_buf_fini(&args);
     return err;
 }
@@ -384,12 +504,14 @@ write_any(struct peal_buf *out, put_fn *put_all, const struct peal_sio_redis_msg
 peal_err
 peal_sio_redis_write(struct peal_buf *out, const struct peal_sio_redis_msg *m)
 {
+    if (m->op == PEAL_SIO_REDIS_BROADCAST && m->request_id.len == 0)
+        return write_any(out, pack_broadcast, m, AS_IS);
     if (m->op == PEAL_SIO_REDIS_BROADCAST)
-        return write_any(
-            out, m->request_id.len > 0 ? put_request : put_broadcast, m, true);
+        return write_any(out, put_request, m, MSGPACK);
     if (peal_sio_redis_is_answer(m->op))
-        return write_any(out, put_response, m, m->op == PEAL_SIO_REDIS_ACK);
-    return write_any(out, put_request, m, false);
+        return write_any(
+            out, put_response, m, m->op == PEAL_SIO_REDIS_ACK ? MSGPACK : JSON);
+    return write_any(out, put_request, m, JSON);
 }
 
 peal_err
@@ -397,7 +519,7 @@ peal_sio_redis_write_sharded(struct peal_buf *out, const struct peal_sio_redis_m
 {
     if (peal_sio_redis_types[m->op].sharded == PEAL_SIO_REDIS_NO_TYPE)
         return PEAL_EUNSUPP;
-    return write_any(out, put_sharded, m, false);
+    return write_any(out, put_sharded, m, JSON);
 }
 
 peal_err

@@ -241,6 +241,46 @@ json_is_written_small(void **state)
 }
 
 /* Heads of every size, for text, bytes, arrays and maps. */
+/* Short ones are computed, long ones are strtod's: to the bit the same. */
+static void
+fractions_are_rounded_right(void **state)
+{
+    static const char *const heads[] = { "0", "1", "-1", "7", "-0", "123",
+        "9007199254740", "9007199254740992", "9007199254740993", "99999999999999999999" };
+    char text[64];
+
+    for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++)
+        for (unsigned n = 1; n <= 40; n++) {
+            unsigned char want[9] = { 0xcb };
+            struct peal_buf out = { 0 };
+            uint64_t bits;
+            double d;
+
+            snprintf(text, sizeof(text), "%s.%0*u", heads[i], (int)n, n * 7919u);
+            d = strtod(text, NULL);
+            memcpy(&bits, &d, sizeof(bits));
+            for (unsigned k = 0; k < 8; k++)
+                want[1 + k] = (unsigned char)(bits >> (56 - 8 * k));
+            CHECK_OK(peal_msgpack_from_json(&out, peal_slice_str(text), NULL, 0));
+            CHECK_MEM(out.data, out.len, want, sizeof(want));
+            peal_buf_fini(&out);
+        }
+}
+
+static void
+a_text_may_come_in_pieces(void **state)
+{
+    const struct peal_slice pieces[] = { PEAL_S("[1,"), PEAL_S("{\"a\""), PEAL_S(":"),
+        PEAL_S(""), PEAL_S("[2]}"), PEAL_S("]") };
+    struct peal_buf out = { 0 };
+
+    CHECK_OK(peal_msgpack_from_pieces(&out, pieces, 6, NULL, 0));
+    CHECK_MEM(out.data, out.len, "\x92\x01\x81\xa1\x61\x91\x02", 7);
+    CHECK_ERR(peal_msgpack_from_pieces(&out, pieces, 5, NULL, 0), PEAL_EPROTO);
+    CHECK_INT(out.len, 7);
+    peal_buf_fini(&out);
+}
+
 static void
 sizes_survive_both_ways(void **state)
 {
@@ -616,6 +656,8 @@ main(void)
         cmocka_unit_test(what_node_writes_is_read_and_written_again),
         cmocka_unit_test(every_kind_of_value_is_read),
         cmocka_unit_test(json_is_written_small),
+        cmocka_unit_test(fractions_are_rounded_right),
+        cmocka_unit_test(a_text_may_come_in_pieces),
         cmocka_unit_test(sizes_survive_both_ways),
         cmocka_unit_test(no_prefix_is_a_value_and_none_is_overrun),
         cmocka_unit_test(depth_and_attachments_have_limits),

@@ -179,6 +179,44 @@ bytes_are_sent_as_bytes(void **state)
     peal_blob_drop(atts[1]);
 }
 
+/* Only where it is asked for, and only what JavaScript writes in the same way. */
+static void
+rooms_that_are_numbers_are_said_twice(void **state)
+{
+    static const struct peal_slice names[] = { PEAL_S("a"), PEAL_S("42"), PEAL_S("0"),
+        PEAL_S("007"), PEAL_S("-1"), PEAL_S("1.5"), PEAL_S("9007199254740991"),
+        PEAL_S("9007199254740992"), PEAL_S("") };
+    static const char twice[] = "[\"a\",\"42\",42,\"0\",0,\"007\",\"-1\",\"1.5\","
+                                "\"9007199254740991\",9007199254740991,"
+                                "\"9007199254740992\",\"\"]";
+    struct peal_sio_redis_msg m = plain;
+    struct peal_buf out = { 0 }, json = { 0 }, text = { 0 };
+    struct peal_slice bytes;
+
+    m.rooms = m.except = names;
+    m.n_rooms = m.n_except = sizeof(names) / sizeof(*names);
+    m.numbers = true;
+    CHECK_OK(peal_buf_printf(&json,
+        "[\"Lulmvd\",{\"type\":2,\"data\":[\"e\"],\"nsp\":\"/\"},"
+        "{\"rooms\":%s,\"except\":%s,\"flags\":{}}]",
+        twice, twice));
+    CHECK_OK(peal_sio_redis_write(&out, &m));
+    bytes = peal_buf_slice(&out);
+    CHECK_OK(peal_msgpack_to_json(&bytes, &text, &reader.atts));
+    CHECK_SLICE(peal_buf_slice(&text), json.data);
+    out.len = json.len = 0;
+    CHECK_OK(peal_buf_printf(&json,
+        "{\"type\":3,\"data\":{\"packet\":{\"type\":2,\"data\":[\"e\"]},"
+        "\"opts\":{\"rooms\":%s,\"except\":%s,\"flags\":{}}},"
+        "\"uid\":\"Lulmvd\",\"nsp\":\"/\"}",
+        twice, twice));
+    CHECK_OK(peal_sio_redis_write_sharded(&out, &m));
+    CHECK_MEM(out.data, out.len, json.data, json.len);
+    peal_buf_fini(&out);
+    peal_buf_fini(&json);
+    peal_buf_fini(&text);
+}
+
 /* Node makes an attachment for its clients of each of them. */
 static void
 clients_never_get_too_many_attachments(void **state)
@@ -302,6 +340,7 @@ main(void)
         cmocka_unit_test(what_is_written_says_the_same),
         cmocka_unit_test(what_would_harm_node_is_not_written),
         cmocka_unit_test(bytes_are_sent_as_bytes),
+        cmocka_unit_test(rooms_that_are_numbers_are_said_twice),
         cmocka_unit_test(clients_never_get_too_many_attachments),
         cmocka_unit_test(an_event_without_a_name_is_a_message),
         cmocka_unit_test(sockets_are_listed),
