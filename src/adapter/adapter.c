@@ -1,131 +1,144 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The adapter's channels: which are subscribed, what comes on them, what goes out.
- *
- * A namespace is shared as soon as somebody here has joined one of its channels, and "/"
- * always. In the classic dialect one pattern brings all its broadcasts, as with Node
- * servers: a remote join and the broadcast to the joined room right after it stay in
- * order only so. In the sharded one a room has a channel of its own.
+ * The adapter's link: what comes in, and who is to do it; what goes out. What is not for
+ * this node is dropped before it is read, which is most of it: every server hears all.
  */
-#include "adapter/adapter.h"
+#include "adapter/inside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "adapter/inside.h"
-
-/* Somebody who waits for a namespace, or a room: one of our channels. */
-struct waiting {
-    struct waiting *next;
-    size_t len;
-    char channel[];
-};
-
-/* A namespace. */
-struct space {
-    unsigned wanted;  /* channels of it that have a subscriber here */
-    unsigned missing; /* confirmations; 0 while subscribed, or off */
-    struct waiting *waiting;
-    struct peal_buf pattern; /* classic */
-    size_t len;
-    char name[];
-};
-
-/* A room's channel, sharded. */
-struct room {
-    bool on;
-    struct waiting *waiting;
-    struct peal_buf channel; /* ours */
-    size_t len;
-    char name[]; /* Redis' */
-};
-
-static struct peal_slice
-space_name(const struct space *s)
+/* A hash (FNV-1a, then mixed) that tells our cluster from others and, with 36 or 64 bits,
+ * from the random uids of Node servers. Any one will do that is the same everywhere. */
+static uint64_t
+hash_of(struct peal_slice prefix)
 {
-    return peal_slice_of(s->name, s->len);
+    uint64_t h = 0xcbf29ce484222325;
+
+    for (size_t i = 0; i < prefix.len; i++)
+        h = (h ^ (unsigned char)prefix.data[i]) * 0x100000001b3;
+    h = (h ^ h >> 32) * 0xd6e8feb86659fd93;
+    return h ^ h >> 32;
 }
 
-/* The uid of a node, as Node's adapters have theirs: six characters, or 16 hex digits. */
+/* The uid of our cluster, as Node's adapters have theirs: six characters, or 16 hex
+ * digits. */
 static void
-write_uid(uint32_t node, bool sharded, char out[PEAL_ADAPTER_UID_MAX])
+write_uid(struct peal_slice prefix, bool sharded, char out[PEAL_ADAPTER_UID_MAX])
 {
     static const char digits[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    uint64_t h = hash_of(prefix);
 
     if (sharded) {
-        snprintf(out, PEAL_ADAPTER_UID_MAX, "7065616c%08x", node);
+        snprintf(out, PEAL_ADAPTER_UID_MAX, "%016llx", (unsigned long long)h);
         return;
     }
     for (int i = 0; i < 6; i++)
-        out[i] = digits[i < 5 ? node >> (26 - 6 * i) & 63 : (node & 3) << 4 | 13];
+        out[i] = digits[h >> (6 * i) & 63];
     out[6] = '\0';
 }
 
-/* Whose uid is it? false: not of the form that our nodes have. */
-static bool
-read_uid(struct peal_slice uid, bool sharded, uint32_t *node_out)
-{
-    char again[PEAL_ADAPTER_UID_MAX], text[PEAL_ADAPTER_UID_MAX];
-    uint32_t node = 0;
-
-    if (uid.len != (sharded ? 16 : 6))
-        return false;
-    if (sharded) {
-        snprintf(text, sizeof(text), "%.*s", (int)uid.len, uid.data);
-        node = (uint32_t)strtoul(text + 8, NULL, 16);
-    } else {
-        for (int i = 0; i < 6; i++) {
-            char c = uid.data[i];
-            uint32_t v = c >= 'A' && c <= 'Z'   ? (uint32_t)(c - 'A')
-                         : c >= 'a' && c <= 'z' ? (uint32_t)(c - 'a') + 26
-                         : c >= '0' && c <= '9' ? (uint32_t)(c - '0') + 52
-                         : c == '-'             ? 62
-                                                : 63;
-
-            node = i < 5 ? node << 6 | v : node << 2 | v >> 4;
-        }
-    }
-    write_uid(node, sharded, again);
-    *node_out = node;
-    return peal_slice_eq(uid, peal_slice_str(again));
-}
-
-/* Was it this node, or another one of our cluster, which said it through the relay? */
-static bool
-is_ours(const struct peal_adapter *a, struct peal_slice uid)
-{
-    uint32_t node;
-
-    return read_uid(uid, a->sharded, &node) &&
-           (node == peal_hub_node(a->hub) || peal_hub_knows(a->hub, node));
-}
-
 /* Out. */
+
+static bool
+has_room(struct peal_adapter *a)
+{
+    return a->link->ops->queued(a->link) + a->out.len <= a->queue_max;
+}
+
+static peal_err
+write_out(struct peal_adapter *a, const struct peal_sio_redis_msg *m,
+    enum peal_sio_redis_channel channel, struct peal_slice tail)
+{
+    peal_err err;
+
+    if (a->out.cap > PEAL_ADAPTER_KEEP_MAX)
+        peal_buf_fini(&a->out);
+    a->out.len = a->name.len = 0;
+    err = a->sharded ? peal_sio_redis_write_sharded(&a->out, m)
+                     : peal_sio_redis_write(&a->out, m);
+    if (err != PEAL_OK)
+        return err;
+    return peal_sio_redis_channel(&a->name,
+        a->sharded ? PEAL_SIO_REDIS_ON_BROADCAST : channel, peal_adapter_key(a), m->nsp,
+        tail);
+}
 
 void
 peal_adapter_send(struct peal_adapter *a, const struct peal_sio_redis_msg *m,
     enum peal_sio_redis_channel channel, struct peal_slice tail)
 {
+    enum peal_stat result = PEAL_STAT_ADAPTER_SENT;
     struct peal_payload p;
+
+    if (!a->up) {
+        result = PEAL_STAT_ADAPTER_DROPPED;
+    } else if (write_out(a, m, channel, tail) != PEAL_OK) {
+        result = PEAL_STAT_ADAPTER_UNSENT;
+    } else if (!has_room(a)) {
+        result = PEAL_STAT_ADAPTER_DROPPED;
+    } else {
+        p = (struct peal_payload){ peal_buf_slice(&a->name), peal_buf_slice(&a->out) };
+        a->link->ops->publish(a->link, &p, 1, false);
+    }
+    peal_stat_add(&a->loop->stats, result, 1);
+}
+
+/* Answers. */
+
+peal_err
+peal_adapter_request_init(
+    struct peal_adapter_request *r, const struct peal_sio_redis_msg *m)
+{
+    struct peal_slice parts[] = { m->uid, m->nsp, m->request_id };
+    struct peal_slice *to[] = { &r->uid, &r->nsp, &r->request_id };
+    size_t at = 0;
     peal_err err;
 
-    if (!a->up)
-        return;
-    a->out.len = a->name.len = 0;
-    err = a->sharded ? peal_sio_redis_write_sharded(&a->out, m)
-                     : peal_sio_redis_write(&a->out, m);
-    if (err == PEAL_OK)
-        err = peal_sio_redis_channel(&a->name,
-            a->sharded ? PEAL_SIO_REDIS_ON_BROADCAST : channel, peal_adapter_key(a),
-            m->nsp, tail);
-    if (err != PEAL_OK) {
-        peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_UNSENT, 1);
-        return;
-    }
-    p = (struct peal_payload){ peal_buf_slice(&a->name), peal_buf_slice(&a->out) };
-    a->link->ops->publish(a->link, &p, 1, false);
-    peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_SENT, 1);
+    *r = (struct peal_adapter_request){ 0 };
+    for (unsigned i = 0; i < 3; i++)
+        if ((err = peal_buf_add_slice(&r->text, parts[i])) != PEAL_OK) {
+            peal_buf_fini(&r->text);
+            return err;
+        }
+    for (unsigned i = 0; i < 3; at += parts[i++].len)
+        *to[i] = peal_slice_of(r->text.data + at, parts[i].len);
+    return PEAL_OK;
+}
+
+void
+peal_adapter_request_fini(struct peal_adapter_request *r)
+{
+    peal_buf_fini(&r->text);
+}
+
+void
+peal_adapter_answer(struct peal_adapter *a, const struct peal_adapter_request *r,
+    struct peal_sio_redis_msg *answer)
+{
+    answer->uid = peal_slice_str(a->uid);
+    answer->nsp = r->nsp;
+    answer->request_id = r->request_id;
+    /* The classic dialect answers on the channel of all, the sharded one on the asker's.
+     */
+    peal_adapter_send(
+        a, answer, PEAL_SIO_REDIS_ON_RESPONSE, a->sharded ? r->uid : PEAL_S(""));
+}
+
+/* Nobody here listens to events between servers, but whoever asks waits for an answer. */
+static void
+answer_event(struct peal_adapter *a, const struct peal_sio_redis_msg *m)
+{
+    const struct peal_adapter_request r = {
+        .uid = m->uid, .nsp = m->nsp, .request_id = m->request_id
+    };
+    struct peal_sio_redis_msg out = {
+        .op = PEAL_SIO_REDIS_EMIT_ANSWER, .args = PEAL_S("null"), .n_args = 1
+    };
+
+    if (m->request_id.len > 0)
+        peal_adapter_answer(a, &r, &out);
 }
 
 /* In. */
@@ -133,20 +146,13 @@ peal_adapter_send(struct peal_adapter *a, const struct peal_sio_redis_msg *m,
 static void
 on_broadcast(struct peal_adapter *a, const struct peal_sio_redis_msg *in)
 {
-    uint64_t all = peal_hub_all_workers(a->hub), workers;
     struct peal_msg *m;
-    peal_err err;
 
-    if (in->request_id.len > 0) { /* with acknowledgements */
-        peal_adapter_job(a, in);
-        return;
-    }
-    if ((err = peal_adapter_msg(in, &m)) != PEAL_OK) {
+    if (peal_adapter_msg(in, 0, &m) != PEAL_OK) {
         peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_BAD, 1);
         return;
     }
-    workers = a->jobs > 0 ? all : peal_hub_workers(a->hub, m);
-    peal_relay_deliver(a->relay, m, workers);
+    peal_relay_deliver(a->relay, m, peal_adapter_workers(a, m));
     peal_msg_drop(m);
 }
 
@@ -154,7 +160,11 @@ static void
 on_msg(struct peal_adapter *a, const struct peal_sio_redis_msg *m)
 {
     peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_RECEIVED, 1);
-    if (m->op == PEAL_SIO_REDIS_BROADCAST)
+    if (m->op == PEAL_SIO_REDIS_SERVER_EMIT)
+        answer_event(a, m);
+    else if (m->op == PEAL_SIO_REDIS_BROADCAST && m->request_id.len > 0)
+        peal_adapter_ask(a, m);
+    else if (m->op == PEAL_SIO_REDIS_BROADCAST)
         on_broadcast(a, m);
     else if (m->op < PEAL_SIO_REDIS_SOCKETS)
         peal_adapter_job(a, m);
@@ -163,14 +173,14 @@ on_msg(struct peal_adapter *a, const struct peal_sio_redis_msg *m)
 
 /* May somebody here be in the room of a classic broadcast? */
 static bool
-has_room(struct peal_adapter *a, struct peal_slice nsp, struct peal_slice room)
+room_is_here(struct peal_adapter *a, struct peal_slice nsp, struct peal_slice room)
 {
     struct peal_adapter_names channel;
     uint32_t node;
     uint8_t worker;
     bool yes;
 
-    if (room.len == 0 || a->jobs > 0)
+    if (room.len == 0 || !peal_list_empty(&a->jobs))
         return true;
     if (peal_hub_owner(a->hub, room, &node, &worker))
         return node == peal_hub_node(a->hub);
@@ -191,12 +201,12 @@ on_message(void *arg, struct peal_slice topic, struct peal_slice payload)
     peal_err err;
 
     if (!peal_sio_redis_split(topic, peal_adapter_key(a), &channel, &nsp, &tail) ||
-        is_ours(a, peal_sio_redis_uid(payload)))
+        peal_slice_eq(peal_sio_redis_uid(payload), peal_slice_str(a->uid)))
         return;
     if (a->sharded) {
         err = peal_sio_redis_read_sharded(payload, a->reader, &m);
     } else if (channel == PEAL_SIO_REDIS_ON_BROADCAST) {
-        if (!has_room(a, nsp, tail))
+        if (!room_is_here(a, nsp, tail))
             return;
         err = peal_sio_redis_read_broadcast(payload, a->reader, &m);
     } else if (channel == PEAL_SIO_REDIS_ON_REQUEST) {
@@ -213,265 +223,37 @@ on_message(void *arg, struct peal_slice topic, struct peal_slice payload)
         on_msg(a, &m);
 }
 
-/* Subscriptions. */
-
-static void
-tell_waiting(struct peal_adapter *a, struct waiting **list)
-{
-    struct waiting *w;
-
-    while ((w = *list) != NULL) {
-        *list = w->next;
-        peal_relay_peer_ready(a->relay, peal_slice_of(w->channel, w->len));
-        free(w);
-    }
-}
-
-static bool
-wait_for(struct waiting **list, struct peal_slice channel)
-{
-    struct waiting *w = malloc(sizeof(*w) + channel.len);
-
-    if (w == NULL)
-        return false; /* told early rather than never */
-    w->len = channel.len;
-    memcpy(w->channel, channel.data, channel.len);
-    w->next = *list;
-    *list = w;
-    return true;
-}
-
-static void
-each_channel(struct peal_adapter *a, const struct space *s,
-    void (*fn)(struct peal_backplane *b, struct peal_slice topic))
-{
-    const struct {
-        enum peal_sio_redis_channel channel;
-        struct peal_slice tail;
-        bool sharded, classic;
-    } rows[] = {
-        { PEAL_SIO_REDIS_ON_BROADCAST, PEAL_S(""), true, false },
-        { PEAL_SIO_REDIS_ON_BROADCAST, peal_slice_str(a->uid), true, false },
-        { PEAL_SIO_REDIS_ON_REQUEST, PEAL_S(""), false, true },
-    };
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        a->name.len = 0;
-        if ((a->sharded ? rows[i].sharded : rows[i].classic) &&
-            peal_sio_redis_channel(&a->name, rows[i].channel, peal_adapter_key(a),
-                space_name(s), rows[i].tail) == PEAL_OK)
-            fn(a->link, peal_buf_slice(&a->name));
-    }
-}
-
-#define CONFIRMATIONS 2 /* of a namespace: pattern and requests; main channel and own */
-
-static void
-subscribe_space(struct peal_adapter *a, struct space *s)
-{
-    s->missing = CONFIRMATIONS;
-    if (!a->sharded)
-        a->link->ops->subscribe_pattern(a->link, peal_buf_slice(&s->pattern));
-    each_channel(a, s, a->link->ops->subscribe);
-}
-
-static struct space *
-get_space(struct peal_adapter *a, struct peal_slice nsp)
-{
-    struct space *s = peal_map_get(&a->spaces, nsp);
-
-    if (s != NULL)
-        return s;
-    if ((s = calloc(1, sizeof(*s) + nsp.len)) == NULL)
-        return NULL;
-    memcpy(s->name, nsp.data, nsp.len);
-    s->len = nsp.len;
-    if (peal_sio_redis_pattern(&s->pattern, peal_adapter_key(a), nsp) == PEAL_OK &&
-        peal_map_put(&a->spaces, space_name(s), s) == PEAL_OK)
-        return s;
-    peal_buf_fini(&s->pattern);
-    free(s);
-    return NULL;
-}
-
-static void
-drop_space(struct peal_adapter *a, struct space *s)
-{
-    struct waiting *w;
-
-    while ((w = s->waiting) != NULL) {
-        s->waiting = w->next;
-        free(w);
-    }
-    peal_map_del(&a->spaces, space_name(s));
-    peal_buf_fini(&s->pattern);
-    free(s);
-}
-
-static void
-drop_room(struct peal_adapter *a, struct room *r)
-{
-    struct waiting *w;
-
-    while ((w = r->waiting) != NULL) {
-        r->waiting = w->next;
-        free(w);
-    }
-    peal_map_del(&a->rooms, peal_slice_of(r->name, r->len));
-    peal_buf_fini(&r->channel);
-    free(r);
-}
-
-/* The room whose channel of Redis is in a->name; made if need be. */
-static struct room *
-get_room(struct peal_adapter *a, struct peal_slice channel, bool make)
-{
-    struct peal_slice name, room;
-    struct room *r;
-
-    a->name.len = 0;
-    if (!peal_channel_room(channel, &room) ||
-        !peal_sio_redis_own_channel(PEAL_SIO_REDIS_DYNAMIC, room) ||
-        peal_sio_redis_channel(&a->name, PEAL_SIO_REDIS_ON_BROADCAST, peal_adapter_key(a),
-            peal_channel_nsp(channel), room) != PEAL_OK)
-        return NULL;
-    name = peal_buf_slice(&a->name);
-    if ((r = peal_map_get(&a->rooms, name)) != NULL || !make ||
-        (r = calloc(1, sizeof(*r) + name.len)) == NULL)
-        return r;
-    memcpy(r->name, name.data, name.len);
-    r->len = name.len;
-    if (peal_buf_add_slice(&r->channel, channel) == PEAL_OK &&
-        peal_map_put(&a->rooms, peal_slice_of(r->name, r->len), r) == PEAL_OK)
-        return r;
-    peal_buf_fini(&r->channel);
-    free(r);
-    return NULL;
-}
-
-static bool
-want(void *arg, struct peal_slice channel)
-{
-    struct peal_adapter *a = arg;
-    struct space *s = get_space(a, peal_channel_nsp(channel));
-    struct room *r;
-
-    if (s == NULL)
-        return false;
-    if (s->wanted++ == 0 && a->up)
-        subscribe_space(a, s);
-    if (!a->sharded || (r = get_room(a, channel, true)) == NULL)
-        return a->up && s->missing > 0 && wait_for(&s->waiting, channel);
-    if (!a->up || r->on)
-        return false;
-    a->link->ops->subscribe(a->link, peal_slice_of(r->name, r->len));
-    return wait_for(&r->waiting, channel);
-}
-
-static void
-unwant(void *arg, struct peal_slice channel)
-{
-    struct peal_adapter *a = arg;
-    struct space *s = peal_map_get(&a->spaces, peal_channel_nsp(channel));
-    struct room *r = a->sharded ? get_room(a, channel, false) : NULL;
-
-    if (r != NULL) {
-        if (a->up)
-            a->link->ops->unsubscribe(a->link, peal_slice_of(r->name, r->len));
-        drop_room(a, r);
-    }
-    if (s == NULL || --s->wanted > 0)
-        return;
-    if (a->up && !a->sharded)
-        a->link->ops->unsubscribe_pattern(a->link, peal_buf_slice(&s->pattern));
-    if (a->up)
-        each_channel(a, s, a->link->ops->unsubscribe);
-    drop_space(a, s);
-}
-
-static const struct peal_relay_peer peer = {
-    .want = want, .unwant = unwant, .publish = peal_adapter_publish
-};
+/* The link. */
 
 static void
 on_up(void *arg)
 {
     struct peal_adapter *a = arg;
-    struct space *s;
-    struct room *r;
 
     a->up = true;
-    for (size_t pos = 0; (s = peal_map_next(&a->spaces, &pos)) != NULL;)
-        if (s->wanted > 0)
-            subscribe_space(a, s);
-    for (size_t pos = 0; (r = peal_map_next(&a->rooms, &pos)) != NULL;)
-        a->link->ops->subscribe(a->link, peal_slice_of(r->name, r->len));
+    peal_adapter_subscribe_all(a);
 }
 
 static void
 on_down(void *arg)
 {
     struct peal_adapter *a = arg;
-    struct space *s;
-    struct room *r;
 
     a->up = false;
     peal_stat_add(&a->loop->stats, PEAL_STAT_BACKPLANE_GAPS, 1);
-    for (size_t pos = 0; (s = peal_map_next(&a->spaces, &pos)) != NULL;) {
-        s->missing = 0;
-        tell_waiting(a, &s->waiting);
-    }
-    for (size_t pos = 0; (r = peal_map_next(&a->rooms, &pos)) != NULL;) {
-        r->on = false;
-        tell_waiting(a, &r->waiting);
-    }
-}
-
-static struct space *
-find_pattern(struct peal_adapter *a, struct peal_slice topic)
-{
-    struct space *s;
-
-    for (size_t pos = 0; (s = peal_map_next(&a->spaces, &pos)) != NULL;)
-        if (peal_slice_eq(peal_buf_slice(&s->pattern), topic))
-            return s;
-    return NULL;
+    peal_adapter_forget_all(a);
 }
 
 static void
 on_subscribed(void *arg, struct peal_slice topic)
 {
-    struct peal_adapter *a = arg;
-    struct room *r = a->sharded ? peal_map_get(&a->rooms, topic) : NULL;
-    struct space *s = a->sharded ? NULL : find_pattern(a, topic);
-    enum peal_sio_redis_channel channel;
-    struct peal_slice nsp, tail;
-
-    if (r != NULL) {
-        r->on = true;
-        tell_waiting(a, &r->waiting);
-        return;
-    }
-    if (s == NULL &&
-        peal_sio_redis_split(topic, peal_adapter_key(a), &channel, &nsp, &tail))
-        s = peal_map_get(&a->spaces, nsp);
-    if (s != NULL && s->missing > 0 && --s->missing == 0)
-        tell_waiting(a, &s->waiting);
+    peal_adapter_subscribed(arg, topic);
 }
 
 static void
 on_lost(void *arg, struct peal_slice topic)
 {
-    struct peal_adapter *a = arg;
-    enum peal_sio_redis_channel channel;
-    struct peal_slice nsp, tail;
-
-    /* Only sharded: a slot has moved. */
-    if (peal_map_get(&a->rooms, topic) != NULL ||
-        (peal_sio_redis_split(topic, peal_adapter_key(a), &channel, &nsp, &tail) &&
-            peal_map_get(&a->spaces, nsp) != NULL &&
-            (tail.len == 0 || peal_slice_eq(tail, peal_slice_str(a->uid)))))
-        a->link->ops->subscribe(a->link, topic);
+    peal_adapter_lost(arg, topic);
 }
 
 static const struct peal_backplane_events events = { .up = on_up,
@@ -484,7 +266,6 @@ peal_err
 peal_adapter_new(const struct peal_adapter_config *config, struct peal_adapter **out)
 {
     struct peal_adapter *a = calloc(1, sizeof(*a));
-    struct space *root;
 
     if (a == NULL)
         return PEAL_ENOMEM;
@@ -492,18 +273,20 @@ peal_adapter_new(const struct peal_adapter_config *config, struct peal_adapter *
     a->hub = config->hub;
     a->relay = config->relay;
     a->sharded = config->sharded;
-    peal_map_init(&a->spaces);
-    peal_map_init(&a->rooms);
-    write_uid(peal_hub_node(a->hub), a->sharded, a->uid);
+    a->queue_max = config->queue_max;
+    peal_map_init(&a->topics);
+    peal_list_init(&a->subjects);
+    peal_list_init(&a->jobs);
+    peal_list_init(&a->asks);
+    write_uid(config->prefix, a->sharded, a->uid);
     if (peal_buf_add_slice(&a->key, config->key) != PEAL_OK ||
         (a->reader = calloc(1, sizeof(*a->reader))) == NULL ||
-        (root = get_space(a, PEAL_S("/"))) == NULL) {
+        peal_adapter_share(a, PEAL_S("/")) != PEAL_OK) { /* every server has it */
         peal_adapter_free(&a);
         return PEAL_ENOMEM;
     }
-    root->wanted = 1; /* for good: every Socket.IO server has it */
     a->link = config->link;
-    peal_relay_set_peer(a->relay, &peer, a);
+    peal_relay_set_peer(a->relay, &peal_adapter_peer, a);
     *out = a;
     return PEAL_OK;
 }
@@ -518,26 +301,23 @@ void
 peal_adapter_free(struct peal_adapter **ap)
 {
     struct peal_adapter *a = *ap;
-    void *p;
-    size_t pos;
 
     if (a == NULL)
         return;
     *ap = NULL;
     peal_relay_set_peer(a->relay, NULL, NULL);
+    peal_adapter_asks_free(a);
+    peal_adapter_jobs_free(a);
     if (a->link != NULL)
         a->link->ops->free(a->link);
-    while ((pos = 0, p = peal_map_next(&a->spaces, &pos)) != NULL)
-        drop_space(a, p);
-    while ((pos = 0, p = peal_map_next(&a->rooms, &pos)) != NULL)
-        drop_room(a, p);
-    peal_map_fini(&a->spaces);
-    peal_map_fini(&a->rooms);
+    peal_adapter_subjects_free(a);
+    peal_map_fini(&a->topics);
     if (a->reader != NULL)
         peal_sio_redis_reader_fini(a->reader);
     free(a->reader);
     peal_buf_fini(&a->key);
     peal_buf_fini(&a->out);
     peal_buf_fini(&a->name);
+    peal_buf_fini(&a->text);
     free(a);
 }

@@ -5,8 +5,9 @@
  * is told to them, what they say is done here: broadcasts, remote joins, leaves and
  * disconnects, and every question is answered, also with nothing.
  *
- * Nodes of our own cluster reach each other through the relay; what they tell the Node
- * servers is recognised by its uid, which is made of the node's number, and dropped.
+ * Nodes of our own cluster reach each other through the relay. What they tell the Node
+ * servers comes back here too, and is dropped: all of them sign with the same uid, which
+ * is made of the prefix of their topics.
  *
  * Thread: the control loop's. What concerns sockets is done by their workers, in jobs.
  */
@@ -24,13 +25,16 @@ struct peal_adapter_config {
     struct peal_backplane *link; /* to that Redis; taken on PEAL_OK */
     bool sharded;                /* as createShardedAdapter, in its dynamic mode */
     struct peal_slice key;       /* "socket.io" unless they say otherwise; copied */
+    struct peal_slice prefix;    /* of the relay: whoever has the same is one of us */
+    size_t queue_max; /* bytes that may wait for that Redis; beyond, they are dropped */
 };
 
 /* peal_adapter_new prepares; before the relay starts. Errors: PEAL_ENOMEM. */
 PEAL_MUST_USE peal_err peal_adapter_new(
     const struct peal_adapter_config *config, struct peal_adapter **out);
 void peal_adapter_start(struct peal_adapter *a);
-/* peal_adapter_free: the loops of all workers have ended, the relay is still there. */
+/* peal_adapter_free: the loops of all workers have been freed; the relay is still there,
+ * and the adapter's own loop too, which runs no more. */
 void peal_adapter_free(struct peal_adapter **ap);
 
 #endif

@@ -51,13 +51,14 @@ peal_adapter_channels(struct peal_slice nsp, const struct peal_slice *rooms, uns
 }
 
 peal_err
-peal_adapter_msg(const struct peal_sio_redis_msg *in, struct peal_msg **out)
+peal_adapter_msg(
+    const struct peal_sio_redis_msg *in, unsigned flags, struct peal_msg **out)
 {
     struct peal_adapter_names rooms = { 0 }, except = { 0 };
     peal_err err = peal_adapter_channels(in->nsp, in->rooms, in->n_rooms, &rooms);
     struct peal_msg_spec spec = { .nsp = in->nsp,
         .kind = PEAL_DATA_JSON,
-        .flags = in->flags,
+        .flags = in->flags | flags,
         .event = in->event,
         .args = in->args,
         .n_args = in->n_args,
@@ -77,82 +78,97 @@ peal_adapter_msg(const struct peal_sio_redis_msg *in, struct peal_msg **out)
     return err;
 }
 
-/* The arguments of m as JSON. */
-static peal_err
-put_args(const struct peal_msg *m, struct peal_buf *text, struct peal_sio_redis_msg *out)
+uint64_t
+peal_adapter_workers(const struct peal_adapter *a, const struct peal_msg *m)
 {
-    static const struct peal_slice placeholder =
-        PEAL_S("{\"_placeholder\":true,\"num\":0}");
+    return peal_list_empty(&a->jobs) ? peal_hub_workers(a->hub, m)
+                                     : peal_hub_all_workers(a->hub);
+}
+
+/* The arguments of m as JSON. bytes: to be dropped, what *out points to. */
+static peal_err
+put_args(struct peal_adapter *a, const struct peal_msg *m, struct peal_blob **bytes,
+    struct peal_sio_redis_msg *out)
+{
     peal_err err = PEAL_OK;
 
-    out->n_args = m->n_args;
     out->args = m->args;
     out->atts = m->atts;
     out->n_atts = m->n_atts;
     if (m->kind == PEAL_DATA_TEXT) {
-        err = peal_json_quote(text, m->args);
-        out->args = peal_buf_slice(text);
+        if (a->text.cap > PEAL_ADAPTER_KEEP_MAX)
+            peal_buf_fini(&a->text);
+        a->text.len = 0;
+        err = peal_json_quote(&a->text, m->args);
+        out->args = peal_buf_slice(&a->text);
     } else if (m->kind == PEAL_DATA_BYTES) {
-        out->args = placeholder;
+        if ((*bytes = peal_blob_copy(m->args)) == NULL)
+            return PEAL_ENOMEM;
+        out->args = PEAL_S("{\"_placeholder\":true,\"num\":0}");
+        out->atts = bytes;
+        out->n_atts = 1;
     }
     return err;
 }
 
-/* Rooms of theirs; n_out 0: everybody. false: some channel is of another namespace, which
- * one message of theirs cannot say. */
+/* Rooms of theirs; n_out 0: everybody. What is of another namespace none of their sockets
+ * can be in; a session of ours is none of theirs. false: nothing is left. */
 static bool
-rooms_of(const struct peal_msg *m, struct peal_slice *rooms, unsigned *n_out)
+rooms_of(struct peal_adapter *a, const struct peal_msg *m, unsigned *n_out)
 {
     unsigned n = 0;
+    uint32_t node;
+    uint8_t worker;
 
+    *n_out = 0;
     for (unsigned i = 0; i < m->n_channels; i++) {
         struct peal_slice channel = m->channels[i].name;
 
-        if (!peal_slice_eq(peal_channel_nsp(channel), m->nsp) &&
-            peal_channel_nsp(channel).len > 1)
-            return false;
-        if (!peal_channel_room(channel, &rooms[n++])) {
-            *n_out = 0;
+        if (!peal_slice_eq(peal_channel_nsp(channel), m->nsp))
+            continue;
+        if (!peal_channel_room(channel, &a->rooms[n]))
             return true;
-        }
+        n += !peal_hub_owner(a->hub, a->rooms[n], &node, &worker);
     }
     *n_out = n;
-    return true;
+    return n > 0;
+}
+
+static unsigned
+exceptions_of(struct peal_adapter *a, const struct peal_msg *m)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < m->n_except; i++)
+        n += peal_channel_room(m->except[i], &a->except[n]);
+    return n;
 }
 
 void
 peal_adapter_publish(void *adapter, struct peal_msg *m)
 {
     struct peal_adapter *a = adapter;
-    struct peal_slice rooms[PEAL_CHANNELS_MAX], except[PEAL_CHANNELS_MAX];
     struct peal_sio_redis_msg out = { .op = PEAL_SIO_REDIS_BROADCAST,
         .flags = m->flags & (PEAL_MSG_VOLATILE | PEAL_MSG_NO_COMPRESS),
         .uid = peal_slice_str(a->uid),
         .nsp = m->nsp,
-        .event = m->event.len > 0 ? m->event : PEAL_S("\"message\""),
-        .rooms = rooms,
-        .except = except };
-    struct peal_buf text = { 0 };
+        .event = m->event,
+        .rooms = a->rooms,
+        .except = a->except,
+        .numbers = true };
     struct peal_blob *bytes = NULL;
-    bool own;
+    struct peal_slice tail = PEAL_S("");
 
-    if (!a->up || !rooms_of(m, rooms, &out.n_rooms) ||
-        put_args(m, &text, &out) != PEAL_OK)
-        goto done;
-    if (m->kind == PEAL_DATA_BYTES) {
-        if ((bytes = peal_blob_copy(m->args)) == NULL)
-            goto done;
-        out.atts = &bytes;
-        out.n_atts = 1;
+    if (!rooms_of(a, m, &out.n_rooms))
+        return;
+    if (put_args(a, m, &bytes, &out) != PEAL_OK) {
+        peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_UNSENT, 1);
+        return;
     }
-    for (unsigned i = 0; i < m->n_except; i++)
-        if (peal_channel_room(m->except[i], &except[out.n_except]))
-            out.n_except++;
-    own = out.n_rooms == 1 && (!a->sharded || peal_sio_redis_own_channel(
-                                                  PEAL_SIO_REDIS_DYNAMIC, out.rooms[0]));
-    peal_adapter_send(
-        a, &out, PEAL_SIO_REDIS_ON_BROADCAST, own ? out.rooms[0] : PEAL_S(""));
-done:
+    out.n_except = exceptions_of(a, m);
+    if (out.n_rooms == 1 &&
+        (!a->sharded || peal_sio_redis_own_channel(PEAL_SIO_REDIS_DYNAMIC, a->rooms[0])))
+        tail = a->rooms[0];
+    peal_adapter_send(a, &out, PEAL_SIO_REDIS_ON_BROADCAST, tail);
     peal_blob_drop(bytes);
-    peal_buf_fini(&text);
 }

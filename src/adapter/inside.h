@@ -4,10 +4,13 @@
 #define PEAL_ADAPTER_INSIDE_H
 
 #include "adapter/adapter.h"
+#include "base/list.h"
 #include "base/map.h"
 #include "wire/sio_redis.h"
 
 #define PEAL_ADAPTER_UID_MAX 17 /* a zero included */
+#define PEAL_ADAPTER_KEEP_MAX                                                            \
+    (256u << 10) /* bytes of scratch that are kept for the next message */
 
 struct peal_adapter {
     struct peal_loop *loop;
@@ -16,13 +19,19 @@ struct peal_adapter {
     struct peal_backplane *link;
     bool sharded;
     bool up;
-    unsigned jobs; /* under way: rooms may be about to get members */
-    struct peal_buf key;
-    struct peal_map spaces; /* name -> struct space */
-    struct peal_map rooms;  /* sharded: channel of Redis -> struct room */
-    struct peal_sio_redis_reader *reader;
-    struct peal_buf out, name; /* scratch */
+    size_t queue_max;
     char uid[PEAL_ADAPTER_UID_MAX];
+    struct peal_buf key;
+    struct peal_link subjects;
+    struct peal_map topics; /* channel or pattern of Redis -> its subject */
+    struct peal_link jobs;  /* under way: rooms may be about to get members */
+    size_t jobs_bytes;
+    struct peal_link asks;
+    unsigned n_asks;
+    /* Scratch: */
+    struct peal_sio_redis_reader *reader;
+    struct peal_buf out, name, text;
+    struct peal_slice rooms[PEAL_CHANNELS_MAX], except[PEAL_CHANNELS_MAX];
 };
 
 static inline struct peal_slice
@@ -32,9 +41,36 @@ peal_adapter_key(const struct peal_adapter *a)
 }
 
 /* peal_adapter_send publishes a message on the channel that is meant for it. Nothing is
- * sent that a Node server could not read; what cannot be written is counted. */
+ * sent that a Node server could not read. What cannot be written, or finds the link down
+ * or too slow, is counted. */
 void peal_adapter_send(struct peal_adapter *a, const struct peal_sio_redis_msg *m,
     enum peal_sio_redis_channel channel, struct peal_slice tail);
+
+/* What an answer needs of the request, kept. */
+struct peal_adapter_request {
+    struct peal_buf text;
+    struct peal_slice uid, nsp, request_id;
+};
+
+PEAL_MUST_USE peal_err peal_adapter_request_init(
+    struct peal_adapter_request *r, const struct peal_sio_redis_msg *m);
+void peal_adapter_request_fini(struct peal_adapter_request *r);
+
+/* peal_adapter_answer sends an answer; who asked, and what, is filled in. */
+void peal_adapter_answer(struct peal_adapter *a, const struct peal_adapter_request *r,
+    struct peal_sio_redis_msg *answer);
+
+/* Subscriptions; subjects.c. */
+
+extern const struct peal_relay_peer peal_adapter_peer;
+
+/* peal_adapter_share subscribes a namespace for good. Errors: PEAL_ENOMEM. */
+PEAL_MUST_USE peal_err peal_adapter_share(struct peal_adapter *a, struct peal_slice nsp);
+void peal_adapter_subscribe_all(struct peal_adapter *a); /* the link has come up */
+void peal_adapter_forget_all(struct peal_adapter *a);    /* it has gone down */
+void peal_adapter_subscribed(struct peal_adapter *a, struct peal_slice topic);
+void peal_adapter_lost(struct peal_adapter *a, struct peal_slice topic);
+void peal_adapter_subjects_free(struct peal_adapter *a);
 
 /* From our messages to theirs, and back; convert.c. */
 
@@ -51,16 +87,24 @@ PEAL_MUST_USE peal_err peal_adapter_channels(struct peal_slice nsp,
     const struct peal_slice *rooms, unsigned n, struct peal_adapter_names *out);
 void peal_adapter_names_fini(struct peal_adapter_names *names);
 
-/* peal_adapter_msg makes our message of their broadcast. */
+/* peal_adapter_msg makes our message of their broadcast. flags: more of PEAL_MSG_... */
 PEAL_MUST_USE peal_err peal_adapter_msg(
-    const struct peal_sio_redis_msg *in, struct peal_msg **out);
+    const struct peal_sio_redis_msg *in, unsigned flags, struct peal_msg **out);
+
+/* peal_adapter_workers: a bit for each worker that may have somebody for m, now or after
+ * the jobs that are under way. */
+uint64_t peal_adapter_workers(const struct peal_adapter *a, const struct peal_msg *m);
 
 /* peal_adapter_publish tells the others what was published here. */
 void peal_adapter_publish(void *adapter, struct peal_msg *m);
 
-/* Jobs; job.c. */
-
-/* peal_adapter_job does what a message asks of sockets, on all workers, and answers. */
+/* peal_adapter_job does what a message asks of sockets, on all workers, and answers;
+ * job.c. */
 void peal_adapter_job(struct peal_adapter *a, const struct peal_sio_redis_msg *m);
+void peal_adapter_jobs_free(struct peal_adapter *a);
+
+/* peal_adapter_ask sends a broadcast whose receivers are to acknowledge it; ask.c. */
+void peal_adapter_ask(struct peal_adapter *a, const struct peal_sio_redis_msg *m);
+void peal_adapter_asks_free(struct peal_adapter *a);
 
 #endif

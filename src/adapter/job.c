@@ -3,33 +3,44 @@
  * What another server asks of sockets: each worker does it to its own, or lists them, and
  * posts its part back; the last part sends the answer. A server that is asked must always
  * answer, also with nothing: whoever asks waits for every one.
+ *
+ * What was broadcast before is handed to the workers before a job is: nobody is made to
+ * leave, or disconnected, before he has got it.
+ *
+ * At the end of the node the loops of workers are freed first, which brings their parts
+ * back, and the control loop last: then a job may outlive its adapter, and is only freed.
  */
 #include <stdlib.h>
 
 #include "adapter/inside.h"
 #include "base/json.h"
 
-#define ANSWER_MAX                                                                       \
-    (8u << 20) /* bytes of a list; beyond, sockets are left out (counted) */
+/* Bytes of a worker's list; beyond, sockets are left out (counted). */
+#define LIST_MAX (8u << 20)
+/* Bytes of all jobs under way; beyond, nothing more is done, or answered (counted). */
+#define JOBS_MAX (64u << 20)
 
 struct job;
 
 struct part {
     struct peal_mail mail; /* first */
     struct job *job;
-    struct peal_shard *shard;
+    unsigned worker;
     struct peal_buf list; /* what it found */
-    unsigned n;
+    unsigned n, left_out;
 };
 
 /* Read-only for the workers, but for their own part. */
 struct job {
-    struct peal_adapter *adapter;
+    struct peal_link link;        /* on the adapter's list; control thread */
+    struct peal_adapter *adapter; /* NULL: it has ended; control thread */
+    struct peal_hub *hub;
+    struct peal_loop *loop; /* the control thread's */
     enum peal_sio_redis_op op;
-    bool close, legacy, full;
-    struct peal_buf text; /* uid, namespace, request id */
-    struct peal_slice uid, nsp, request_id;
+    bool close, legacy;
+    struct peal_adapter_request request;
     struct peal_adapter_names rooms, except, targets;
+    size_t bytes;
     unsigned left; /* parts; control thread */
     unsigned n_parts;
     struct part parts[];
@@ -41,6 +52,16 @@ struct job {
 static const struct peal_slice handshake =
     PEAL_S("{\"headers\":{},\"time\":\"\",\"address\":\"\",\"xdomain\":false,\"secure\":"
            "false,\"issued\":0,\"url\":\"/socket.io/\",\"query\":{},\"auth\":{}}");
+
+/* Is there room for one more? */
+static bool
+may_add(struct part *p)
+{
+    bool yes = p->list.len < LIST_MAX;
+
+    p->left_out += !yes;
+    return yes;
+}
 
 static void
 add_socket(struct part *p, const struct peal_session *s)
@@ -55,6 +76,8 @@ add_socket(struct part *p, const struct peal_session *s)
     if (peal_sio_redis_add_socket(
             &p->list, peal_session_id(s), handshake, rooms, n, PEAL_S("{}")) == PEAL_OK)
         p->n++;
+    else
+        p->left_out++;
 }
 
 static void
@@ -62,11 +85,15 @@ add_name(struct part *p, struct peal_slice name)
 {
     size_t len = p->list.len;
 
+    if (!may_add(p))
+        return;
     if ((p->n > 0 && peal_buf_add_char(&p->list, ',') != PEAL_OK) ||
-        !peal_utf8_valid(name) || peal_json_quote(&p->list, name) != PEAL_OK)
+        !peal_utf8_valid(name) || peal_json_quote(&p->list, name) != PEAL_OK) {
         p->list.len = len;
-    else
+        p->left_out++;
+    } else {
         p->n++;
+    }
 }
 
 static void
@@ -76,7 +103,7 @@ add_rooms(struct part *p, const struct peal_session *s)
 
     add_name(p, peal_session_id(s));
     for (const struct peal_sub *sub = s->subs; sub != NULL; sub = sub->next)
-        if (peal_channel_room(peal_sub_channel(sub), &room) && p->list.len < ANSWER_MAX)
+        if (peal_channel_room(peal_sub_channel(sub), &room))
             add_name(p, room);
 }
 
@@ -90,24 +117,25 @@ on_socket(void *arg, struct peal_session *s)
     case PEAL_SIO_REDIS_JOIN:
         for (unsigned i = 0; i < j->targets.n; i++)
             (void)!peal_join(s, j->targets.v[i]); /* in it already, or too many */
+        p->n++;
         return;
     case PEAL_SIO_REDIS_LEAVE:
         for (unsigned i = 0; i < j->targets.n; i++)
             peal_leave(s, j->targets.v[i]);
+        p->n++;
         return;
     case PEAL_SIO_REDIS_DISCONNECT:
         s->ops->disconnect(s, j->close);
+        p->n++;
         return;
     case PEAL_SIO_REDIS_ASK_IDS:
-        if (p->list.len < ANSWER_MAX)
-            add_name(p, peal_session_id(s));
+        add_name(p, peal_session_id(s));
         return;
     case PEAL_SIO_REDIS_ASK_ROOMS:
-        if (p->list.len < ANSWER_MAX)
-            add_rooms(p, s);
+        add_rooms(p, s);
         return;
     default:
-        if (p->list.len < ANSWER_MAX)
+        if (may_add(p))
             add_socket(p, s);
     }
 }
@@ -119,16 +147,17 @@ on_part(struct peal_loop *loop, struct peal_mail *mail)
 {
     struct part *p = (struct part *)mail;
     const struct job *j = p->job;
-    const struct peal_selection what = { .nsp = j->nsp,
+    struct peal_shard *sh = peal_hub_shard(j->hub, p->worker); /* NULL: it has ended */
+    const struct peal_selection what = { .nsp = j->request.nsp,
         .channels = j->rooms.v,
         .n_channels = j->rooms.n,
         .except = j->except.v,
         .n_except = j->except.n };
 
-    if (peal_select(p->shard, &what, on_socket, p) != PEAL_OK)
-        peal_stat_add(peal_shard_stats(p->shard), PEAL_STAT_LETTERS_LOST, 1);
+    if (sh != NULL && peal_select(sh, &what, on_socket, p) != PEAL_OK)
+        peal_stat_add(peal_shard_stats(sh), PEAL_STAT_LETTERS_LOST, 1);
     p->mail.fn = on_part_done;
-    peal_loop_post(j->adapter->loop, &p->mail);
+    peal_loop_post(j->loop, &p->mail);
 }
 
 /* On the control thread. */
@@ -136,12 +165,13 @@ on_part(struct peal_loop *loop, struct peal_mail *mail)
 static void
 free_job(struct job *j)
 {
+    peal_list_unlink(&j->link);
     for (unsigned i = 0; i < j->n_parts; i++)
         peal_buf_fini(&j->parts[i].list);
     peal_adapter_names_fini(&j->rooms);
     peal_adapter_names_fini(&j->except);
     peal_adapter_names_fini(&j->targets);
-    peal_buf_fini(&j->text);
+    peal_adapter_request_fini(&j->request);
     free(j);
 }
 
@@ -163,40 +193,38 @@ merge(const struct job *j, struct peal_buf *list)
 }
 
 static void
-send_answer(struct peal_adapter *a, enum peal_sio_redis_op op, struct peal_slice uid,
-    struct peal_slice nsp, struct peal_slice request_id, struct peal_slice list)
+answer_list(struct job *j)
 {
-    struct peal_sio_redis_msg out = { .op = op,
-        .uid = peal_slice_str(a->uid),
-        .nsp = nsp,
-        .request_id = request_id,
-        .list = list,
-        .args = PEAL_S("null"),
-        .n_args = 1 };
+    struct peal_sio_redis_msg out = { .op = PEAL_SIO_REDIS_SOCKETS };
+    struct peal_buf list = { 0 };
 
-    /* The classic dialect answers on the channel of all, the sharded one on the asker's.
-     */
-    peal_adapter_send(a, &out, PEAL_SIO_REDIS_ON_RESPONSE, a->sharded ? uid : PEAL_S(""));
-}
-
-static bool
-is_question(enum peal_sio_redis_op op)
-{
-    return op == PEAL_SIO_REDIS_FETCH || op == PEAL_SIO_REDIS_ASK_IDS ||
-           op == PEAL_SIO_REDIS_ASK_ROOMS;
+    if (j->op == PEAL_SIO_REDIS_ASK_ROOMS)
+        out.op = PEAL_SIO_REDIS_ROOMS;
+    if (merge(j, &list) == PEAL_OK) {
+        out.list = peal_buf_slice(&list);
+        peal_adapter_answer(j->adapter, &j->request, &out);
+    } else {
+        peal_stat_add(&j->loop->stats, PEAL_STAT_ADAPTER_UNSENT, 1);
+    }
+    peal_buf_fini(&list);
 }
 
 static void
 answer(struct job *j)
 {
-    struct peal_buf list = { 0 };
+    struct peal_sio_redis_msg done = { .op = PEAL_SIO_REDIS_DONE };
+    unsigned n = 0, left_out = 0;
 
-    if (is_question(j->op) && merge(j, &list) == PEAL_OK)
-        send_answer(j->adapter,
-            j->op == PEAL_SIO_REDIS_ASK_ROOMS ? PEAL_SIO_REDIS_ROOMS
-                                              : PEAL_SIO_REDIS_SOCKETS,
-            j->uid, j->nsp, j->request_id, peal_buf_slice(&list));
-    peal_buf_fini(&list);
+    for (unsigned i = 0; i < j->n_parts; i++) {
+        n += j->parts[i].n;
+        left_out += j->parts[i].left_out;
+    }
+    peal_stat_add(&j->loop->stats, PEAL_STAT_ADAPTER_UNSENT, left_out);
+    if (j->op == PEAL_SIO_REDIS_FETCH || j->op == PEAL_SIO_REDIS_ASK_IDS ||
+        j->op == PEAL_SIO_REDIS_ASK_ROOMS)
+        answer_list(j);
+    else if (j->legacy && n > 0 && j->request.request_id.len > 0)
+        peal_adapter_answer(j->adapter, &j->request, &done);
 }
 
 static void
@@ -206,42 +234,37 @@ on_part_done(struct peal_loop *loop, struct peal_mail *mail)
 
     if (--j->left > 0)
         return;
-    j->adapter->jobs--;
-    answer(j);
+    if (j->adapter != NULL) {
+        j->adapter->jobs_bytes -= j->bytes;
+        answer(j);
+    }
     free_job(j);
 }
 
-static peal_err
-copy_ids(struct job *j, const struct peal_sio_redis_msg *m)
+static size_t
+size_of(const struct peal_adapter_names *names)
 {
-    struct peal_slice parts[] = { m->uid, m->nsp, m->request_id };
-    struct peal_slice *to[] = { &j->uid, &j->nsp, &j->request_id };
-    size_t at = 0;
-
-    for (unsigned i = 0; i < 3; i++)
-        if (peal_buf_add_slice(&j->text, parts[i]) != PEAL_OK)
-            return PEAL_ENOMEM;
-    for (unsigned i = 0; i < 3; i++) {
-        *to[i] = peal_slice_of(j->text.data + at, parts[i].len);
-        at += parts[i].len;
-    }
-    return PEAL_OK;
+    return names->text.cap + names->n * sizeof(*names->v);
 }
 
 static peal_err
 new_job(struct peal_adapter *a, const struct peal_sio_redis_msg *m, struct job **out)
 {
     unsigned n = peal_hub_n_workers(a->hub);
-    struct job *j = calloc(1, sizeof(*j) + n * sizeof(struct part));
+    size_t size = sizeof(struct job) + n * sizeof(struct part);
+    struct job *j = calloc(1, size);
     peal_err err;
 
     if (j == NULL)
         return PEAL_ENOMEM;
     j->adapter = a;
+    j->hub = a->hub;
+    j->loop = a->loop;
     j->op = m->op;
     j->close = m->close;
+    j->legacy = m->legacy;
     j->n_parts = j->left = n;
-    if ((err = copy_ids(j, m)) != PEAL_OK ||
+    if ((err = peal_adapter_request_init(&j->request, m)) != PEAL_OK ||
         (err = peal_adapter_channels(m->nsp, m->rooms, m->n_rooms, &j->rooms)) !=
             PEAL_OK ||
         (err = peal_adapter_channels(m->nsp, m->except, m->n_except, &j->except)) !=
@@ -251,46 +274,42 @@ new_job(struct peal_adapter *a, const struct peal_sio_redis_msg *m, struct job *
         free_job(j);
         return err;
     }
+    j->bytes = size + size_of(&j->rooms) + size_of(&j->except) + size_of(&j->targets);
     *out = j;
     return PEAL_OK;
-}
-
-static void
-run(struct peal_adapter *a, const struct peal_sio_redis_msg *m)
-{
-    struct job *j;
-
-    if (new_job(a, m, &j) != PEAL_OK) {
-        peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_BAD, 1);
-        return;
-    }
-    a->jobs++;
-    for (unsigned i = 0; i < j->n_parts; i++) {
-        struct part *p = &j->parts[i];
-
-        p->job = j;
-        p->shard = peal_hub_shard(a->hub, i);
-        p->mail.fn = on_part;
-        peal_loop_post(peal_shard_loop(p->shard), &p->mail);
-    }
-}
-
-/* Nobody here listens to events between servers, but whoever asks waits for an answer. */
-static void
-answer_event(struct peal_adapter *a, const struct peal_sio_redis_msg *m)
-{
-    if (m->request_id.len > 0)
-        send_answer(
-            a, PEAL_SIO_REDIS_EMIT_ANSWER, m->uid, m->nsp, m->request_id, PEAL_S(""));
 }
 
 void
 peal_adapter_job(struct peal_adapter *a, const struct peal_sio_redis_msg *m)
 {
-    if (m->op == PEAL_SIO_REDIS_SERVER_EMIT)
-        answer_event(a, m);
-    else if (m->op == PEAL_SIO_REDIS_BROADCAST)
-        send_answer(a, PEAL_SIO_REDIS_COUNT, m->uid, m->nsp, m->request_id, PEAL_S(""));
-    else
-        run(a, m);
+    struct job *j;
+
+    if (a->jobs_bytes > JOBS_MAX) {
+        peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_REFUSED, 1);
+        return;
+    }
+    if (new_job(a, m, &j) != PEAL_OK) {
+        peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_BAD, 1);
+        return;
+    }
+    a->jobs_bytes += j->bytes;
+    peal_list_append(&a->jobs, &j->link);
+    peal_relay_post_deliveries(a->relay);
+    for (unsigned i = 0; i < j->n_parts; i++) {
+        struct part *p = &j->parts[i];
+
+        p->job = j;
+        p->worker = i;
+        p->mail.fn = on_part;
+        peal_loop_post(peal_shard_loop(peal_hub_shard(a->hub, i)), &p->mail);
+    }
+}
+
+void
+peal_adapter_jobs_free(struct peal_adapter *a)
+{
+    struct peal_link *l;
+
+    while ((l = peal_list_take(&a->jobs)) != NULL)
+        PEAL_CONTAINER(l, struct job, link)->adapter = NULL;
 }

@@ -116,12 +116,13 @@ void
 peal_api_ask(struct peal_http *h, struct peal_api *api, const struct peal_msg_spec *spec,
     uint64_t timeout_ms)
 {
+    struct peal_hub *hub = peal_shard_hub(api->shard);
     struct call *c = calloc(1, sizeof(*c));
     struct peal_msg *m = NULL;
     peal_err err = c != NULL ? peal_msg_new(spec, &m) : PEAL_ENOMEM;
 
     if (err == PEAL_OK)
-        err = peal_ask(peal_shard_hub(api->shard), peal_shard_loop(api->shard), m,
+        err = peal_ask(hub, peal_shard_loop(api->shard), m, peal_hub_workers(hub, m),
             timeout_ms, &ask_ops, c, &c->ask);
     peal_msg_drop(m);
     if (err != PEAL_OK) {

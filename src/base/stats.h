@@ -119,9 +119,11 @@
     X(ADAPTER_SENT, C, "peal_adapter_sent_total", "result=\"ok\"",                       \
         "Messages to other Socket.IO servers")                                           \
     X(ADAPTER_UNSENT, C, "peal_adapter_sent_total", "result=\"unwritable\"", "")         \
+    X(ADAPTER_DROPPED, C, "peal_adapter_sent_total", "result=\"link_slow_or_down\"", "") \
     X(ADAPTER_RECEIVED, C, "peal_adapter_received_total", "result=\"ok\"",               \
         "Messages of other Socket.IO servers and emitters")                              \
     X(ADAPTER_BAD, C, "peal_adapter_received_total", "result=\"unreadable\"", "")        \
+    X(ADAPTER_REFUSED, C, "peal_adapter_received_total", "result=\"too_much\"", "")      \
     X(LOOP_BUSY, C, "peal_loop_busy_seconds_total", "",                                  \
         "Time the event loops spent working, in seconds (stored in nanoseconds)")
 

@@ -407,10 +407,10 @@ on_answer(struct peal_loop *loop, struct peal_mail *mail)
 
 peal_err
 peal_ask(struct peal_hub *hub, struct peal_loop *loop, struct peal_msg *m,
-    uint64_t timeout_ms, const struct peal_ask_ops *ops, void *ctx, struct peal_ask **out)
+    uint64_t workers, uint64_t timeout_ms, const struct peal_ask_ops *ops, void *ctx,
+    struct peal_ask **out)
 {
-    uint64_t mask = peal_hub_workers(hub, m);
-    unsigned n = (unsigned)__builtin_popcountll(mask);
+    unsigned n = (unsigned)__builtin_popcountll(workers);
     struct peal_ask *a = calloc(1, sizeof(*a) + n * sizeof(a->parts[0]));
 
     assert((m->flags & PEAL_MSG_ASK) != 0);
@@ -423,9 +423,9 @@ peal_ask(struct peal_hub *hub, struct peal_loop *loop, struct peal_msg *m,
     a->ops = ops;
     a->ctx = ctx;
     a->n_parts = n;
-    for (unsigned i = 0; i < n; i++, mask &= mask - 1) {
+    for (unsigned i = 0; i < n; i++, workers &= workers - 1) {
         a->parts[i].ask = a;
-        a->parts[i].worker = (unsigned)__builtin_ctzll(mask);
+        a->parts[i].worker = (unsigned)__builtin_ctzll(workers);
     }
     a->timer.fn = on_timer;
     a->timeout_ms = timeout_ms;

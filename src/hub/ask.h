@@ -45,14 +45,15 @@ struct peal_ask_ops {
  * peal_ask begins a request. Nothing is called before it returns.
  *   loop  the caller's; kept
  *   m     held; with PEAL_MSG_ASK among its flags
+ *   workers  a bit for each one that may have somebody for it, as peal_hub_workers says
  *   timeout_ms  for the answers; begins when all have been asked
  *   ops, ctx  kept until done, or peal_ask_cancel
  *   out   the request, until then
  * Errors: PEAL_ENOMEM.
  */
 PEAL_MUST_USE peal_err peal_ask(struct peal_hub *hub, struct peal_loop *loop,
-    struct peal_msg *m, uint64_t timeout_ms, const struct peal_ask_ops *ops, void *ctx,
-    struct peal_ask **out);
+    struct peal_msg *m, uint64_t workers, uint64_t timeout_ms,
+    const struct peal_ask_ops *ops, void *ctx, struct peal_ask **out);
 
 /* peal_ask_cancel ends the request without a call. Before a loop is freed, its requests
  * must have ended. */

@@ -433,8 +433,8 @@ on_delivery(struct peal_loop *loop, struct peal_mail *mail)
     free(d);
 }
 
-static void
-post_deliveries(struct peal_relay *r)
+void
+peal_relay_post_deliveries(struct peal_relay *r)
 {
     for (unsigned w = 0; w < r->hub->n_shards; w++) {
         struct delivery *d = r->deliveries[w];
@@ -649,7 +649,7 @@ on_turn(void *arg)
     atomic_store_explicit(
         &r->backed, r->backplane->ops->queued(r->backplane), memory_order_relaxed);
     flush(r);
-    post_deliveries(r);
+    peal_relay_post_deliveries(r);
     return false;
 }
 

@@ -76,6 +76,10 @@ void peal_relay_peer_ready(struct peal_relay *r, struct peal_slice channel);
  * whose bit is set are asked. */
 void peal_relay_deliver(struct peal_relay *r, struct peal_msg *m, uint64_t workers);
 
+/* peal_relay_post_deliveries posts what was delivered in this turn at once, not at the
+ * turn's end: for who is about to post something that must not overtake it. */
+void peal_relay_post_deliveries(struct peal_relay *r);
+
 /* peal_relay_say publishes bytes on <prefix>:nodes; they come back as a message. */
 void peal_relay_say(struct peal_relay *r, struct peal_slice bytes);
 

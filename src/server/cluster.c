@@ -124,7 +124,9 @@ make_adapter(struct peal_node *n)
         .hub = n->hub,
         .relay = n->relay,
         .sharded = n->o->socketio_adapter == PEAL_ADAPTER_SHARDED,
-        .key = peal_slice_str(n->o->socketio_adapter_key) };
+        .key = peal_slice_str(n->o->socketio_adapter_key),
+        .prefix = peal_slice_str(n->o->backplane_prefix),
+        .queue_max = n->o->backplane_queue_max };
 
     if (!make_link(n, config.sharded, &config.link))
         return false;

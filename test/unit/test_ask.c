@@ -200,7 +200,8 @@ begin(struct rig *r, const char *room, uint64_t timeout_ms, struct heard *h)
     struct peal_ask *a = NULL;
 
     *h = (struct heard){ .done = 0 };
-    CHECK_OK(peal_ask(r->hub, r->asking, m, timeout_ms, &ask_ops, h, &a));
+    CHECK_OK(peal_ask(
+        r->hub, r->asking, m, peal_hub_workers(r->hub, m), timeout_ms, &ask_ops, h, &a));
     peal_msg_drop(m);
     CHECK_INT(h->n_asked + h->done, 0);
     return a;
@@ -296,7 +297,8 @@ channels_ids_and_exceptions_say_who_is_asked_and_nobody_twice(void **state)
     CHECK_OK(peal_join(&a[1].s, PEAL_S("blue")));
     CHECK_OK(peal_join(&a[2].s, PEAL_S("quiet")));
     m = msg(names, 5, "quiet");
-    CHECK_OK(peal_ask(r.hub, r.asking, m, TIMEOUT_MS, &ask_ops, &h, &ask));
+    CHECK_OK(peal_ask(
+        r.hub, r.asking, m, peal_hub_workers(r.hub, m), TIMEOUT_MS, &ask_ops, &h, &ask));
     peal_msg_drop(m);
     turn(&r);
     CHECK_INT(h.asked, 4);
@@ -560,7 +562,8 @@ every_failing_allocation_is_survived(void **state)
 
         alloc_one = 1;
         alloc_left = n;
-        err = peal_ask(r.hub, r.asking, m, TIMEOUT_MS, &ask_ops, &h, &ask);
+        err = peal_ask(r.hub, r.asking, m, peal_hub_workers(r.hub, m), TIMEOUT_MS,
+            &ask_ops, &h, &ask);
         if (err == PEAL_OK) {
             turn(&r);
             if (a[0].owed != NULL)
