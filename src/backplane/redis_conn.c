@@ -173,9 +173,14 @@ on_closed(struct peal_conn *conn, enum peal_close why)
     struct peal_redis_conn *c = peal_conn_owner(conn);
 
     c->conn = NULL;
-    end(c, why == PEAL_CLOSE_SLOW    ? "it does not take what it is sent"
-           : why == PEAL_CLOSE_ERROR ? "TLS failed"
-                                     : "closed by the other side");
+    if (why == PEAL_CLOSE_ERROR && c->loop->tls_why != NULL) {
+        snprintf(c->why, sizeof(c->why), "TLS: %s", c->loop->tls_why);
+        c->loop->tls_why = NULL;
+        end(c, c->why);
+        return;
+    }
+    end(c, why == PEAL_CLOSE_SLOW ? "it does not take what it is sent"
+                                  : "closed by the other side");
 }
 
 static const struct peal_conn_ops conn_ops = { .data = on_data, .closed = on_closed };

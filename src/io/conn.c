@@ -331,15 +331,6 @@ mark_dirty(struct peal_conn *c)
         peal_list_append(&peal_conn_loop(c)->dirty, &c->dirty);
 }
 
-/* Who dialled wants to know what is wrong with the other side; who listens does not. */
-static void
-say_why(const struct peal_conn *c, const char *why)
-{
-    if (peal_ssl_is_client(c->ssl))
-        peal_log(peal_conn_loop(c)->config.log, PEAL_LOG_WARN, "TLS handshake failed",
-            "why=\"%s\"", why);
-}
-
 static void
 on_handshake(struct peal_conn *c)
 {
@@ -354,7 +345,8 @@ on_handshake(struct peal_conn *c)
     peal_stat_add(&peal_conn_loop(c)->stats,
         r == 1 ? PEAL_STAT_TLS_HANDSHAKES : PEAL_STAT_TLS_FAILED, 1);
     if (r != 1) {
-        say_why(c, why);
+        if (peal_ssl_is_client(c->ssl)) /* who dialled wants to know */
+            peal_conn_loop(c)->tls_why = why;
         die(c, PEAL_CLOSE_ERROR);
         return;
     }

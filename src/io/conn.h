@@ -118,8 +118,8 @@ PEAL_MUST_USE peal_err peal_conn_start_tls(struct peal_conn *c, struct peal_tls_
 /*
  * peal_conn_start_tls_client begins a TLS handshake as client, on a fresh connection.
  * What was sent before it is over waits, within the limits of the queue; bytes come
- * decrypted after it. If it fails, ops->closed is called and the log says why. It has no
- * deadline of its own.
+ * decrypted after it. If it fails, ops->closed is called, with tls_why of the loop saying
+ * why. It has no deadline of its own.
  *   ctx  of peal_tls_client_ctx_new; borrowed
  *   server_name  a host name or an IP address: what the certificate must be for, if ctx
  *         verifies; a name is also sent (SNI). Borrowed.

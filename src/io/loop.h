@@ -87,6 +87,7 @@ struct peal_loop {
     struct peal_garbage *garbage;
     size_t n_garbage, garbage_cap;
     uint64_t turn_began_ns; /* 0: not yet */
+    const char *tls_why; /* of the client's handshake that failed last; static English */
     bool idle_active, stopping;
     uint8_t read_buf[PEAL_READ_SIZE];
 };
