@@ -80,7 +80,7 @@ peal_adapter_send(struct peal_adapter *a, const struct peal_sio_redis_msg *m,
         result = PEAL_STAT_ADAPTER_DROPPED;
     } else {
         p = (struct peal_payload){ peal_buf_slice(&a->name), peal_buf_slice(&a->out) };
-        a->link->ops->publish(a->link, &p, 1, false);
+        a->link->ops->publish(a->link, &p, 1);
     }
     peal_stat_add(&a->loop->stats, result, 1);
 }

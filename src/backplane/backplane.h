@@ -2,8 +2,9 @@
 /*
  * Backplanes: what carries payloads between nodes. A payload is published on a topic, and
  * every node that has subscribed to the topic gets it, the publisher's too, once and in
- * the order of each publisher. Nothing is kept: who is not subscribed at that moment, or
- * not connected, does not get it.
+ * the order of each publisher (over all topics, unless they live in different places).
+ * Nothing is kept: who is not subscribed at that moment, or not connected, does not get
+ * it.
  *
  * A backplane knows nothing of what it carries, and keeps no list of subscriptions:
  * whoever uses it says everything again each time that it comes up.
@@ -46,10 +47,8 @@ struct peal_backplane_ops {
     /* The same for all topics that a pattern of Redis (glob) finds; NULL: it has none. */
     void (*subscribe_pattern)(struct peal_backplane *b, struct peal_slice pattern);
     void (*unsubscribe_pattern)(struct peal_backplane *b, struct peal_slice pattern);
-    /* together: all or none of them reach a node that is just subscribing, if this
-     * backplane can do that. */
-    void (*publish)(struct peal_backplane *b, const struct peal_payload *list, unsigned n,
-        bool together);
+    void (*publish)(
+        struct peal_backplane *b, const struct peal_payload *list, unsigned n);
     /* Bytes that wait to be taken by the other side. */
     size_t (*queued)(const struct peal_backplane *b);
     /* What is published does not come back: begin again with a new connection. */

@@ -30,7 +30,6 @@ struct redis {
     struct peal_timer again;
     unsigned next;       /* of the hosts of a cluster */
     uint64_t unanswered; /* publishes */
-    uint64_t queued;     /* of them, in a transaction that is being made */
     bool up, sharded;
     bool refused; /* that a publish was refused has been said */
 };
@@ -52,7 +51,7 @@ down(struct redis *r, const char *why)
     snprintf(where, sizeof(where), "host=%s port=%u", r->config.host, r->config.port);
     peal_loop_start(
         loop_of(r), &r->again, peal_redis_link_down(&r->link, where, why, r->unanswered));
-    r->unanswered = r->queued = 0;
+    r->unanswered = 0;
     r->up = r->refused = false;
     if (was_up)
         r->b.events->down(r->b.arg);
@@ -128,13 +127,8 @@ on_in(void *arg, const redisReply *reply)
 static void
 on_error(struct redis *r, struct peal_slice why)
 {
-    bool aborted = peal_slice_starts(why, PEAL_S("EXECABORT"));
-    uint64_t n = aborted ? r->queued : 1;
-
-    if (aborted)
-        r->queued = 0;
-    r->unanswered -= r->unanswered < n ? r->unanswered : n;
-    peal_stat_add(&loop_of(r)->stats, PEAL_STAT_BACKPLANE_ERRORS, (int64_t)n);
+    r->unanswered -= r->unanswered > 0;
+    peal_stat_add(&loop_of(r)->stats, PEAL_STAT_BACKPLANE_ERRORS, 1);
     if (peal_slice_starts(why, PEAL_S("READONLY")) ||
         peal_slice_starts(why, PEAL_S("LOADING")) ||
         peal_slice_starts(why, PEAL_S("MASTERDOWN"))) {
@@ -147,23 +141,17 @@ on_error(struct redis *r, struct peal_slice why)
     r->refused = true;
 }
 
-/* How many got it; QUEUED, then an array for all that was. An error is about one publish
- * (no permission, for example), or says that this server is of no use any more. */
+/* How many got it. An error is about one publish (no permission, for example), or says
+ * that this server is of no use any more. */
 static void
 on_out(void *arg, const redisReply *reply)
 {
     struct redis *r = arg;
 
-    if (reply->type == REDIS_REPLY_INTEGER) {
+    if (reply->type == REDIS_REPLY_INTEGER)
         r->unanswered -= r->unanswered > 0;
-    } else if (reply->type == REDIS_REPLY_ARRAY) {
-        r->unanswered -= r->unanswered < r->queued ? r->unanswered : r->queued;
-        r->queued = 0;
-    } else if (reply->type == REDIS_REPLY_ERROR) {
+    else if (reply->type == REDIS_REPLY_ERROR)
         on_error(r, peal_redis_text(reply));
-    } else {
-        r->queued += peal_slice_eq(peal_redis_text(reply), PEAL_S("QUEUED"));
-    }
 }
 
 static const struct peal_redis_conn_ops in_ops = {
@@ -291,26 +279,18 @@ redis_unsubscribe_pattern(struct peal_backplane *b, struct peal_slice pattern)
 }
 
 static void
-redis_publish(
-    struct peal_backplane *b, const struct peal_payload *list, unsigned n, bool together)
+redis_publish(struct peal_backplane *b, const struct peal_payload *list, unsigned n)
 {
     struct redis *r = (struct redis *)b;
-    struct peal_slice words[3] = { PEAL_S("MULTI") };
+    struct peal_slice words[] = { r->sharded ? PEAL_S("SPUBLISH") : PEAL_S("PUBLISH"),
+        PEAL_S(""), PEAL_S("") };
 
-    if (!r->up)
-        return;
-    if (together)
-        peal_redis_conn_command(r->out, words, 1);
-    for (unsigned i = 0; i < n; i++) {
-        words[0] = r->sharded ? PEAL_S("SPUBLISH") : PEAL_S("PUBLISH");
+    for (unsigned i = 0; r->up && i < n; i++) {
         words[1] = list[i].topic;
         words[2] = list[i].bytes;
         peal_redis_conn_command(r->out, words, 3);
         r->unanswered++;
     }
-    words[0] = PEAL_S("EXEC");
-    if (together)
-        peal_redis_conn_command(r->out, words, 1);
 }
 
 static size_t

@@ -488,8 +488,7 @@ cluster_unsubscribe(struct peal_backplane *b, struct peal_slice topic)
 }
 
 static void
-cluster_publish(
-    struct peal_backplane *b, const struct peal_payload *list, unsigned n, bool together)
+cluster_publish(struct peal_backplane *b, const struct peal_payload *list, unsigned n)
 {
     struct cluster *c = (struct cluster *)b;
 

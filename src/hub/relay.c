@@ -268,7 +268,7 @@ flush(struct peal_relay *r)
         return; /* it waits, bounded by queue_max */
     if ((list = peal_packets_list(&r->packets, &n), n) == 0)
         return;
-    r->backplane->ops->publish(r->backplane, list, n, false);
+    r->backplane->ops->publish(r->backplane, list, n);
     peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_PUBLISHED, n);
     atomic_fetch_sub_explicit(
         &r->queued, peal_packets_drop(&r->packets, n), memory_order_relaxed);
@@ -727,7 +727,7 @@ peal_relay_say(struct peal_relay *r, struct peal_slice bytes)
     struct peal_payload p = { topic_name(r, "nodes", PEAL_S("")), bytes };
 
     if (r->connected && p.topic.data != NULL)
-        r->backplane->ops->publish(r->backplane, &p, 1, false);
+        r->backplane->ops->publish(r->backplane, &p, 1);
 }
 
 void

@@ -191,8 +191,7 @@ unsubscribe(struct peal_backplane *b, struct peal_slice topic)
 }
 
 static void
-publish(
-    struct peal_backplane *b, const struct peal_payload *list, unsigned n, bool together)
+publish(struct peal_backplane *b, const struct peal_payload *list, unsigned n)
 {
     struct link *l = (struct link *)b;
 

@@ -48,6 +48,8 @@ node_start(struct world *w, unsigned place)
     struct peal_node_report own = { 0 };
     struct node *n = &w->nodes[place];
 
+    if (w->n_publishers + SHARDS_MAX > PUBLISHERS_MAX)
+        return;
     *n = (struct node){ .alive = true, .place = place, .index = w->n_lives++ };
     n->n_shards = 1 + sim_pick(SHARDS_MAX);
     need(peal_hub_new((uint32_t)peal_random_u64() | 1, &n->hub));

@@ -95,8 +95,7 @@ describe(struct peal_slice payload, char *out, size_t size)
 }
 
 static inline void
-fake_publish(
-    struct peal_backplane *b, const struct peal_payload *list, unsigned n, bool together)
+fake_publish(struct peal_backplane *b, const struct peal_payload *list, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         char text[1024];
