@@ -27,7 +27,7 @@ cluster)
   ;;
 test)
   services='nginx haproxy redis-server'
-  packages="$packages libcmocka-dev clang-format-14 chromium $services"
+  packages="$packages libcmocka-dev clang-format-14 chromium iproute2 $services"
   npm_dirs='web test/interop test/deploy test/cluster'
   ;;
 bench)
