@@ -16,7 +16,8 @@ extern uint64_t sim_now_ms;
 /* From here on everything is as it always is after this seed. */
 void sim_seed(uint64_t seed);
 
-/* A number below n, which is not 0. */
+/* A number below n, which is not 0. Never twice in one expression: compilers may do
+ * either first. */
 unsigned sim_pick(unsigned n);
 
 /* True in so many cases of a thousand. */

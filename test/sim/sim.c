@@ -162,6 +162,7 @@ run(uint64_t which, struct totals *t)
     static const unsigned faults[] = { 0, 1, 5, 20 }, paces[] = { 2, 4, 40 };
     static struct model model;
     struct world w;
+    unsigned pace;
 
     seed = which;
     memset(&model, 0, sizeof(model));
@@ -169,7 +170,8 @@ run(uint64_t which, struct totals *t)
     world_open(&w, &model);
     for (unsigned i = 0; i < 20; i++)
         world_begin(&w);
-    live(&w, faults[sim_pick(4)], paces[sim_pick(3)]);
+    pace = paces[sim_pick(3)];
+    live(&w, faults[sim_pick(4)], pace);
     switch (sim_pick(8)) {
     case 0: /* it ends in the middle of everything */
         break;

@@ -155,11 +155,11 @@ world_open(struct world *w, struct model *model)
     static const size_t queues[] = { 300, 3000, 1 << 20 };
     static const uint64_t lingers[] = { 0, 50, 1000 };
 
-    *w = (struct world){ .model = model,
-        .n_places = 2 + sim_pick(NODES_MAX - 1),
-        .queue_max = queues[sim_pick(3)],
-        .linger_ms = lingers[sim_pick(3)],
-        .turn_budget = 1 + sim_pick(20) };
+    *w = (struct world){ .model = model };
+    w->n_places = 2 + sim_pick(NODES_MAX - 1);
+    w->queue_max = queues[sim_pick(3)];
+    w->linger_ms = lingers[sim_pick(3)];
+    w->turn_budget = 1 + sim_pick(20);
     w->broker.on_cut = on_cut;
     w->broker.arg = w;
     for (unsigned i = 0; i < w->n_places; i++)
