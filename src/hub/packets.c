@@ -42,9 +42,16 @@ peal_packets_end(struct peal_packets *p, struct peal_slice topic)
     peal_map_del(&p->open, topic);
 }
 
-static void
-packet_free(struct packet *k)
+static size_t
+size_of(const struct packet *k)
 {
+    return sizeof(*k) + k->topic_len + k->bytes.len;
+}
+
+static void
+packet_free(struct peal_packets *p, struct packet *k)
+{
+    p->bytes -= size_of(k);
     peal_list_unlink(&k->link);
     peal_buf_fini(&k->bytes);
     free(k);
@@ -63,11 +70,22 @@ packet_new(struct peal_packets *p, struct peal_slice topic)
     k->topic_len = (uint32_t)topic.len;
     peal_envelope_head(p->node, head);
     if (peal_buf_add(&k->bytes, head, sizeof(head)) != PEAL_OK) {
-        packet_free(k);
+        free(k);
         return NULL;
     }
     peal_list_append(&p->all, &k->link);
+    p->bytes += size_of(k);
     return k;
+}
+
+static peal_err
+add_to(struct peal_packets *p, struct packet *k, const struct peal_blob *record)
+{
+    peal_err err = peal_buf_add_slice(&k->bytes, peal_blob_slice(record));
+
+    if (err == PEAL_OK)
+        p->bytes += record->len;
+    return err;
 }
 
 peal_err
@@ -82,12 +100,12 @@ peal_packets_add(struct peal_packets *p, struct peal_slice topic,
         k = NULL;
     }
     if (k != NULL)
-        return peal_buf_add_slice(&k->bytes, peal_blob_slice(record));
+        return add_to(p, k, record);
     if ((k = packet_new(p, topic)) == NULL)
         return PEAL_ENOMEM;
-    if ((err = peal_buf_add_slice(&k->bytes, peal_blob_slice(record))) != PEAL_OK ||
+    if ((err = add_to(p, k, record)) != PEAL_OK ||
         (!alone && (err = peal_map_put(&p->open, topic_of(k), k)) != PEAL_OK))
-        packet_free(k);
+        packet_free(p, k);
     return err;
 }
 
@@ -114,18 +132,14 @@ peal_packets_list(struct peal_packets *p, unsigned *n_out)
     return p->list;
 }
 
-size_t
+void
 peal_packets_drop(struct peal_packets *p, unsigned n)
 {
-    size_t bytes = 0;
-
     while (n-- > 0) {
         struct packet *k = PEAL_CONTAINER(p->all.next, struct packet, link);
 
-        bytes += k->bytes.len - PEAL_ENVELOPE_HEAD;
         if (peal_map_get(&p->open, topic_of(k)) == k)
             peal_packets_end(p, topic_of(k));
-        packet_free(k);
+        packet_free(p, k);
     }
-    return bytes;
 }

@@ -23,6 +23,7 @@ struct peal_packets {
     uint32_t node;             /* the publisher */
     struct peal_link all;      /* oldest first */
     struct peal_map open;      /* topic -> the packet that takes more */
+    size_t bytes;              /* that all of them take, with what they need besides */
     struct peal_payload *list; /* of peal_packets_list */
     unsigned list_cap;
 };
@@ -44,8 +45,7 @@ void peal_packets_end(struct peal_packets *p, struct peal_slice topic);
  * payloads, all unless memory is short. */
 const struct peal_payload *peal_packets_list(struct peal_packets *p, unsigned *n_out);
 
-/* peal_packets_drop releases the first n, and returns how many bytes their records had.
- */
-size_t peal_packets_drop(struct peal_packets *p, unsigned n);
+/* peal_packets_drop releases the first n. */
+void peal_packets_drop(struct peal_packets *p, unsigned n);
 
 #endif

@@ -258,10 +258,19 @@ on_tick(struct peal_timer *timer)
 
 /* Publishing. */
 
+/* What waits in packets instead of with a worker, or leaves (negative), is counted. */
+static void
+count(struct peal_relay *r, size_t packets_before)
+{
+    atomic_fetch_add_explicit(
+        &r->queued, r->packets.bytes - packets_before, memory_order_relaxed);
+}
+
 static void
 flush(struct peal_relay *r)
 {
     const struct peal_payload *list;
+    size_t before = r->packets.bytes;
     unsigned n;
 
     if (!r->connected)
@@ -270,8 +279,8 @@ flush(struct peal_relay *r)
         return;
     r->backplane->ops->publish(r->backplane, list, n);
     peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_PUBLISHED, n);
-    atomic_fetch_sub_explicit(
-        &r->queued, peal_packets_drop(&r->packets, n), memory_order_relaxed);
+    peal_packets_drop(&r->packets, n);
+    count(r, before);
 }
 
 /* Where a channel's messages go: to its own topic, or to that of the node whose session's
@@ -352,6 +361,7 @@ route(struct peal_relay *r, const struct peal_msg *m, struct peal_blob *record)
 {
     struct target targets[TOPICS_MAX];
     unsigned wanted = 1, added = 0;
+    size_t before = r->packets.bytes;
 
     if (m->n_channels > TOPICS_MAX) {
         added = add_for_all(r, m, record);
@@ -362,9 +372,7 @@ route(struct peal_relay *r, const struct peal_msg *m, struct peal_blob *record)
     }
     if (added < wanted)
         peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_DROPPED, 1);
-    /* What waits is counted for each topic it goes to; so far it was counted once. */
-    atomic_fetch_add_explicit(
-        &r->queued, (size_t)added * record->len, memory_order_relaxed);
+    count(r, before);
     atomic_fetch_sub_explicit(&r->queued, record->len, memory_order_relaxed);
 }
 

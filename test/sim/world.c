@@ -152,7 +152,7 @@ world_lose(struct world *w, struct node *n)
 void
 world_open(struct world *w, struct model *model)
 {
-    static const size_t queues[] = { 300, 3000, 1 << 20 };
+    static const size_t queues[] = { 1000, 5000, 1 << 20 };
     static const uint64_t lingers[] = { 0, 50, 1000 };
 
     *w = (struct world){ .model = model };

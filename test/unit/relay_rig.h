@@ -274,7 +274,7 @@ rig_connect(struct rig *r)
 /* Sessions that write down what reaches them, as text. */
 struct member {
     struct peal_session s; /* first */
-    char got[256];
+    char got[1024];
 };
 
 static inline bool
