@@ -43,6 +43,7 @@ struct session {
         confirmed_at[CHANNELS];                  /* messages published until then */
     unsigned last[PUBLISHERS_MAX][CHANNELS + 1]; /* message + 1; the last one: by id */
     bool got[MESSAGES_MAX], owed[MESSAGES_MAX];
+    bool by_id[MESSAGES_MAX];   /* its publisher knew that the id is this session's */
     bool excused[MESSAGES_MAX]; /* by a fault */
 };
 
