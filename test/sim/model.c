@@ -44,8 +44,9 @@ model_publish(struct model *o, const struct message *m)
     for (unsigned i = 0; i < o->n_sessions; i++) {
         struct session *s = &o->sessions[i];
 
+        s->by_id[number] = s->node == m->node && addressed(m, s);
         if (s->alive && s->node == m->node && !excluded(m, s))
-            s->owed[number] = addressed(m, s) || by_channel(o, number, s);
+            s->owed[number] = s->by_id[number] || by_channel(o, number, s);
     }
 }
 
@@ -54,8 +55,9 @@ model_owe(struct model *o, unsigned number, struct session *s, bool id_known)
 {
     const struct message *m = &o->messages[number];
 
+    s->by_id[number] = id_known && addressed(m, s);
     if (s->alive && s->node != m->node && !excluded(m, s))
-        s->owed[number] = (id_known && addressed(m, s)) || by_channel(o, number, s);
+        s->owed[number] = s->by_id[number] || by_channel(o, number, s);
 }
 
 /* What s was owed by its own worker is delivered before a membership changes. */
@@ -95,7 +97,7 @@ model_left(struct model *o, struct session *s, unsigned c)
     check_prompt(o, s, "left");
     s->member[c] = s->confirmed[c] = false;
     for (unsigned i = 0; i < o->n_messages; i++)
-        if (s->owed[i] && !addressed(&o->messages[i], s) && !by_channel(o, i, s))
+        if (s->owed[i] && !s->by_id[i] && !by_channel(o, i, s))
             s->owed[i] = false;
 }
 
@@ -182,8 +184,10 @@ model_forgets(struct model *o, unsigned node, unsigned other)
         for (unsigned k = 0; o->messages[i].node == node && k < o->n_sessions; k++) {
             struct session *s = &o->sessions[k];
 
-            if (s->node == other && addressed(&o->messages[i], s) && !by_channel(o, i, s))
-                s->owed[i] = false;
+            if (s->node != other)
+                continue;
+            s->by_id[i] = false;
+            s->owed[i] = s->owed[i] && by_channel(o, i, s);
         }
 }
 
