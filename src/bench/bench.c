@@ -53,6 +53,9 @@ peal_bench_main(int argc, char **argv)
         [PEAL_BENCH_ECHO] = { "echo", peal_bench_echo },
         [PEAL_BENCH_CONNECT] = { "connect", peal_bench_connect },
         [PEAL_BENCH_STORM] = { "storm", peal_bench_storm },
+        [PEAL_BENCH_RELAY] = { "relay", peal_bench_relay },
+        [PEAL_BENCH_AVALANCHE] = { "avalanche", peal_bench_avalanche },
+        [PEAL_BENCH_DROPS] = { "drops", peal_bench_drops },
     };
     struct peal_bench_opts opts;
     struct peal_bench_report report = { 0 };

@@ -17,19 +17,6 @@
 #define HEAD_MAX 8192
 #define ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
-/* The path with {i} replaced by the connection's number. */
-static void
-path_of(const struct peal_bench_conn *c, char *out, size_t size)
-{
-    const char *path = c->target->path, *mark = strstr(path, "{i}");
-
-    if (mark == NULL)
-        snprintf(out, size, "%s", path);
-    else
-        snprintf(out, size, "%.*s%u%s", (int)(mark - path), path, (unsigned)c->index,
-            mark + 3);
-}
-
 void
 peal_bench_client_begin(struct peal_bench_net *net, struct peal_bench_conn *c)
 {
@@ -40,7 +27,7 @@ peal_bench_client_begin(struct peal_bench_net *net, struct peal_bench_conn *c)
         peal_bench_net_ready(net, c);
         return;
     }
-    path_of(c, path, sizeof(path));
+    peal_bench_numbered(c->target->path, c->number, path, sizeof(path));
     n = snprintf(request, sizeof(request),
         "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -80,9 +67,11 @@ eat_head(struct peal_bench_net *net, struct peal_bench_conn *c, struct peal_slic
 static void
 say_join(struct peal_bench_net *net, struct peal_bench_conn *c)
 {
-    char join[128];
-    int n = snprintf(join, sizeof(join), "420[\"join\",\"%s\"]", net->opts->room);
+    char room[PEAL_BENCH_TEXT_MAX], join[PEAL_BENCH_TEXT_MAX + 16];
+    int n;
 
+    peal_bench_numbered(net->opts->room, c->number, room, sizeof(room));
+    n = snprintf(join, sizeof(join), "420[\"join\",\"%s\"]", room);
     c->state = PEAL_BENCH_JOINING;
     peal_bench_net_say(net, c, peal_slice_of(join, (size_t)n));
 }

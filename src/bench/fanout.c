@@ -2,7 +2,6 @@
 /*
  * Fan-out: what it costs the server to deliver one message to many.
  *
- * Every subscriber knows what it must receive: a counter of ten digits, then filler.
  * A round is one message (in step) or a burst in one write; the next begins when every
  * subscriber has all of it, so queues never grow and latency means delivery. If the
  * server echoes to the publisher too, the trial before the warm-up finds out, and those
@@ -11,18 +10,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bench/frame.h"
+#include "bench/message.h"
 #include "bench/modes.h"
 #include "bench/net.h"
 
-#define DIGITS 10
 #define SETTLE_S 0.1
 
 struct fanout {
     const struct peal_bench_opts *opts;
     struct peal_bench_conn *publisher;
-    struct peal_buf expected; /* a delivery; the digits in it vary */
-    size_t digits_at;
+    struct peal_bench_message message;
     uint32_t next_seq; /* of the next message to send */
     bool echoes;       /* the publisher receives its own */
     bool measuring;
@@ -32,85 +29,13 @@ struct fanout {
     struct peal_bench_hist latency;
 };
 
-/* The bytes of a message: the counter, then filler that is no JSON. */
-static peal_err
-add_payload(struct peal_buf *b, const struct peal_bench_opts *o, uint32_t seq)
-{
-    size_t fill = o->size - DIGITS - 1;
-    peal_err err = peal_buf_printf(b, "%010u ", (unsigned)seq);
-
-    if (err != PEAL_OK || (err = peal_buf_reserve(b, fill)) != PEAL_OK)
-        return err;
-    memset(b->data + b->len, 'x', fill);
-    b->len += fill;
-    return PEAL_OK;
-}
-
-static peal_err
-make_expected(struct fanout *f)
-{
-    bool sio = f->opts->target.protocol == PEAL_BENCH_SOCKETIO;
-    peal_err err = sio ? peal_buf_printf(&f->expected, "42[\"msg\",\"") : PEAL_OK;
-
-    f->digits_at = f->expected.len;
-    if (err == PEAL_OK)
-        err = add_payload(&f->expected, f->opts, 0);
-    if (err == PEAL_OK && sio)
-        err = peal_buf_printf(&f->expected, "\"]");
-    return err;
-}
-
-/* Appends to wire what publishes message seq. */
-static peal_err
-add_publish(struct fanout *f, struct peal_buf *wire, uint32_t seq)
-{
-    const struct peal_bench_opts *o = f->opts;
-    struct peal_buf text = { 0 };
-    peal_err err;
-
-    if (o->publish.protocol == PEAL_BENCH_POST) {
-        err = peal_buf_printf(wire,
-            "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: text/plain\r\n"
-            "Content-Length: %u\r\n\r\n",
-            o->publish.path, o->publish.host, o->size);
-        return err == PEAL_OK ? add_payload(wire, o, seq) : err;
-    }
-    if (o->publish.protocol == PEAL_BENCH_SOCKETIO) {
-        err = peal_buf_printf(&text, "42[\"to\",\"%s\",\"msg\",\"", o->room);
-        if (err == PEAL_OK && (err = add_payload(&text, o, seq)) == PEAL_OK)
-            err = peal_buf_printf(&text, "\"]");
-    } else {
-        err = add_payload(&text, o, seq);
-    }
-    if (err == PEAL_OK)
-        err = peal_bench_frame_add(wire, PEAL_BENCH_OP_TEXT, peal_buf_slice(&text));
-    peal_buf_fini(&text);
-    return err;
-}
-
-static bool
-read_seq(const struct fanout *f, struct peal_slice data, uint32_t *out)
-{
-    const char *want = f->expected.data, *got = data.data;
-    size_t after = f->digits_at + DIGITS;
-    uint64_t v;
-
-    if (data.len != f->expected.len || memcmp(got, want, f->digits_at) != 0 ||
-        memcmp(got + after, want + after, data.len - after) != 0 ||
-        peal_slice_u64(peal_slice_of(got + f->digits_at, DIGITS), UINT32_MAX, &v) !=
-            PEAL_OK)
-        return false;
-    *out = (uint32_t)v;
-    return true;
-}
-
 static void
 on_message(struct peal_bench_net *net, struct peal_bench_conn *c, struct peal_slice data)
 {
     struct fanout *f = net->user;
     uint32_t seq;
 
-    if (!read_seq(f, data, &seq)) {
+    if (!peal_bench_message_read(&f->message, data, &seq)) {
         f->corrupt++;
         return;
     }
@@ -136,7 +61,8 @@ play_round(struct peal_bench_net *net, unsigned n)
     peal_err err = PEAL_OK;
 
     for (unsigned i = 0; i < n && err == PEAL_OK; i++)
-        err = add_publish(f, &wire, f->next_seq++);
+        err = peal_bench_message_publish(
+            &f->message, &f->opts->publish, f->publisher->number, f->next_seq++, &wire);
     f->received = 0;
     f->wanted = (uint64_t)n * (f->opts->connections + f->echoes);
     net->now_ns = f->sent_ns = peal_bench_now_ns();
@@ -261,7 +187,7 @@ peal_bench_fanout(const struct peal_bench_opts *opts, struct peal_bench_report *
     if (f == NULL)
         return false;
     f->opts = opts;
-    if (make_expected(f) == PEAL_OK &&
+    if (peal_bench_message_init(&f->message, opts) == PEAL_OK &&
         peal_bench_net_init(&net, opts, opts->connections + 1) == PEAL_OK &&
         open_parties(&net, f)) {
         if (warm_up(&net))
@@ -270,7 +196,7 @@ peal_bench_fanout(const struct peal_bench_opts *opts, struct peal_bench_report *
         fill_report(f, rounds, &cost, report);
     }
     peal_bench_net_fini(&net);
-    peal_buf_fini(&f->expected);
+    peal_bench_message_fini(&f->message);
     free(f);
     return ok;
 }

@@ -12,7 +12,7 @@ typedef bool peal_bench_mode_fn(
     const struct peal_bench_opts *opts, struct peal_bench_report *report);
 
 peal_bench_mode_fn peal_bench_fanout, peal_bench_echo, peal_bench_connect,
-    peal_bench_storm;
+    peal_bench_storm, peal_bench_relay, peal_bench_avalanche, peal_bench_drops;
 
 /* A stretch of time and what was spent in it. */
 struct peal_bench_span {

@@ -48,7 +48,7 @@ peal_bench_net_init(
     net->n = n;
     for (unsigned i = 0; i < n; i++) {
         net->conns[i].fd = -1;
-        net->conns[i].index = i;
+        net->conns[i].index = net->conns[i].number = i;
         net->conns[i].target = &opts->target;
     }
     if ((net->ep = epoll_create1(EPOLL_CLOEXEC)) < 0) {

@@ -28,9 +28,10 @@ enum peal_bench_state {
 struct peal_bench_conn {
     int fd; /* -1: closed */
     uint8_t state;
-    bool join;      /* Socket.IO: join the room before it is ready */
-    uint32_t index; /* in net->conns */
-    uint32_t seq;   /* the mode's: what comes next */
+    bool join;       /* Socket.IO: join the room before it is ready */
+    uint32_t index;  /* in net->conns */
+    uint32_t number; /* what {i} is; its index, if the mode does not say otherwise */
+    uint32_t seq;    /* the mode's: what comes next */
     uint64_t began_ns;
     const struct peal_bench_target *target;
     struct peal_buf in;  /* an incomplete frame */

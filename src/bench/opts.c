@@ -9,6 +9,17 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+void
+peal_bench_numbered(const char *text, unsigned number, char *out, size_t size)
+{
+    const char *mark = strstr(text, "{i}");
+
+    if (mark == NULL)
+        snprintf(out, size, "%s", text);
+    else
+        snprintf(out, size, "%.*s%u%s", (int)(mark - text), text, number, mark + 3);
+}
+
 static const char help[] =
     "usage: peal bench MODE --url URL [options]\n"
     "\n"
@@ -19,20 +30,35 @@ static const char help[] =
     "  connect   connect and handshake, then memory per connection, then the idle "
     "server\n"
     "  storm     connect, disconnect, again\n"
+    "  relay     publishers on one node, subscribers on another: messages a second, "
+    "then\n"
+    "            the latency of the way, and of the way within one node\n"
+    "  avalanche clients lose their node, and come back to another one\n"
+    "  drops     connections are cut again and again: how much is delivered\n"
     "\n"
     "options (default)\n"
-    "  --url URL            ws://HOST:PORT/PATH or http://HOST:PORT; {i} in the path is\n"
-    "                       the number of the connection\n"
+    "  --url URL            ws://HOST:PORT/PATH or http://HOST:PORT; {i} in a path or\n"
+    "                       room is the number of the connection; in relay, of the\n"
+    "                       channel\n"
     "  --protocol NAME      ws or socketio (by the URL: ws:// ws, http:// socketio)\n"
-    "  --publish URL        fanout: publish there by HTTP POST, not by a connection\n"
-    "  --room NAME          fanout over Socket.IO: the room to join (bench)\n"
+    "  --publish URL        fanout: publish there by HTTP POST, not by a connection;\n"
+    "                       relay, drops: the publisher's node\n"
+    "  --lost URL           avalanche: the node that the clients will lose\n"
+    "  --room NAME          over Socket.IO: the room to join (bench; in relay "
+    "bench-{i})\n"
+    "  --channels N         relay: so many; they share the connections evenly (16)\n"
     "  --connections N      connections besides the publisher's (1000)\n"
     "  --size BYTES         of one message, at least 16 (100)\n"
     "  --burst N            fanout: messages in one write (1: in step)\n"
-    "  --rounds N           fanout: steps or bursts, at most (200)\n"
-    "  --duration SECONDS   fanout, echo, storm: at most (10)\n"
+    "  --rounds N           fanout: steps or bursts, at most; relay: messages, one at a\n"
+    "                       time (200)\n"
+    "  --duration SECONDS   all but connect: at most (10)\n"
     "  --warmup N           rounds that are not measured (5)\n"
     "  --outstanding N      echo: unanswered messages of one connection (1)\n"
+    "                       relay: messages of a channel that have not arrived (256)\n"
+    "  --rate N             drops: messages a second (100)\n"
+    "  --up SECONDS         drops: from coming to the next cut (8)\n"
+    "  --down SECONDS       drops: from a cut to coming back (2)\n"
     "  --concurrency N      handshakes in flight (128)\n"
     "  --idle SECONDS       connect: watch the idle server for so long (0)\n"
     "  --stall SECONDS      nothing came for so long: lost (5)\n"
@@ -129,7 +155,8 @@ parse_pids(const char *s, struct peal_bench_opts *o)
 static bool
 parse_mode(const char *s, enum peal_bench_mode *out)
 {
-    static const char *const names[] = { "fanout", "echo", "connect", "storm" };
+    static const char *const names[] = { "fanout", "echo", "connect", "storm", "relay",
+        "avalanche", "drops" };
 
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(s, names[i]) == 0) {
@@ -144,6 +171,11 @@ static const struct option options[] = {
     { "url", required_argument, NULL, 'u' },
     { "protocol", required_argument, NULL, 'P' },
     { "publish", required_argument, NULL, 'p' },
+    { "lost", required_argument, NULL, 'L' },
+    { "channels", required_argument, NULL, 'C' },
+    { "rate", required_argument, NULL, 'a' },
+    { "up", required_argument, NULL, 'U' },
+    { "down", required_argument, NULL, 'D' },
     { "room", required_argument, NULL, 'R' },
     { "connections", required_argument, NULL, 'n' },
     { "size", required_argument, NULL, 's' },
@@ -169,10 +201,9 @@ take_text(int opt, const char *v, struct peal_bench_opts *o)
     case 'u':
         return parse_url(v, &o->target);
     case 'p':
-        if (!parse_url(v, &o->publish))
-            return false;
-        o->publish.protocol = PEAL_BENCH_POST;
-        return true;
+        return parse_url(v, &o->publish);
+    case 'L':
+        return parse_url(v, &o->lost);
     case 'R':
         if (strlen(v) >= sizeof(o->room) || strpbrk(v, "\"\\") != NULL)
             return false;
@@ -203,6 +234,14 @@ take_option(int opt, const char *v, struct peal_bench_opts *o)
         return parse_count(v, 1, &o->outstanding) && o->outstanding <= 1024;
     case 'c':
         return parse_count(v, 1, &o->concurrency);
+    case 'C':
+        return parse_count(v, 1, &o->channels);
+    case 'a':
+        return parse_count(v, 1, &o->rate);
+    case 'U':
+        return parse_seconds(v, &o->up_s);
+    case 'D':
+        return parse_seconds(v, &o->down_s);
     case 'S':
         return parse_count(v, 1, &o->sources) && o->sources <= 250;
     case 'd':
@@ -230,9 +269,48 @@ descriptors_fit(unsigned connections)
            connections + PEAL_BENCH_HEADROOM <= rl.rlim_max;
 }
 
+/* All nodes of a run are spoken to in one way. */
+static void
+set_protocol(struct peal_bench_target *t, enum peal_bench_protocol protocol)
+{
+    t->protocol = protocol;
+    if (protocol == PEAL_BENCH_SOCKETIO && strcmp(t->path, "/") == 0)
+        strcpy(t->path, "/socket.io/?EIO=4&transport=websocket");
+}
+
+/* What each mode needs, and its own defaults. */
+static int
+settle_mode(struct peal_bench_opts *o)
+{
+    bool published = o->publish.host[0] != '\0';
+
+    if (o->mode == PEAL_BENCH_FANOUT && published)
+        o->publish.protocol = PEAL_BENCH_POST;
+    else if (published)
+        set_protocol(&o->publish, o->target.protocol);
+    else
+        o->publish = o->target;
+    if (o->outstanding == 0)
+        o->outstanding = o->mode == PEAL_BENCH_RELAY ? 256 : 1;
+    if (o->room[0] == '\0')
+        strcpy(o->room, o->mode == PEAL_BENCH_RELAY ? "bench-{i}" : "bench");
+    if (o->mode == PEAL_BENCH_RELAY && o->connections == 0)
+        o->connections = o->channels;
+    if (o->connections == 0)
+        o->connections = 1000;
+    if (o->mode == PEAL_BENCH_RELAY && o->connections % o->channels != 0)
+        return complain("--connections", "no multiple of --channels");
+    if (o->mode == PEAL_BENCH_AVALANCHE && o->lost.host[0] == '\0')
+        return complain("--lost is missing", "see peal bench --help");
+    set_protocol(&o->lost, o->target.protocol);
+    return -1;
+}
+
 static int
 settle(struct peal_bench_opts *o, const char *protocol)
 {
+    int status;
+
     if (o->target.host[0] == '\0')
         return complain("--url is missing", "see peal bench --help");
     if (protocol != NULL && strcmp(protocol, "ws") == 0)
@@ -241,10 +319,9 @@ settle(struct peal_bench_opts *o, const char *protocol)
         o->target.protocol = PEAL_BENCH_SOCKETIO;
     else if (protocol != NULL)
         return complain("--protocol", protocol);
-    if (o->target.protocol == PEAL_BENCH_SOCKETIO && strcmp(o->target.path, "/") == 0)
-        strcpy(o->target.path, "/socket.io/?EIO=4&transport=websocket");
-    if (o->publish.host[0] == '\0')
-        o->publish = o->target;
+    set_protocol(&o->target, o->target.protocol);
+    if ((status = settle_mode(o)) >= 0)
+        return status;
     if (o->sources == 0)
         o->sources = 1 + o->connections / 10000;
     if (!descriptors_fit(o->connections))
@@ -255,16 +332,17 @@ settle(struct peal_bench_opts *o, const char *protocol)
 int
 peal_bench_opts_parse(int argc, char **argv, struct peal_bench_opts *out)
 {
-    struct peal_bench_opts o = { .room = "bench",
-        .connections = 1000,
-        .size = 100,
+    struct peal_bench_opts o = { .size = 100,
         .burst = 1,
         .rounds = 200,
         .warmup = 5,
         .duration_s = 10,
         .stall_s = 5,
-        .outstanding = 1,
-        .concurrency = 128 };
+        .concurrency = 128,
+        .channels = 16,
+        .rate = 100,
+        .up_s = 8,
+        .down_s = 2 };
     const char *protocol = NULL;
     int opt, index = 0;
 

@@ -16,7 +16,10 @@ enum peal_bench_mode {
     PEAL_BENCH_FANOUT,
     PEAL_BENCH_ECHO,
     PEAL_BENCH_CONNECT,
-    PEAL_BENCH_STORM
+    PEAL_BENCH_STORM,
+    PEAL_BENCH_RELAY,
+    PEAL_BENCH_AVALANCHE,
+    PEAL_BENCH_DROPS
 };
 
 enum peal_bench_protocol {
@@ -36,17 +39,22 @@ struct peal_bench_target {
 struct peal_bench_opts {
     enum peal_bench_mode mode;
     struct peal_bench_target target;
-    struct peal_bench_target publish; /* fanout: where the publisher connects */
-    char room[64];                    /* Socket.IO fanout */
+    struct peal_bench_target publish; /* where the publisher connects */
+    struct peal_bench_target lost;    /* avalanche: where the clients are first */
+    char room[64];                    /* Socket.IO */
     unsigned connections;
-    unsigned size; /* bytes of a message */
+    unsigned channels; /* relay */
+    unsigned size;     /* bytes of a message */
     unsigned burst;
-    unsigned rounds;      /* fanout: at most so many steps or bursts */
+    unsigned rounds;      /* fanout: at most so many steps or bursts; relay: messages */
     unsigned warmup;      /* rounds, or connections, before measuring */
-    double duration_s;    /* fanout, echo, storm: at most so long */
+    double duration_s;    /* all but connect: at most so long */
     double idle_s;        /* connect: how long to watch the idle server */
     double stall_s;       /* without progress for so long: something was lost */
-    unsigned outstanding; /* echo: unanswered events of one connection */
+    unsigned outstanding; /* echo: unanswered events of one connection; relay: messages
+                             of a channel that have not arrived */
+    unsigned rate;        /* drops: messages a second */
+    double up_s, down_s;  /* drops: connected, and away */
     unsigned concurrency; /* handshakes in flight */
     unsigned sources;     /* loopback source addresses */
     pid_t pids[PEAL_BENCH_PIDS_MAX];
@@ -57,5 +65,9 @@ struct peal_bench_opts {
 /* peal_bench_opts_parse fills out. -1: go on; otherwise the exit status to leave with,
  * after a message or the help was printed. */
 int peal_bench_opts_parse(int argc, char **argv, struct peal_bench_opts *out);
+
+/* Writes text with its first "{i}", if any, replaced by number; what is too long is cut.
+ */
+void peal_bench_numbered(const char *text, unsigned number, char *out, size_t size);
 
 #endif

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { after, before, test } from 'node:test';
 
-import { startPeal } from '../interop/lib/peal.mjs';
+import { PEAL, Process, startPeal } from '../interop/lib/peal.mjs';
 import { peal } from './lib.mjs';
 
 let server;
@@ -61,6 +61,41 @@ for (const [protocol, url] of [['ws', ws], ['socketio', sio]]) {
     assert.equal(found.failed, 0);
   });
 }
+
+// One node will do: that there is a Redis between them, the load generator does not know.
+for (const [protocol, url] of [['ws', ws], ['socketio', sio]]) {
+  const place = () => [url()[0], url()[1].replace('bench', 'bench-{i}')];
+
+  test(`relay over ${protocol}: what was published arrives, in order`, async () => {
+    const found = await bench('relay', ...place(), '--channels', '3', '--connections', '6',
+      '--outstanding', '10', '--rounds', '5', '--duration', '0.2');
+    assert.ok(found.messages >= 60);
+    assert.deepEqual([found.skipped, found.repeated, found.corrupt], [0, 0, 0]);
+    assert.ok(found.cpu_us_per_message > 0);
+    assert.ok(found.remote_p50_us > 0 && found.local_p50_us > 0);
+  });
+
+  test(`drops over ${protocol}: nothing is missing between two cuts`, async () => {
+    const found = await bench('drops', ...url(), '--connections', '4', '--rate', '200',
+      '--up', '0.2', '--down', '0.1', '--duration', '1');
+    assert.ok(found.cuts > 0);
+    assert.ok(found.received > 0);
+    assert.deepEqual([found.skipped, found.repeated, found.corrupt], [0, 0, 0]);
+  });
+}
+
+test('avalanche: who has lost a node comes back to the other', async () => {
+  const lost = await startPeal({ set: { workers: 1 } });
+  const run = new Process(PEAL, ['bench', 'avalanche', ...sio(), '--lost',
+    `http://127.0.0.1:${lost.port}`, '--connections', '20', '--duration', '60', '--json']);
+  await run.log(/ready/);
+  await lost.kill();
+  const { status } = await run.exited;
+  assert.equal(status, 0);
+  const found = JSON.parse(run.stdout);
+  assert.deepEqual([found.lost, found.back, found.lost_again], [20, 20, 0]);
+  assert.ok(found.all_back_s > 0);
+});
 
 test('echo: every event is acknowledged with what it said', async () => {
   const found = await bench('echo', ...sio(), '--connections', '3', '--outstanding', '5',

@@ -6,6 +6,7 @@
 
 #include "bench/frame.h"
 #include "bench/hist.h"
+#include "bench/message.h"
 #include "bench/opts.h"
 
 static struct peal_bench_hist *
@@ -234,7 +235,7 @@ static void
 wrong_command_lines_are_refused(void **state)
 {
 #define URL "--url", "ws://127.0.0.1:81/"
-    static const char *const wrong[][6] = {
+    static const char *const wrong[][8] = {
         { NULL },
         { "fanout", NULL },
         { "nothing", URL, NULL },
@@ -249,11 +250,77 @@ wrong_command_lines_are_refused(void **state)
         { "fanout", URL, "--pid", "1,", NULL },
         { "fanout", URL, "--nothing", "1", NULL },
         { "fanout", URL, "more", NULL },
+        { "relay", URL, "--channels", "0", NULL },
+        { "relay", URL, "--channels", "3", "--connections", "10", NULL },
+        { "avalanche", URL, NULL },
     };
     struct peal_bench_opts o;
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         CHECK_INT(parse(&o, wrong[i]), 2);
+}
+
+static void
+each_mode_has_its_own_defaults(void **state)
+{
+    static const char *const fanout[] = { "fanout", URL, "--publish",
+        "http://127.0.0.1:82/p", NULL };
+    static const char *const relay[] = { "relay", URL, "--publish", "http://127.0.0.1:82",
+        "--channels", "5", NULL };
+    static const char *const avalanche[] = { "avalanche", "--url", "http://127.0.0.1:81",
+        "--lost", "http://127.0.0.1:82", NULL };
+    struct peal_bench_opts o;
+
+    CHECK_INT(parse(&o, fanout), -1);
+    CHECK_INT(o.publish.protocol, PEAL_BENCH_POST);
+    CHECK_INT(o.connections, 1000);
+    CHECK_INT(o.outstanding, 1);
+    assert_string_equal(o.room, "bench");
+    CHECK_INT(parse(&o, relay), -1);
+    CHECK_INT(o.publish.protocol, o.target.protocol);
+    CHECK_INT(o.connections, 5);
+    CHECK_INT(o.outstanding, 256);
+    assert_string_equal(o.room, "bench-{i}");
+    CHECK_INT(parse(&o, avalanche), -1);
+    CHECK_INT(ntohs(o.lost.addr.sin_port), 82);
+    CHECK_INT(o.lost.protocol, PEAL_BENCH_SOCKETIO);
+    assert_string_equal(o.lost.path, o.target.path);
+}
+
+static void
+a_number_takes_its_place_once(void **state)
+{
+    char out[8];
+
+    peal_bench_numbered("a{i}b", 42, out, sizeof(out));
+    assert_string_equal(out, "a42b");
+    peal_bench_numbered("{i}{i}", 0, out, sizeof(out));
+    assert_string_equal(out, "0{i}");
+    peal_bench_numbered("ab", 1, out, sizeof(out));
+    assert_string_equal(out, "ab");
+    peal_bench_numbered("abcdef{i}", 1234, out, sizeof(out));
+    assert_string_equal(out, "abcdef1");
+}
+
+static void
+only_what_was_published_is_a_message(void **state)
+{
+    static const char *const wrong[] = { "", "0000000007 xxxx", "0000000007 xxxxxx",
+        "0000000007 xxxxy", "000000000a xxxxx", "9999999999 xxxxx" };
+    struct peal_bench_opts o = { .size = 16 };
+    struct peal_bench_message m;
+    struct peal_buf wire = { 0 };
+    uint32_t seq = 0;
+
+    CHECK_OK(peal_bench_message_init(&m, &o));
+    CHECK_OK(peal_bench_message_publish(&m, &o.target, 0, 4294967295u, &wire));
+    unmask(&wire, 2);
+    CHECK(peal_bench_message_read(&m, peal_slice_from(peal_buf_slice(&wire), 2), &seq));
+    CHECK_INT(seq, 4294967295u);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        CHECK(!peal_bench_message_read(&m, peal_slice_str(wrong[i]), &seq));
+    peal_buf_fini(&wire);
+    peal_bench_message_fini(&m);
 }
 
 int
@@ -270,6 +337,9 @@ main(void)
         cmocka_unit_test(masked_and_fragmented_frames_are_refused),
         cmocka_unit_test(the_url_says_where_and_how),
         cmocka_unit_test(wrong_command_lines_are_refused),
+        cmocka_unit_test(each_mode_has_its_own_defaults),
+        cmocka_unit_test(a_number_takes_its_place_once),
+        cmocka_unit_test(only_what_was_published_is_a_message),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

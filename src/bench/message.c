@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* What is published, and what it looks like when it arrives. */
+#include "bench/message.h"
+
+#include "bench/frame.h"
+
+#define DIGITS 10
+
+/* The bytes of a message: the counter, then filler that is no JSON. */
+static peal_err
+add_payload(struct peal_buf *b, const struct peal_bench_opts *o, uint32_t seq)
+{
+    size_t fill = o->size - DIGITS - 1;
+    peal_err err = peal_buf_printf(b, "%010u ", (unsigned)seq);
+
+    if (err != PEAL_OK || (err = peal_buf_reserve(b, fill)) != PEAL_OK)
+        return err;
+    memset(b->data + b->len, 'x', fill);
+    b->len += fill;
+    return PEAL_OK;
+}
+
+peal_err
+peal_bench_message_init(struct peal_bench_message *m, const struct peal_bench_opts *opts)
+{
+    bool sio = opts->target.protocol == PEAL_BENCH_SOCKETIO;
+    peal_err err;
+
+    *m = (struct peal_bench_message){ .opts = opts };
+    err = sio ? peal_buf_printf(&m->expected, "42[\"msg\",\"") : PEAL_OK;
+    m->digits_at = m->expected.len;
+    if (err == PEAL_OK)
+        err = add_payload(&m->expected, opts, 0);
+    if (err == PEAL_OK && sio)
+        err = peal_buf_printf(&m->expected, "\"]");
+    return err;
+}
+
+void
+peal_bench_message_fini(struct peal_bench_message *m)
+{
+    peal_buf_fini(&m->expected);
+}
+
+static peal_err
+add_post(const struct peal_bench_message *m, const struct peal_bench_target *target,
+    uint32_t seq, struct peal_buf *wire)
+{
+    peal_err err = peal_buf_printf(wire,
+        "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: text/plain\r\n"
+        "Content-Length: %u\r\n\r\n",
+        target->path, target->host, m->opts->size);
+
+    return err == PEAL_OK ? add_payload(wire, m->opts, seq) : err;
+}
+
+peal_err
+peal_bench_message_publish(const struct peal_bench_message *m,
+    const struct peal_bench_target *target, unsigned number, uint32_t seq,
+    struct peal_buf *wire)
+{
+    bool sio = target->protocol == PEAL_BENCH_SOCKETIO;
+    struct peal_buf text = { 0 };
+    char room[PEAL_BENCH_TEXT_MAX];
+    peal_err err = PEAL_OK;
+
+    if (target->protocol == PEAL_BENCH_POST)
+        return add_post(m, target, seq, wire);
+    if (sio) {
+        peal_bench_numbered(m->opts->room, number, room, sizeof(room));
+        err = peal_buf_printf(&text, "42[\"to\",\"%s\",\"msg\",\"", room);
+    }
+    if (err == PEAL_OK)
+        err = add_payload(&text, m->opts, seq);
+    if (err == PEAL_OK && sio)
+        err = peal_buf_printf(&text, "\"]");
+    if (err == PEAL_OK)
+        err = peal_bench_frame_add(wire, PEAL_BENCH_OP_TEXT, peal_buf_slice(&text));
+    peal_buf_fini(&text);
+    return err;
+}
+
+bool
+peal_bench_message_read(
+    const struct peal_bench_message *m, struct peal_slice data, uint32_t *seq_out)
+{
+    const char *want = m->expected.data, *got = data.data;
+    size_t after = m->digits_at + DIGITS;
+    uint64_t v;
+
+    if (data.len != m->expected.len || memcmp(got, want, m->digits_at) != 0 ||
+        memcmp(got + after, want + after, data.len - after) != 0 ||
+        peal_slice_u64(peal_slice_of(got + m->digits_at, DIGITS), UINT32_MAX, &v) !=
+            PEAL_OK)
+        return false;
+    *seq_out = (uint32_t)v;
+    return true;
+}
