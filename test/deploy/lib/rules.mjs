@@ -195,7 +195,7 @@ export async function configuration(objects, { peal, names }) {
       continue;
     }
     const options = parse((await peal(['config', '--effective', '-c'], { env, text })).stdout);
-    const needs = seconds(options['drain.delay']) + seconds(options['drain.window']);
+    const needs = seconds(options['drain.delay']) + 2 * seconds(options['drain.window']);
     const grace = spec.terminationGracePeriodSeconds;
     if (!(grace > needs)) complain(`is killed after ${grace} s, drains for ${needs}`);
     for (const option of ['listen', 'admin.listen', 'node.listen']) {
