@@ -223,8 +223,9 @@ for (const [name, start] of Object.entries(STICKY)) {
         assert.equal(code, undefined, 'a status');
         assert.equal(client.es.readyState, client.es.CONNECTING);
       }
+      const { opened } = client;
       await node.start();
-      await next(client.es, 'open');
+      await until(() => client.opened > opened, 'the stream to open again');
       assert.equal(await where(bed.nodes, client), node);
     });
   });
