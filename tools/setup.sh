@@ -31,7 +31,8 @@ test)
   npm_dirs='web test/interop test/deploy test/cluster'
   ;;
 bench)
-  packages="$packages util-linux"
+  services=redis-server
+  packages="$packages util-linux $services"
   npm_dirs='web test/bench'
   ;;
 fuzz) packages="$packages clang" ;;

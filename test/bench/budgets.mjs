@@ -86,8 +86,10 @@ export function judge(m) {
   return rows;
 }
 
-export function verdict({ budget, value }) {
+/** budget: at most so much; least: at least so much. */
+export function verdict({ budget, least, value }) {
   if (!Number.isFinite(value)) return 'not measured';
+  if (least !== undefined) return value >= least ? 'met' : 'missed';
   if (budget === null) return 'for information';
   return value <= budget ? 'met' : 'missed';
 }

@@ -3,7 +3,8 @@
 //
 // A round plays every scenario against every server before the next round begins, so what
 // the machine does meanwhile hits all of them alike. Each measurement has a server process
-// of its own. The server is on core 0, the generator on core 1.
+// of its own. The server is on core 0, the generator on core 1. At the end come clusters
+// (cluster.mjs), in as many rounds.
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release } from 'node:os';
@@ -11,10 +12,14 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs, promisify } from 'node:util';
 import { idle, judge, scenarios, verdict } from './budgets.mjs';
+import {
+  clusterIsMissing, clusterScenarios, clusterUnits, judgeCluster, playCluster,
+} from './cluster.mjs';
 import { cpuNs, paths, pinned, servers, start } from './servers.mjs';
 
 const usage = `usage: run.mjs [--quick] [--rounds N] [--only SCENARIO,...] [--servers NAME,...]
-              [--build DIR] [--generator "COMMAND ..."] [--no-idle]`;
+              [--build DIR] [--generator "COMMAND ..."] [--no-idle]
+              [--no-cluster]`;
 const { values: options } = parseArgs({ options: {
   quick: { type: 'boolean', default: false },
   rounds: { type: 'string' },
@@ -23,6 +28,7 @@ const { values: options } = parseArgs({ options: {
   build: { type: 'string' },
   generator: { type: 'string' },
   'no-idle': { type: 'boolean', default: false },
+  'no-cluster': { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } });
 if (options.help) {
@@ -64,13 +70,19 @@ async function generate(args) {
   }
 }
 
-async function measure(scenario, name) {
-  let server;
+async function generateFor(scenario, name) {
+  const server = await start(name, pin ? 0 : undefined);
   try {
-    server = await start(name, pin ? 0 : undefined);
     const [mode, ...args] = scenario.args;
-    const found = await generate([mode, ...servers[name][scenario.protocol](server.port),
-      ...args]);
+    return await generate([mode, ...servers[name][scenario.protocol](server.port), ...args]);
+  } finally {
+    await server.stop();
+  }
+}
+
+async function measure(scenario, name, play = generateFor) {
+  try {
+    const found = await play(scenario, name, generator);
     for (const [key, field] of Object.entries(scenario.keys)) {
       record(scenario.id, name, key, found[field]);
     }
@@ -81,8 +93,6 @@ async function measure(scenario, name) {
   } catch (error) {
     failures++;
     console.log(`  ${scenario.id.padEnd(12)} ${name.padEnd(15)} FAILED: ${error.message}`);
-  } finally {
-    await server?.stop();
   }
 }
 
@@ -117,12 +127,10 @@ function spread(scenario, server, key) {
     : `${middle} (${number(Math.min(...values))} - ${number(Math.max(...values))})`;
 }
 
-function tables(here) {
-  const names = [...here];
-  const lines = ['', '### CPU of the server in microseconds, memory in bytes: median (least - most)',
+function table(title, names, list, units) {
+  const lines = ['', `### ${title}: median (least - most)`,
     '', `| scenario | ${names.join(' | ')} |`, `|---${'|---'.repeat(names.length)}|`];
-  const units = { cpu: 'us', memory: 'B', idle: '% of a core' };
-  for (const scenario of [...scenarios, idle]) {
+  for (const scenario of list) {
     for (const key of Object.keys(scenario.keys)) {
       const cells = names.map((name) => spread(scenario.id, name, key));
       if (cells.some((cell) => cell !== '-')) {
@@ -130,10 +138,21 @@ function tables(here) {
       }
     }
   }
-  lines.push('', '### Budgets', '', '| what | measured | budget | |', '|---|---|---|---|');
-  const rows = judge((...key) => median(...key) ?? NaN);
+  return lines.length > 5 ? lines : [];
+}
+
+function tables(here) {
+  const inClusters = (name) => clusterScenarios.some((one) => one.servers.includes(name));
+  const lines = [
+    ...table('CPU of the server in microseconds, memory in bytes', [...here],
+      [...scenarios, idle], { cpu: 'us', memory: 'B', idle: '% of a core' }),
+    ...table('Two nodes over one Redis', [...here].filter(inClusters), clusterScenarios, clusterUnits),
+    '', '### Budgets', '', '| what | measured | budget | |', '|---|---|---|---|'];
+  const m = (...key) => median(...key) ?? NaN;
+  const rows = [...judge(m), ...judgeCluster(m)];
   for (const row of rows.filter(({ value }) => (!only && !wanted) || Number.isFinite(value))) {
-    const budget = row.budget === null ? '-' : `<= ${row.budget} ${row.unit}`;
+    const budget = row.least !== undefined ? `>= ${row.least} ${row.unit}`
+      : row.budget === null ? '-' : `<= ${row.budget} ${row.unit}`;
     lines.push(`| ${row.title} | ${number(row.value)} ${row.unit} | ${budget} | ${verdict(row)} |`);
   }
   return lines.join('\n');
@@ -146,15 +165,33 @@ function check(words, known) {
   process.exit(2);
 }
 
+async function measureClusters(here) {
+  const chosen = clusterScenarios.filter(({ id }) => !only || only.includes(id));
+  const missing = clusterIsMissing();
+  if (options['no-cluster'] || chosen.length === 0) return;
+  if (missing) {
+    console.log(`NOTICE: without clusters: ${missing}`);
+    return;
+  }
+  for (let round = 1; round <= rounds; round++) {
+    console.log(`clusters, round ${round} of ${rounds}`);
+    for (const scenario of chosen) {
+      for (const name of scenario.servers.filter((server) => here.has(server))) {
+        await measure(scenario, name, playCluster);
+      }
+    }
+  }
+}
+
 async function main() {
-  check(only, [...scenarios, idle].map(({ id }) => id));
+  check(only, [...scenarios, idle, ...clusterScenarios].map(({ id }) => id));
   check(wanted, Object.keys(servers));
   const here = available();
   const chosen = scenarios.filter(({ id }) => !only || only.includes(id));
   console.log(`${new Date().toISOString().slice(0, 10)}, ${cpus()[0].model}, ` +
     `${availableParallelism()} cores, Linux ${release()}, load ${loadavg()[0].toFixed(2)}` +
     `${pin ? ', server on core 0, generator on core 1' : ', not pinned'}`);
-  for (let round = 1; round <= rounds; round++) {
+  for (let round = 1; round <= rounds && chosen.length > 0; round++) {
     console.log(`round ${round} of ${rounds}`);
     for (const scenario of chosen) {
       for (const name of scenario.servers.filter((server) => here.has(server))) {
@@ -169,6 +206,7 @@ async function main() {
       if (!options.quick) await measure(idle, name);
     }
   }
+  await measureClusters(here);
   console.log(tables(here));
   mkdirSync(paths.scratch, { recursive: true });
   writeFileSync(join(paths.scratch, 'results.json'),

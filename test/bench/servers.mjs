@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The servers that are measured: how each one is started, and what it can be asked.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -69,10 +69,12 @@ function startNchan(port) {
   return [nginx, '-p', dir, '-e', join(dir, 'error.log'), '-c', join(dir, 'nginx.conf')];
 }
 
-const peal = (engine, more = []) => ({
+// Alone it takes new sessions as fast as it can; in a cluster as it does by default.
+const peal = (engine) => ({
   missing: () => !existsSync(paths.peal) && `${paths.peal} is not built`,
-  command: (port) => [paths.peal, 'serve', '--dev', '--set', 'sessions.rate=0', '--set', `listen=127.0.0.1:${port}`,
-    '--set', 'workers=1', '--set', `io.engine=${engine}`, ...more],
+  command: (port, redis) => [paths.peal, 'serve', '--dev', '--set', `listen=127.0.0.1:${port}`,
+    '--set', 'workers=1', '--set', `io.engine=${engine}`,
+    ...(redis ? ['--set', `backplane=${redis}`] : ['--set', 'sessions.rate=0'])],
   ws: (port) => ['--url', `ws://127.0.0.1:${port}/ws/bench`],
   socketio: (port) => ['--url', `http://127.0.0.1:${port}`],
 });
@@ -80,8 +82,15 @@ const peal = (engine, more = []) => ({
 const node = (script, name) => ({
   missing: () => !existsSync(join(here, 'node_modules', name)) &&
     `npm package ${name} is not installed in test/bench`,
-  command: (port) => [process.execPath, join(here, 'peers', script), String(port)],
+  command: (port, redis) => [process.execPath, join(here, 'peers', script), String(port),
+    ...(redis ? [redis] : [])],
 });
+
+const startRedis = (port) => ['redis-server', '--port', String(port), '--bind', '127.0.0.1',
+  '--save', '', '--appendonly', 'no'];
+
+export const redisIsMissing = () =>
+  spawnSync('redis-server', ['--version']).status !== 0 && 'no redis-server';
 
 export const servers = {
   'peal uring': peal('uring'),
@@ -135,10 +144,12 @@ export const pinned = (cpu, command) => (cpu === undefined ? command
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
-/** Starts a server and waits until it accepts; stop() ends it and waits for that. */
-export async function start(name, cpu) {
+/** Starts a server and waits until it accepts; stop() ends it and waits for that, kill() does
+ *  not ask. redis: the URL of one that makes it one of many nodes. "redis" is such a one. */
+export async function start(name, cpu, redis) {
   const port = await freePort();
-  const [file, ...args] = pinned(cpu, servers[name].command(port));
+  const command = name === 'redis' ? startRedis(port) : servers[name].command(port, redis);
+  const [file, ...args] = pinned(cpu, command);
   const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const gone = once(child, 'exit');
   let said = '';
@@ -159,7 +170,7 @@ export async function start(name, cpu) {
     clearTimeout(timer);
     running.delete(child);
   };
-  return { port, pid: child.pid, stop };
+  return { port, pid: child.pid, stop, kill: () => child.kill('SIGKILL') };
 }
 
 /** Nanoseconds on a processor of all threads of a process. */

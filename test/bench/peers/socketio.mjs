@@ -1,11 +1,23 @@
 // SPDX-License-Identifier: MIT
 // The peer from npm for Socket.IO: the official server with the rules of `peal serve --dev`
-// (join, leave, to, acknowledge, emit to all).   node socketio.mjs PORT
+// (join, leave, to, acknowledge, emit to all); one of many nodes if a Redis is named.
+//   node socketio.mjs PORT [redis://HOST:PORT]
+import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { createClient } from '@redis/client';
+import { createAdapter } from '@socket.io/redis-adapter';
 import { Server } from 'socket.io';
 
+const [port, redis] = process.argv.slice(2);
 const http = createServer();
 const io = new Server(http, { perMessageDeflate: false, serveClient: false });
+
+async function joinCluster(url) {
+  const clients = [createClient({ url }), createClient({ url })];
+  await Promise.all(clients.map((client) => client.connect()));
+  io.adapter(createAdapter(...clients));
+  await clients[0].ping(); // the adapter's subscriptions are on their way before it
+}
 
 function onEvent(socket, event, args) {
   const ack = typeof args.at(-1) === 'function' ? args.pop() : undefined;
@@ -16,9 +28,10 @@ function onEvent(socket, event, args) {
   if (ack !== undefined) ack(...args);
 }
 
+if (redis) await joinCluster(redis);
 io.on('connection', (socket) => {
   socket.onAny((event, ...args) => onEvent(socket, event, args));
 });
-http.listen({ host: '127.0.0.1', port: Number(process.argv[2]), backlog: 4096 }, () => {
-  console.log('ready');
-});
+http.listen({ host: '127.0.0.1', port: Number(port), backlog: 4096 });
+await once(http, 'listening');
+console.log('ready');

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// Two nodes over one Redis: what passes between them, and what happens when one dies.
+//
+// Five processes share the cores, so none is pinned, and a number per second says what the
+// machine got done with all of them; the CPU of a message is that of both nodes and Redis.
+import { spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { redisIsMissing, servers, start } from './servers.mjs';
+
+const both = ['peal uring', 'node socket.io'];
+// In streams there is something to join on the way; in single messages hardly ever.
+const streams = ['relay', '--channels', '16', '--outstanding', '256', '--rounds', '1000', '--duration', '5'];
+const single = ['relay', '--channels', '256', '--outstanding', '1', '--rounds', '1', '--duration', '5'];
+const rateKeys = { rate: 'messages_per_s', cpu: 'cpu_us_per_message' };
+const relayKeys = { ...rateKeys, added50: 'added_p50_us',
+  added99: 'added_p99_us', remote99: 'remote_p99_us' };
+const avalanche = (n) => ({ id: `avalanche-${n}`, title: `${n} clients lose their node`, protocol: 'socketio',
+  servers: both, kills: true, args: ['avalanche', '--connections', `${n}`, '--duration', '120'],
+  keys: { back: 'all_back_s', failed: 'failed_attempts', cpu: 'cpu_us_per_return',
+    busy: 'busiest_second_percent' } });
+
+/** As in budgets.mjs. kills: the first node is killed when the generator is ready. */
+export const clusterScenarios = [
+  { id: 'relay-ws', title: 'WebSocket, between nodes, 16 streams', protocol: 'ws', servers: ['peal uring'],
+    args: streams, keys: relayKeys },
+  { id: 'relay-sio', title: 'Socket.IO, between nodes, 16 streams', protocol: 'socketio', servers: both,
+    args: streams, keys: relayKeys },
+  { id: 'relay-single', title: 'Socket.IO, between nodes, 256 channels with a message each', protocol: 'socketio',
+    servers: both, args: single, keys: rateKeys },
+  { id: 'drops', title: 'Socket.IO, 2 s cut off after 3 s each', protocol: 'socketio', servers: both,
+    args: ['drops', '--connections', '100', '--up', '3', '--down', '2', '--duration', '15'],
+    keys: { connected: 'connected_percent', delivered: 'delivered_percent' } },
+  ...[5000, 10_000, 18_000].map(avalanche),
+];
+
+export const clusterUnits = { rate: 'messages a second', cpu: 'us of CPU each',
+  added50: 'us added by the hop, p50', added99: 'us added by the hop, p99',
+  remote99: 'us from client to client, p99', connected: '% of the time connected',
+  delivered: '% delivered', back: 's until all are back', failed: 'attempts failed',
+  busy: '% of a core, busiest second' };
+
+export const clusterIsMissing = redisIsMissing;
+
+function addresses(scenario, name, [first, second]) {
+  const url = (node) => servers[name][scenario.protocol](node.port)[1]
+    .replace(/bench$/, scenario.id.startsWith('relay') ? 'bench-{i}' : 'bench');
+  return ['--url', url(second), scenario.kills ? '--lost' : '--publish', url(first)];
+}
+
+/** Runs the generator; onReady is called when it says so. Returns its report. */
+async function generate(command, onReady) {
+  const child = spawn(command[0], command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (data) => { stdout += data; });
+  child.stderr.on('data', (data) => {
+    if (!stderr && String(data).includes('ready')) onReady();
+    stderr += data;
+  });
+  const status = await new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  if (status !== 0) throw new Error(stderr.trim());
+  return JSON.parse(stdout);
+}
+
+/** Plays one scenario with processes of its own. generator: the command and its first words. */
+export async function playCluster(scenario, name, generator) {
+  const started = [];
+  const begin = async (...args) => {
+    const server = await start(...args);
+    started.push(server);
+    return server;
+  };
+  try {
+    const redis = await begin('redis');
+    const url = `redis://127.0.0.1:${redis.port}`;
+    const nodes = [await begin(name, undefined, url), await begin(name, undefined, url)];
+    const watched = scenario.kills ? [nodes[1]] : [...nodes, redis];
+    await sleep(1000);
+    return await generate([...generator, ...scenario.args, ...addresses(scenario, name, nodes),
+      '--pid', watched.map(({ pid }) => pid).join(), '--json'], () => nodes[0].kill());
+  } finally {
+    for (const server of started.reverse()) await server.stop();
+  }
+}
+
+/** The rows of section 8 for a cluster; m as in budgets.mjs. */
+export function judgeCluster(m) {
+  const [peal, node] = both;
+  const info = (title, value, unit) => ({ title, budget: null, value, unit });
+  return [
+    { title: 'messages a second between nodes, in streams, Socket.IO, uring / Node', least: 10, unit: 'x',
+      value: m('relay-sio', peal, 'rate') / m('relay-sio', node, 'rate') },
+    { title: 'messages a second between nodes, single ones, Socket.IO, uring / Node', least: 10, unit: 'x',
+      value: m('relay-single', peal, 'rate') / m('relay-single', node, 'rate') },
+    info('messages a second between nodes, in streams, uring on WebSocket / Node on Socket.IO',
+      m('relay-ws', peal, 'rate') / m('relay-sio', node, 'rate'), 'x'),
+    info('CPU of a message between nodes, Redis included, in streams, Node / uring',
+      m('relay-sio', node, 'cpu') / m('relay-sio', peal, 'cpu'), 'x'),
+    info('CPU of a message between nodes, Redis included, single ones, Node / uring',
+      m('relay-single', node, 'cpu') / m('relay-single', peal, 'cpu'), 'x'),
+    { title: 'added latency of the hop, p99, WebSocket, uring', budget: 1000, unit: 'us',
+      value: m('relay-ws', peal, 'added99') },
+    { title: 'added latency of the hop, p99, Socket.IO, uring', budget: 1000, unit: 'us',
+      value: m('relay-sio', peal, 'added99') },
+    info('added latency of the hop, p99, Socket.IO, Node', m('relay-sio', node, 'added99'), 'us'),
+  ];
+}
