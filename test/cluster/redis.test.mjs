@@ -268,6 +268,9 @@ describe('what Redis does to those who listen', () => {
         await ask(bed.redis, 'CONFIG', 'SET', 'client-output-buffer-limit', 'pubsub 32mb 8mb 60');
       }
     });
+    // The publisher hears itself, and may have been cut off, too.
+    await until(async () => (await listeners()) === 2 &&
+      (await metrics(bed.nodes, 'peal_backplane_up')).every((up) => up === 1), 'both to listen');
     await united(bed.nodes);
     assert.ok((await b.metric('peal_backplane_gaps_total')) > had);
     await allHear(bed.nodes, await listen(t, bed.nodes));
