@@ -107,8 +107,9 @@ read_host(struct peal_slice text, struct peal_redis_url *u, const char **why_out
     if (peal_slice_starts(text, PEAL_S("["))) {
         rest = peal_slice_from(text, 1);
         name = peal_slice_cut(&rest, ']');
-        if (rest.len > 0 && rest.data[0] == ':')
-            rest = peal_slice_from(rest, 1);
+        if (rest.data == NULL || (rest.len > 0 && rest.data[0] != ':'))
+            return no(why_out, "an IPv6 address is [address] or [address]:port");
+        rest = peal_slice_from(rest, 1);
     } else {
         name = peal_slice_cut(&rest, ':');
     }
