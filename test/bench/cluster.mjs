@@ -16,11 +16,12 @@ const rateKeys = { rate: 'messages_per_s', cpu: 'cpu_us_per_message' };
 const hopKeys = { near50: 'local_p50_us', far50: 'remote_p50_us', near99: 'local_p99_us', far99: 'remote_p99_us',
   added99: 'added_p99_us' };
 const avalanche = (n) => ({ id: `avalanche-${n}`, title: `${n} clients lose their node`, protocol: 'socketio',
-  servers: both, kills: true, args: ['avalanche', '--connections', `${n}`, '--duration', '120'],
+  servers: both, kills: true, long: n > 5000, args: ['avalanche', '--connections', `${n}`, '--duration', '120'],
   keys: { back: 'all_back_s', failed: 'failed_attempts', cpu: 'cpu_us_per_return',
     busy: 'busiest_second_percent' } });
 
-/** As in budgets.mjs. kills: the first node is killed when the generator is ready. */
+/** As in budgets.mjs. kills: the first node is killed when the generator is ready. long: not for
+ *  a quick look. */
 export const clusterScenarios = [
   { id: 'relay-ws', title: 'WebSocket, 16 streams', protocol: 'ws', servers: ['peal uring'], args: streams,
     keys: rateKeys },

@@ -4,7 +4,7 @@
 // A round plays every scenario against every server before the next round begins, so what
 // the machine does meanwhile hits all of them alike. Each measurement has a server process
 // of its own. The server is on core 0, the generator on core 1. At the end come clusters
-// (cluster.mjs), in as many rounds.
+// (cluster.mjs), which take longer, in fewer rounds.
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release } from 'node:os';
@@ -38,6 +38,7 @@ if (options.help) {
 if (options.build) Object.defineProperty(paths, 'build', { value: resolve(options.build) });
 
 const rounds = Number(options.rounds ?? (options.quick ? 1 : 5));
+const clusterRounds = Number(options.rounds ?? (options.quick ? 1 : 3));
 const only = options.only?.split(',');
 const wanted = options.servers?.split(',');
 const pin = availableParallelism() > 1 && existsSync('/usr/bin/taskset');
@@ -166,15 +167,16 @@ function check(words, known) {
 }
 
 async function measureClusters(here) {
-  const chosen = clusterScenarios.filter(({ id }) => !only || only.includes(id));
+  const chosen = clusterScenarios.filter(({ id, long }) => only?.includes(id) ??
+    !(options.quick && long));
   const missing = clusterIsMissing();
   if (options['no-cluster'] || chosen.length === 0) return;
   if (missing) {
     console.log(`NOTICE: without clusters: ${missing}`);
     return;
   }
-  for (let round = 1; round <= rounds; round++) {
-    console.log(`clusters, round ${round} of ${rounds}`);
+  for (let round = 1; round <= clusterRounds; round++) {
+    console.log(`clusters, round ${round} of ${clusterRounds}`);
     for (const scenario of chosen) {
       for (const name of scenario.servers.filter((server) => here.has(server))) {
         await measure(scenario, name, playCluster);
