@@ -191,17 +191,16 @@ room_is_here(struct peal_adapter *a, struct peal_slice nsp, struct peal_slice ro
     return yes;
 }
 
-static void
-on_message(void *arg, struct peal_slice topic, struct peal_slice payload)
+void
+peal_adapter_take(
+    struct peal_adapter *a, struct peal_slice topic, struct peal_slice payload)
 {
-    struct peal_adapter *a = arg;
     enum peal_sio_redis_channel channel;
     struct peal_sio_redis_msg m;
     struct peal_slice nsp, tail;
     peal_err err;
 
-    if (!peal_sio_redis_split(topic, peal_adapter_key(a), &channel, &nsp, &tail) ||
-        peal_slice_eq(peal_sio_redis_uid(payload), peal_slice_str(a->uid)))
+    if (!peal_sio_redis_split(topic, peal_adapter_key(a), &channel, &nsp, &tail))
         return;
     if (a->sharded) {
         err = peal_sio_redis_read_sharded(payload, a->reader, &m);
@@ -221,6 +220,16 @@ on_message(void *arg, struct peal_slice topic, struct peal_slice payload)
         peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_BAD, 1);
     else if (peal_slice_eq(m.nsp, nsp))
         on_msg(a, &m);
+}
+
+static void
+on_message(void *arg, struct peal_slice topic, struct peal_slice payload)
+{
+    struct peal_adapter *a = arg;
+
+    if (!peal_slice_eq(peal_sio_redis_uid(payload), peal_slice_str(a->uid)) &&
+        !peal_adapter_hold(a, topic, payload))
+        peal_adapter_take(a, topic, payload);
 }
 
 /* The link. */
@@ -278,6 +287,7 @@ peal_adapter_new(const struct peal_adapter_config *config, struct peal_adapter *
     peal_list_init(&a->subjects);
     peal_list_init(&a->jobs);
     peal_list_init(&a->asks);
+    peal_list_init(&a->held);
     write_uid(config->prefix, a->sharded, a->uid);
     if (peal_buf_add_slice(&a->key, config->key) != PEAL_OK ||
         (a->reader = calloc(1, sizeof(*a->reader))) == NULL ||
@@ -307,6 +317,7 @@ peal_adapter_free(struct peal_adapter **ap)
     *ap = NULL;
     peal_relay_set_peer(a->relay, NULL, NULL);
     peal_adapter_asks_free(a);
+    peal_adapter_held_free(a);
     peal_adapter_jobs_free(a);
     if (a->link != NULL)
         a->link->ops->free(a->link);

@@ -23,6 +23,7 @@ struct ask {
     struct peal_link link; /* on the adapter's list */
     struct peal_adapter *adapter;
     struct peal_ask *ask;
+    bool asking; /* not all have been asked yet */
     struct peal_adapter_request request;
 };
 
@@ -31,6 +32,7 @@ free_ask(struct ask *k)
 {
     peal_list_unlink(&k->link);
     k->adapter->n_asks--;
+    k->adapter->asking -= k->asking;
     peal_adapter_request_fini(&k->request);
     free(k);
 }
@@ -46,9 +48,12 @@ say_count(struct peal_adapter *a, const struct peal_adapter_request *request, un
 static void
 on_asked(void *ctx, unsigned n)
 {
-    const struct ask *k = ctx;
+    struct ask *k = ctx;
 
     say_count(k->adapter, &k->request, n);
+    k->asking = false;
+    k->adapter->asking--;
+    peal_adapter_go_on(k->adapter);
 }
 
 static void
@@ -68,12 +73,14 @@ static void
 on_done(void *ctx, peal_err why)
 {
     struct ask *k = ctx;
+    struct peal_adapter *a = k->adapter;
 
     if (why == PEAL_ELIMIT) {
-        peal_stat_add(&k->adapter->loop->stats, PEAL_STAT_ADAPTER_REFUSED, 1);
-        say_count(k->adapter, &k->request, PEAL_ASK_MAX + 1);
+        peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_REFUSED, 1);
+        say_count(a, &k->request, PEAL_ASK_MAX + 1);
     }
     free_ask(k);
+    peal_adapter_go_on(a);
 }
 
 static const struct peal_ask_ops ops = {
@@ -81,7 +88,8 @@ static const struct peal_ask_ops ops = {
 };
 
 static peal_err
-begin(struct peal_adapter *a, const struct peal_sio_redis_msg *in, struct peal_msg *m)
+begin(struct peal_adapter *a, const struct peal_sio_redis_msg *in, struct peal_msg *m,
+    uint64_t workers)
 {
     uint64_t ms = in->timeout_ms == 0 ? TIMEOUT_MS : in->timeout_ms;
     struct ask *k = calloc(1, sizeof(*k));
@@ -90,12 +98,14 @@ begin(struct peal_adapter *a, const struct peal_sio_redis_msg *in, struct peal_m
     if (k == NULL)
         return PEAL_ENOMEM;
     k->adapter = a;
+    k->asking = true;
     a->n_asks++;
+    a->asking++;
     peal_list_append(&a->asks, &k->link);
     peal_relay_post_deliveries(a->relay); /* what was broadcast before goes before */
     if ((err = peal_adapter_request_init(&k->request, in)) != PEAL_OK ||
-        (err = peal_ask(a->hub, a->loop, m, peal_adapter_workers(a, m),
-             ms < WAIT_MAX_MS ? ms : WAIT_MAX_MS, &ops, k, &k->ask)) != PEAL_OK)
+        (err = peal_ask(a->hub, a->loop, m, workers, ms < WAIT_MAX_MS ? ms : WAIT_MAX_MS,
+             &ops, k, &k->ask)) != PEAL_OK)
         free_ask(k);
     return err;
 }
@@ -107,16 +117,21 @@ peal_adapter_ask(struct peal_adapter *a, const struct peal_sio_redis_msg *in)
         .uid = in->uid, .nsp = in->nsp, .request_id = in->request_id
     };
     struct peal_msg *m = NULL;
+    uint64_t workers = 0;
+    peal_err err;
 
     if (a->n_asks >= ASKS_MAX) {
         peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_REFUSED, 1);
         say_count(a, &request, PEAL_ASK_MAX + 1);
         return;
     }
-    if (peal_adapter_msg(in, PEAL_MSG_ASK, &m) != PEAL_OK || begin(a, in, m) != PEAL_OK) {
+    if ((err = peal_adapter_msg(in, PEAL_MSG_ASK, &m)) == PEAL_OK &&
+        (workers = peal_adapter_workers(a, m)) != 0)
+        err = begin(a, in, m, workers);
+    if (err != PEAL_OK)
         peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_BAD, 1);
+    if (err != PEAL_OK || workers == 0)
         say_count(a, &request, 0);
-    }
     peal_msg_drop(m);
 }
 

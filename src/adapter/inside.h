@@ -28,6 +28,9 @@ struct peal_adapter {
     size_t jobs_bytes;
     struct peal_link asks;
     unsigned n_asks;
+    unsigned asking;       /* asks whose clients have not all been asked yet */
+    struct peal_link held; /* what has come since */
+    size_t held_bytes;
     /* Scratch: */
     struct peal_sio_redis_reader *reader;
     struct peal_buf out, name, text;
@@ -45,6 +48,10 @@ peal_adapter_key(const struct peal_adapter *a)
  * or too slow, is counted. */
 void peal_adapter_send(struct peal_adapter *a, const struct peal_sio_redis_msg *m,
     enum peal_sio_redis_channel channel, struct peal_slice tail);
+
+/* peal_adapter_take does what a message asks for. */
+void peal_adapter_take(
+    struct peal_adapter *a, struct peal_slice topic, struct peal_slice payload);
 
 /* What an answer needs of the request, kept. */
 struct peal_adapter_request {
@@ -106,5 +113,13 @@ void peal_adapter_jobs_free(struct peal_adapter *a);
 /* peal_adapter_ask sends a broadcast whose receivers are to acknowledge it; ask.c. */
 void peal_adapter_ask(struct peal_adapter *a, const struct peal_sio_redis_msg *m);
 void peal_adapter_asks_free(struct peal_adapter *a);
+
+/* peal_adapter_hold keeps a message that must not overtake a question; held.c. false: it
+ * may be taken now. */
+bool peal_adapter_hold(
+    struct peal_adapter *a, struct peal_slice topic, struct peal_slice payload);
+/* peal_adapter_go_on takes what was held, unless it has to wait again. */
+void peal_adapter_go_on(struct peal_adapter *a);
+void peal_adapter_held_free(struct peal_adapter *a);
 
 #endif

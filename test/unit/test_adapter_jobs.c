@@ -245,8 +245,6 @@ clients_are_asked_and_what_they_answer_is_told(void **state)
     CHECK(peal_list_empty(&s.a->asks));
 
     told_packed(&s, "k-request#/#", ASK("[\"nobody\"]", "\"timeout\":1000"));
-    clock_ms += 100;
-    turns(&s);
     SAID(&s, COUNT("0"));
     /* A room that is about to get members. */
     told(&s, "k-request#/#", "{\"type\":2," OPTS("[]", "[]") ",\"rooms\":[\"new\"]}");
@@ -259,6 +257,30 @@ clients_are_asked_and_what_they_answer_is_told(void **state)
     quit(&s, &d); /* the last one: nobody is left to answer */
     CHECK(peal_list_empty(&s.a->asks));
     SAID(&s, "");
+    site_close(&s);
+}
+
+static void
+what_follows_a_question_does_not_overtake_it(void **state)
+{
+    struct socket a, b;
+    struct site s;
+
+    site_open(&s, false);
+    redis_up(&s);
+    enter(&s, 0, &a, "/ r");
+    enter(&s, 1, &b, "/ r");
+    broadcast(&s, "r", "one");
+    told_packed(&s, "k-request#/#", ASK("[]", "\"timeout\":1000"));
+    broadcast(&s, "r", "two");
+    told_packed(&s, "k-request#/#", ASK("[\"r\"]", "\"timeout\":1000"));
+    broadcast(&s, "r", "three");
+    told(&s, "k-request#/#", "{\"type\":4," OPTS("[]", "[]") ",\"close\":false}");
+    turns(&s);
+    HEARD(&s, a, "\"one\"() *\"e\"(1) \"two\"() *\"e\"(1) \"three\"() ! ");
+    HEARD(&s, b, "\"one\"() *\"e\"(1) \"two\"() *\"e\"(1) \"three\"() ! ");
+    SAID(&s, COUNT("2") COUNT("2"));
+    CHECK_INT(s.a->held_bytes, 0);
     site_close(&s);
 }
 
@@ -352,6 +374,7 @@ begin_everything(struct site *s)
     told(s, "k-request#/#",
         "{\"uid\":\"x\",\"requestId\":\"5\",\"type\":5," OPTS("[]", "[]") "}");
     told_packed(s, "k-request#/#", ASK("[]", "\"timeout\":1000"));
+    broadcast(s, "r", "held");
 }
 
 /* However far it has come when the node ends. */
@@ -438,6 +461,7 @@ main(void)
         cmocka_unit_test(every_question_is_answered_also_with_nothing),
         cmocka_unit_test(sockets_of_all_workers_are_listed),
         cmocka_unit_test(clients_are_asked_and_what_they_answer_is_told),
+        cmocka_unit_test(what_follows_a_question_does_not_overtake_it),
         cmocka_unit_test(sharded_questions_are_answered_to_the_one_who_asks),
         cmocka_unit_test(answers_are_waited_for_as_long_as_the_one_who_asks_does),
         cmocka_unit_test(of_more_clients_than_can_be_asked_none_is),
