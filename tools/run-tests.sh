@@ -74,7 +74,7 @@ cmocka() {
 
 # node_tests NAME DIR [OPTION]...: node's test runner on the *.test.mjs of a folder.
 node_tests() {
-  local name=$1 dir=$2 log=$logs/$1.log limit=400 status good bad left
+  local name=$1 dir=$2 log=$logs/$1.log limit=900 status good bad left
   shift 2
   (cd "$dir" && timeout -k 10 "$limit" node --test --test-reporter=tap "$@" ./*.test.mjs) >"$log" 2>&1
   status=$?
