@@ -10,7 +10,9 @@
  * At the end of the node the loops of workers are freed first, which brings their parts
  * back, and the control loop last: then a job may outlive its adapter, and is only freed.
  */
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "adapter/inside.h"
 #include "base/json.h"
@@ -48,10 +50,26 @@ struct job {
 
 /* On a worker. */
 
-/* {id, handshake, rooms, data}. What a client's handshake was is not kept. */
-static const struct peal_slice handshake =
-    PEAL_S("{\"headers\":{},\"time\":\"\",\"address\":\"\",\"xdomain\":false,\"secure\":"
-           "false,\"issued\":0,\"url\":\"/socket.io/\",\"query\":{},\"auth\":{}}");
+/* socket.handshake. Of it only the time is kept: what a client sent, tokens among it,
+ * would be several times what a session takes. */
+static struct peal_slice
+handshake_of(const struct peal_session *s, char *out, size_t size)
+{
+    time_t t = (time_t)s->time;
+    struct tm utc;
+    char when[80]; /* as JavaScript writes a date */
+
+    if (gmtime_r(&t, &utc) == NULL ||
+        strftime(when, sizeof(when),
+            "%a %b %d %Y %H:%M:%S GMT+0000 (Coordinated Universal Time)", &utc) == 0)
+        when[0] = '\0';
+    snprintf(out, size,
+        "{\"headers\":{},\"time\":\"%s\",\"address\":\"\",\"xdomain\":false,"
+        "\"secure\":false,\"issued\":%lld,\"url\":\"/socket.io/"
+        "\",\"query\":{},\"auth\":{}}",
+        when, (long long)t * 1000);
+    return peal_slice_str(out);
+}
 
 /* Is there room for one more? */
 static bool
@@ -67,14 +85,16 @@ static void
 add_socket(struct part *p, const struct peal_session *s)
 {
     struct peal_slice rooms[PEAL_CHANNELS_MAX];
+    char handshake[256];
     unsigned n = 0;
 
     rooms[n++] = peal_session_id(s);
     for (const struct peal_sub *sub = s->subs; sub != NULL && n < PEAL_CHANNELS_MAX;
          sub = sub->next)
         n += peal_channel_room(peal_sub_channel(sub), &rooms[n]);
-    if (peal_sio_redis_add_socket(
-            &p->list, peal_session_id(s), handshake, rooms, n, PEAL_S("{}")) == PEAL_OK)
+    if (peal_sio_redis_add_socket(&p->list, peal_session_id(s),
+            handshake_of(s, handshake, sizeof(handshake)), rooms, n,
+            PEAL_S("{}")) == PEAL_OK)
         p->n++;
     else
         p->left_out++;

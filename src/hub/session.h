@@ -53,9 +53,10 @@ struct peal_session {
     char id[PEAL_ID_LEN];
     uint16_t n_subs_max; /* subscriptions that peal_join allows; 0: 65535 */
     uint16_t n_subs;
-    bool listed; /* can be addressed by its id */
-    /* The protocol's own, to use as it likes. */
-    uint8_t marks;
+    bool listed;   /* can be addressed by its id */
+    uint8_t marks; /* the protocol's own, to use as it likes */
+    /* Listed: when it was connected, unix time in s, which other servers are told. Else
+     * the protocol's own. */
     uint32_t time;
 };
 

@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/json.h"
 #include "hub/ask.h"
@@ -387,6 +388,7 @@ new_socket(struct client *c, struct peal_slice nsp)
     /* The namespace itself is a channel too. */
     so->session.n_subs_max =
         (uint16_t)(p->config->rooms_max < 65534 ? p->config->rooms_max + 1 : 65535);
+    so->session.time = (uint32_t)time(NULL);
     so->client = c;
     so->nsp_len = (uint32_t)nsp.len;
     memcpy(so->nsp, nsp.data, nsp.len);

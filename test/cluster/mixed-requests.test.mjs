@@ -132,6 +132,7 @@ for (const dialect of DIALECTS) {
     });
 
     test('a remote socket can be worked with', async (t) => {
+      const began = Date.now();
       const [a, b] = [fresh(), fresh()];
       const ears = await bed.everywhere(t, { rooms: [a] });
       const one = ears[0];
@@ -148,6 +149,8 @@ for (const dialect of DIALECTS) {
       }, one.id, a, b);
       assert.deepEqual(Object.keys(handshake).sort(),
         ['address', 'auth', 'headers', 'issued', 'query', 'secure', 'time', 'url', 'xdomain']);
+      assert.equal(new Date(handshake.time).getTime(), handshake.issued);
+      assert.ok(handshake.issued >= began - 1000 && handshake.issued <= Date.now());
       assert.deepEqual(await bed.heard(ears), [[['hello', { a: 1 }], ['bye', {}]], [['not to one']], [['not to one']]]);
       const gone = next(one.socket, 'disconnect');
       await bed.node.run(async (io, _, id) => {
