@@ -256,7 +256,13 @@ on_down(void *arg)
 static void
 on_subscribed(void *arg, struct peal_slice topic)
 {
-    peal_adapter_subscribed(arg, topic);
+    struct peal_adapter *a = arg;
+    void (*ready)(void *arg) = a->ready;
+
+    if (!peal_adapter_subscribed(a, topic) || ready == NULL)
+        return;
+    a->ready = NULL;
+    ready(a->arg);
 }
 
 static void
@@ -283,6 +289,8 @@ peal_adapter_new(const struct peal_adapter_config *config, struct peal_adapter *
     a->relay = config->relay;
     a->sharded = config->sharded;
     a->queue_max = config->queue_max;
+    a->ready = config->ready;
+    a->arg = config->arg;
     peal_map_init(&a->topics);
     peal_list_init(&a->subjects);
     peal_list_init(&a->jobs);

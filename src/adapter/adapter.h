@@ -27,6 +27,9 @@ struct peal_adapter_config {
     struct peal_slice key;       /* "socket.io" unless they say otherwise; copied */
     struct peal_slice prefix;    /* of the relay: whoever has the same is one of us */
     size_t queue_max; /* bytes that may wait for that Redis; beyond, they are dropped */
+    /* Called once: what the others say arrives from now on. arg is kept. */
+    void (*ready)(void *arg);
+    void *arg;
 };
 
 /* peal_adapter_new prepares; before the relay starts. Errors: PEAL_ENOMEM. */

@@ -20,6 +20,8 @@ struct peal_adapter {
     bool sharded;
     bool up;
     size_t queue_max;
+    void (*ready)(void *arg); /* NULL: it has been called */
+    void *arg;
     char uid[PEAL_ADAPTER_UID_MAX];
     struct peal_buf key;
     struct peal_link subjects;
@@ -75,7 +77,8 @@ extern const struct peal_relay_peer peal_adapter_peer;
 PEAL_MUST_USE peal_err peal_adapter_share(struct peal_adapter *a, struct peal_slice nsp);
 void peal_adapter_subscribe_all(struct peal_adapter *a); /* the link has come up */
 void peal_adapter_forget_all(struct peal_adapter *a);    /* it has gone down */
-void peal_adapter_subscribed(struct peal_adapter *a, struct peal_slice topic);
+/* true: nothing is missing any more. */
+bool peal_adapter_subscribed(struct peal_adapter *a, struct peal_slice topic);
 void peal_adapter_lost(struct peal_adapter *a, struct peal_slice topic);
 void peal_adapter_subjects_free(struct peal_adapter *a);
 

@@ -290,16 +290,26 @@ peal_adapter_forget_all(struct peal_adapter *a)
     }
 }
 
-void
+static bool
+is_complete(const struct peal_adapter *a)
+{
+    for (struct peal_link *l = a->subjects.next; l != &a->subjects; l = l->next)
+        if (PEAL_CONTAINER(l, struct subject, link)->missing > 0)
+            return false;
+    return true;
+}
+
+bool
 peal_adapter_subscribed(struct peal_adapter *a, struct peal_slice topic)
 {
     struct subject *s = peal_map_get(&a->topics, topic);
 
     if (s == NULL || s->missing == 0 || --s->missing > 0)
-        return;
+        return false;
     tell_waiting(a, s);
     if (s->wanted == 0)
         release(a, s);
+    return a->ready != NULL && is_complete(a); /* it is only asked once */
 }
 
 void

@@ -117,6 +117,16 @@ make_link(struct peal_node *n, bool sharded, struct peal_backplane **out)
     return err == PEAL_OK;
 }
 
+/* The adapter goes first: a node that is ready for clients has them hear everybody. */
+static void
+start_nodes(void *arg)
+{
+    struct peal_node *n = arg;
+
+    peal_nodes_start(n->nodes);
+    peal_balance_start(n);
+}
+
 static bool
 make_adapter(struct peal_node *n)
 {
@@ -126,7 +136,9 @@ make_adapter(struct peal_node *n)
         .sharded = n->o->socketio_adapter == PEAL_ADAPTER_SHARDED,
         .key = peal_slice_str(n->o->socketio_adapter_key),
         .prefix = peal_slice_str(n->o->backplane_prefix),
-        .queue_max = n->o->backplane_queue_max };
+        .queue_max = n->o->backplane_queue_max,
+        .ready = start_nodes,
+        .arg = n };
 
     if (!make_link(n, config.sharded, &config.link))
         return false;
@@ -179,10 +191,8 @@ peal_cluster_start(struct peal_node *n)
 {
     if (n->adapter != NULL)
         peal_adapter_start(n->adapter);
-    if (n->nodes == NULL)
-        return;
-    peal_nodes_start(n->nodes);
-    peal_balance_start(n);
+    else if (n->nodes != NULL)
+        start_nodes(n);
 }
 
 void

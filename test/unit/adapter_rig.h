@@ -30,6 +30,7 @@ struct site {
     struct rig r;
     struct redis redis;
     struct peal_adapter *a;
+    unsigned ready; /* times that it has said so */
 };
 
 static inline void
@@ -131,13 +132,23 @@ static const struct peal_backplane_ops redis_ops = { .name = "redis",
     .free = redis_free };
 
 static inline void
+site_ready(void *arg)
+{
+    ((struct site *)arg)->ready++;
+}
+
+static inline void
 site_open(struct site *s, bool sharded)
 {
-    struct peal_adapter_config config = {
-        .sharded = sharded, .key = PEAL_S("k"), .prefix = PEAL_S("t"), .queue_max = 1000
-    };
+    struct peal_adapter_config config = { .sharded = sharded,
+        .key = PEAL_S("k"),
+        .prefix = PEAL_S("t"),
+        .queue_max = 1000,
+        .ready = site_ready,
+        .arg = s };
 
     rig_open(&s->r, 1 << 20, 0);
+    s->ready = 0;
     s->redis = (struct redis){ .b.ops = &redis_ops };
     config.loop = s->r.control;
     config.hub = s->r.hub;
@@ -199,8 +210,10 @@ redis_up(struct site *s)
     } else {
         SAID(s, "sub k-request#/#\npsub k#/#*\n");
         confirmed(s, "k-request#/#");
+        CHECK_INT(s->ready, 0);
         confirmed(s, "k#/#*");
     }
+    CHECK_INT(s->ready, 1);
 }
 
 /* A payload of another server: JSON, which on a classic broadcast channel, or with bytes,

@@ -95,6 +95,8 @@ what_is_asked_for_is_left_only_when_it_is_there(void **state)
 static void
 a_lost_link_lets_nobody_wait_and_all_is_asked_for_again(void **state)
 {
+    static const char *const all[] = { "k-request#/#", "k#/#*", "k-request#/chat#",
+        "k#/chat#*", "k-request#/new#", "k#/new#*" };
     struct socket a, b;
     struct site s;
 
@@ -114,6 +116,9 @@ a_lost_link_lets_nobody_wait_and_all_is_asked_for_again(void **state)
     SAID(&s, "");
     s.redis.b.events->up(s.redis.b.arg);
     SAID(&s, ROOT_SUBS CHAT_SUBS "sub k-request#/new#\npsub k#/new#*\n");
+    for (unsigned i = 0; i < 6; i++)
+        confirmed(&s, all[i]);
+    CHECK_INT(s.ready, 1); /* only the first time is told */
     quit(&s, &a);
     quit(&s, &b);
     site_close(&s);

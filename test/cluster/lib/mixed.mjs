@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 import { quiet, startCluster, useBed } from './bed.mjs';
 import { heard, openSocketIo } from './ears.mjs';
 import { startRedis } from './redis.mjs';
+import { startRedisCluster } from './redis-kinds.mjs';
 import { startSocketIo } from './socketio.mjs';
 
 export const DIALECTS = ['redis', 'redis-sharded'];
@@ -17,12 +18,15 @@ export const fresh = (kind = 'room') => `${kind}-${process.pid}-${++serial}`;
 export const bytes = (...list) => Buffer.from(list);
 
 // { redis, node, peals, servers: all three, everywhere(t, options): a client of each }. After each
-// test Node's process must be alive: nothing that Peal says ends it.
-export function useMixed({ before, beforeEach, after, afterEach }, dialect, options = {}) {
+// test Node's process must be alive: nothing that Peal says ends it. cluster: of Redis
+export function useMixed({ before, beforeEach, after, afterEach }, dialect, { tough, cluster } = {}) {
   const bed = useBed({ before, after }, async (add) => {
-    const redis = await add(startRedis());
-    const node = await add(startSocketIo(redis, { dialect, ...options }));
-    const peals = await add(startCluster(2, redis, { set: { 'socketio.adapter': dialect } }));
+    const redis = cluster ? await startRedisCluster(3) : await startRedis();
+    await add(redis.members ?? redis);
+    const node = await add(startSocketIo(redis.members ?? redis, { dialect, tough }));
+    // The user in a cluster's URL may not do all that the adapter does.
+    const url = redis.url.replace(/\/\/.*@/, '//');
+    const peals = await add(startCluster(2, { url }, { set: { 'socketio.adapter': dialect } }));
     return { redis, node, peals, servers: [...peals, node] };
   });
   beforeEach(() => quiet(bed.peals));

@@ -5,7 +5,9 @@
 // function by POST /run: { fn, args }, called with the server, what earlier ones have kept, and
 // args.
 //
-//   node socketio-server.mjs PORT REDIS_PORT redis|redis-sharded [tough]
+//   node socketio-server.mjs PORT REDIS_PORT[,REDIS_PORT]... redis|redis-sharded [tough]
+//
+// Several ports are those of a Redis Cluster.
 //
 // A message that the adapter cannot read ends the process, unless it is tough.
 
@@ -15,10 +17,12 @@ import { createAdapter, createShardedAdapter } from '@socket.io/redis-adapter';
 import Redis from 'ioredis';
 import { Server } from 'socket.io';
 
-const [port, redisPort, dialect, tough] = process.argv.slice(2);
+const [port, redisPorts, dialect, tough] = process.argv.slice(2);
 
 function dial() {
-  const redis = new Redis({ port: Number(redisPort), host: '127.0.0.1', retryStrategy: () => 50 });
+  const [one, ...more] = redisPorts.split(',').map((port) => ({ port: Number(port), host: '127.0.0.1' }));
+  const redis = more.length ? new Redis.Cluster([one, ...more], { shardedSubscribers: true })
+    : new Redis({ ...one, retryStrategy: () => 50 });
   redis.on('error', (err) => console.error(`redis: ${err.message}`));
   return redis;
 }
@@ -50,12 +54,18 @@ const http = createServer(async (req, res) => {
   res.end(answer);
 });
 
+// subscribed: what has been subscribed so far is in force.
+const kept = { pub, sub, subscribed: () => sub.ping(), connections: 0 };
+if (sub.isCluster) {
+  const all = [];
+  const ssubscribe = sub.ssubscribe.bind(sub);
+  sub.ssubscribe = (...args) => all.push(ssubscribe(...args));
+  kept.subscribed = () => Promise.all(all);
+}
+
 const io = new Server(http, {
   adapter: dialect === 'redis' ? createAdapter(pub, sub, { requestsTimeout: 1000 }) : createShardedAdapter(pub, sub),
 });
-// subscribed: what has been subscribed so far is in force.
-const kept = { pub, sub, subscribed: () => sub.ping(), connections: 0 };
-
 const onConnection = (socket) => {
   kept.connections++;
   socket.on('join', async (room, done) => {
