@@ -175,20 +175,17 @@ on_msg(struct peal_adapter *a, const struct peal_sio_redis_msg *m)
 static bool
 room_is_here(struct peal_adapter *a, struct peal_slice nsp, struct peal_slice room)
 {
-    struct peal_adapter_names channel;
     uint32_t node;
     uint8_t worker;
-    bool yes;
 
     if (room.len == 0 || !peal_list_empty(&a->jobs))
         return true;
     if (peal_hub_owner(a->hub, room, &node, &worker))
         return node == peal_hub_node(a->hub);
-    if (peal_adapter_channels(nsp, &room, 1, &channel) != PEAL_OK)
-        return false;
-    yes = peal_hub_interest(a->hub, peal_channel_hash(channel.v[0])) != 0;
-    peal_adapter_names_fini(&channel);
-    return yes;
+    a->name.len = 0;
+    if (peal_room_channel(nsp, room, &a->name) != PEAL_OK)
+        return true; /* without memory it will fail later, and be counted */
+    return peal_hub_interest(a->hub, peal_channel_hash(peal_buf_slice(&a->name))) != 0;
 }
 
 void
