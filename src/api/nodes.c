@@ -2,7 +2,6 @@
 /* GET /api/nodes: who is in the cluster, as this node sees it. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "api/request.h"
 #include "base/json.h"
@@ -36,48 +35,31 @@ put_node(
     return err == PEAL_OK ? peal_buf_add_char(out, '}') : err;
 }
 
-static peal_err
-put_nodes(struct peal_nodes *nodes, struct peal_buf *out)
-{
-    struct peal_node_report *list = NULL;
-    uint64_t *seen = NULL;
-    unsigned n = 0, max = 64;
-    peal_err err = PEAL_ENOMEM;
+/* A list that grows. */
+struct list {
+    struct peal_buf *out;
+    peal_err err;
+};
 
-    for (;; max = n + 64) {
-        free(list);
-        free(seen);
-        list = calloc(max, sizeof(*list));
-        seen = calloc(max, sizeof(*seen));
-        if (list == NULL || seen == NULL)
-            goto fail;
-        if ((n = peal_nodes_list(nodes, list, seen, max)) <= max)
-            break;
-    }
-    err = peal_buf_add_slice(out, PEAL_S("{\"nodes\":["));
-    for (unsigned i = 0; err == PEAL_OK && i < n; i++) {
-        if (i > 0)
-            err = peal_buf_add_char(out, ',');
-        if (err == PEAL_OK)
-            err = put_node(out, &list[i], seen[i], i == 0);
-    }
-    if (err == PEAL_OK)
-        err = peal_buf_add_slice(out, PEAL_S("]}\n"));
-fail:
-    free(list);
-    free(seen);
-    return err;
+static void
+add_node(void *arg, const struct peal_node_report *r, uint64_t seen_ms, bool own)
+{
+    struct list *l = arg;
+
+    if (l->err == PEAL_OK && !own)
+        l->err = peal_buf_add_char(l->out, ',');
+    if (l->err == PEAL_OK)
+        l->err = put_node(l->out, r, seen_ms, own);
 }
 
 /* Without a backplane: this node. */
-static peal_err
-put_alone(const struct peal_api *api, struct peal_buf *out)
+static void
+add_alone(const struct peal_api *api, struct list *l)
 {
     const struct peal_api_node *node = api->node;
     struct peal_node_report own = { .number = peal_hub_node(peal_shard_hub(api->shard)),
         .state = node->unready == NULL ? PEAL_NODE_UP : PEAL_NODE_DRAINING,
         .started_ms = node->started_s * 1000 };
-    peal_err err = peal_buf_add_slice(out, PEAL_S("{\"nodes\":["));
 
     for (unsigned i = 0; i < node->n_loops; i++) {
         const struct peal_stats *stats = &node->loops[i]->stats;
@@ -89,9 +71,7 @@ put_alone(const struct peal_api *api, struct peal_buf *out)
     }
     snprintf(own.name, sizeof(own.name), "%s", node->name ? node->name : "");
     snprintf(own.version, sizeof(own.version), "%s", node->version ? node->version : "");
-    if (err == PEAL_OK)
-        err = put_node(out, &own, 0, true);
-    return err == PEAL_OK ? peal_buf_add_slice(out, PEAL_S("]}\n")) : err;
+    add_node(l, &own, 0, true);
 }
 
 void
@@ -99,11 +79,18 @@ peal_api_nodes(struct peal_http *h, void *ctx)
 {
     struct peal_api *api = ctx;
     struct peal_buf text = { 0 };
+    struct list list = { .out = &text };
 
     if (!peal_api_enter_get(h, api))
         return;
-    if ((api->node->nodes == NULL ? put_alone(api, &text)
-                                  : put_nodes(api->node->nodes, &text)) != PEAL_OK) {
+    list.err = peal_buf_add_slice(&text, PEAL_S("{\"nodes\":["));
+    if (api->node->nodes != NULL)
+        peal_nodes_each(api->node->nodes, add_node, &list);
+    else
+        add_alone(api, &list);
+    if (list.err == PEAL_OK)
+        list.err = peal_buf_add_slice(&text, PEAL_S("]}\n"));
+    if (list.err != PEAL_OK) {
         peal_api_memory(h, api);
     } else {
         peal_stat_add(peal_shard_stats(api->shard), PEAL_STAT_API_REQUESTS, 1);

@@ -11,13 +11,13 @@
 #define REPORT_MS 1000 /* between two reports */
 #define ANSWER_MS 50   /* before the answer to a newcomer; one answers many */
 #define SILENT_MS 5000 /* a node that says nothing for so long is gone */
-#define LATE_MS                                                                          \
-    2000 /* a tick that comes so late: this process was stopped, and has not             \
-            read yet what came meanwhile */
+/* A tick that comes so late: this process was stopped, and has not read yet what came
+ * meanwhile. */
+#define LATE_MS 2000
 #define UNPROVEN_MS 5000 /* the link is made again if nothing comes back for so long */
-#define GRACE_MS                                                                         \
-    10000 /* readiness outlives the last proof by this: all nodes of a                   \
-             cluster lose a Redis together, and all at once is worst */
+/* Readiness outlives the last proof by this: all nodes of a cluster lose a Redis
+ * together, and all at once is worst. */
+#define GRACE_MS 10000
 
 static const char *const state_words[] = { "starting", "up", "draining", "leaving" };
 
@@ -424,23 +424,19 @@ peal_nodes_find(struct peal_nodes *n, uint32_t number, struct peal_node_report *
     return o != NULL;
 }
 
-unsigned
-peal_nodes_list(struct peal_nodes *n, struct peal_node_report *out, uint64_t *seen_ms_out,
-    unsigned max)
+void
+peal_nodes_each(struct peal_nodes *n, peal_nodes_fn *fn, void *arg)
 {
     uint64_t now = n->now_ms;
-    unsigned count;
 
     uv_mutex_lock(&n->lock);
-    count = n->n + 1;
-    for (unsigned i = 0; i < count && i < max; i++) {
-        const struct node *o = i > 0 ? &n->others[i - 1] : NULL;
+    fn(arg, &n->own, 0, true);
+    for (unsigned i = 0; i < n->n; i++) {
+        const struct node *o = &n->others[i];
 
-        out[i] = o != NULL ? o->report : n->own;
-        seen_ms_out[i] = o != NULL && now > o->seen_ms ? now - o->seen_ms : 0;
+        fn(arg, &o->report, now > o->seen_ms ? now - o->seen_ms : 0, false);
     }
     uv_mutex_unlock(&n->lock);
-    return count;
 }
 
 void

@@ -63,10 +63,11 @@ void peal_nodes_free(struct peal_nodes **np);
  * thread. */
 bool peal_nodes_find(struct peal_nodes *n, uint32_t number, struct peal_node_report *out);
 
-/* peal_nodes_list copies up to max reports, this node's own first, and returns how many
- * there are. seen_ms_out: how long ago each was heard of. Any thread. */
-unsigned peal_nodes_list(struct peal_nodes *n, struct peal_node_report *out,
-    uint64_t *seen_ms_out, unsigned max);
+/* peal_nodes_each calls fn for each report, this node's own first; fn must not call back.
+ * seen_ms: how long ago it was heard of. Any thread. */
+typedef void peal_nodes_fn(
+    void *arg, const struct peal_node_report *r, uint64_t seen_ms, bool own);
+void peal_nodes_each(struct peal_nodes *n, peal_nodes_fn *fn, void *arg);
 
 /* What the probe has shown. Any thread. */
 struct peal_nodes_proof {

@@ -7,15 +7,12 @@
  * a few sessions a second, as a drain does, and their clients come back through the
  * balancer; most of them elsewhere if that counts connections.
  */
-#include <stdlib.h>
-
 #include "server/node.h"
 
 #define EVERY_MS 1000
 #define TOLERANCE 0.2    /* above the mean; within it nobody is moved */
 #define FEW 20           /* sessions above the mean that are not worth the trouble */
 #define SHARE 0.02       /* of its sessions a node gives away in a second, at most */
-#define NODES_MAX 1024   /* that are looked at */
 #define SETTLED_MS 15000 /* a node that is younger may still be filling up by itself */
 
 /* What the other nodes can take, and how many sessions there are on the whole. */
@@ -24,44 +21,35 @@ struct view {
     int64_t sessions; /* of all of them */
     int64_t own;
     int64_t room; /* sessions a second that the others accept */
+    int64_t now_ms;
     bool settled; /* nobody comes or goes */
 };
 
-static bool
+static void
+look_at(void *arg, const struct peal_node_report *r, uint64_t seen_ms, bool own)
+{
+    struct view *v = arg;
+
+    v->settled &= r->state == PEAL_NODE_UP && v->now_ms - r->started_ms > SETTLED_MS;
+    if (r->state != PEAL_NODE_UP)
+        return;
+    v->n++;
+    v->sessions += r->sessions;
+    if (own)
+        v->own = r->sessions;
+    else
+        v->room += r->room;
+}
+
+static void
 look(struct peal_node *node, struct view *v)
 {
-    struct peal_node_report *list;
-    uint64_t *seen;
-    unsigned max = NODES_MAX, n;
-    int64_t now_ms;
     uv_timeval64_t now;
 
-    list = calloc(max, sizeof(*list));
-    seen = calloc(max, sizeof(*seen));
-    if (list == NULL || seen == NULL) {
-        free(list);
-        free(seen);
-        return false;
-    }
     uv_gettimeofday(&now);
-    now_ms = now.tv_sec * 1000 + now.tv_usec / 1000;
-    *v = (struct view){ .settled = true };
-    n = peal_nodes_list(node->nodes, list, seen, max);
-    for (unsigned i = 0; i < n && i < max; i++) {
-        v->settled &=
-            list[i].state == PEAL_NODE_UP && now_ms - list[i].started_ms > SETTLED_MS;
-        if (list[i].state != PEAL_NODE_UP)
-            continue;
-        v->n++;
-        v->sessions += list[i].sessions;
-        if (i == 0)
-            v->own = list[i].sessions;
-        else
-            v->room += list[i].room;
-    }
-    free(list);
-    free(seen);
-    return true;
+    *v = (struct view){ .now_ms = now.tv_sec * 1000 + now.tv_usec / 1000,
+        .settled = true };
+    peal_nodes_each(node->nodes, look_at, v);
 }
 
 /* Sessions to give away now. */
@@ -95,8 +83,7 @@ on_timer(struct peal_timer *t)
     int64_t n;
 
     peal_loop_start(node->control, t, EVERY_MS);
-    if (!look(node, &v))
-        return;
+    look(node, &v);
     atomic_store_explicit(&node->drain_pace,
         v.room > UINT32_MAX ? UINT32_MAX : (uint32_t)v.room, memory_order_relaxed);
     if (!node->o->rebalance || !peal_relay_up(node->relay) || (n = surplus(&v)) == 0)

@@ -61,32 +61,34 @@ first_address(char *out, size_t size)
     return found;
 }
 
+/* Has an advertised address a port? An IPv6 address has more colons, or brackets. */
+static bool
+has_port(const char *address)
+{
+    const char *colon = strrchr(address, ':');
+
+    return colon != NULL && (colon == strchr(address, ':') || colon[-1] == ']');
+}
+
 /* Where others reach node.listen: as configured, or as bound, or a guess. */
 static void
 find_address(const struct peal_node *n, char *out, size_t size)
 {
     const char *say = n->o->node_advertise;
-    char host[PEAL_ADDR_TEXT_MAX + 2], ip[PEAL_ADDR_TEXT_MAX];
-    struct peal_addr any = n->inner;
+    char bound[PEAL_ADDR_TEXT_MAX], guess[PEAL_ADDR_TEXT_MAX + 2];
 
-    if (say != NULL && strchr(say, ']') == NULL && strchr(say, ':') != NULL &&
-        strchr(say, ':') == strrchr(say, ':')) {
-        snprintf(out, size, "%s", say); /* host:port */
-        return;
-    }
-    if (say != NULL && strstr(say, "]:") != NULL) {
+    if (say != NULL && has_port(say)) {
         snprintf(out, size, "%s", say);
         return;
     }
-    any.port = 0;
-    peal_addr_format_ip(&any, ip);
-    if (say != NULL)
-        snprintf(
-            host, sizeof(host), strchr(say, ':') && say[0] != '[' ? "[%s]" : "%s", say);
-    else if ((strcmp(ip, "0.0.0.0") != 0 && strcmp(ip, "::") != 0) ||
-             !first_address(host, sizeof(host)))
-        snprintf(host, sizeof(host), n->inner.kind == PEAL_ADDR_V6 ? "[%s]" : "%s", ip);
-    snprintf(out, size, "%s:%u", host, n->inner.port);
+    peal_addr_format_ip(&n->inner, bound);
+    if (say == NULL)
+        say = (strcmp(bound, "0.0.0.0") == 0 || strcmp(bound, "::") == 0) &&
+                      first_address(guess, sizeof(guess))
+                  ? guess
+                  : bound;
+    snprintf(out, size, strchr(say, ':') != NULL && say[0] != '[' ? "[%s]:%u" : "%s:%u",
+        say, n->inner.port);
 }
 
 static void

@@ -90,6 +90,33 @@ peal_check_secret(const char *value)
 }
 
 const char *
+peal_check_node_listen(const char *value)
+{
+    if (strncmp(value, "unix:", 5) == 0)
+        return "address:port: other nodes cannot reach a unix socket";
+    return peal_check_listen(value);
+}
+
+const char *
+peal_check_advertise(const char *value)
+{
+    static const char want[] = "a host or host:port, such as 10.0.0.7:7946; an IPv6 "
+                               "address with a port in brackets";
+    const char *colon = strrchr(value, ':');
+    uint64_t port;
+
+    if (strpbrk(value, "/@?#\"\\ \t") != NULL)
+        return want;
+    /* One colon, or one after brackets, is before a port. */
+    if (colon == NULL || (colon != strchr(value, ':') && colon[-1] != ']'))
+        return NULL;
+    if (colon == value ||
+        peal_slice_u64(peal_slice_str(colon + 1), 65535, &port) != PEAL_OK || port == 0)
+        return want;
+    return NULL;
+}
+
+const char *
 peal_check_backplane(const char *value)
 {
     struct peal_redis_url url;

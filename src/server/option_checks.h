@@ -7,14 +7,16 @@
 
 #define peal_check_any NULL /* anything is fine */
 
-peal_option_check_fn peal_check_listen;    /* address:port, :port, unix:/path */
-peal_option_check_fn peal_check_cidr;      /* address, address/bits, unix */
-peal_option_check_fn peal_check_origin;    /* *, or scheme://host[:port] */
-peal_option_check_fn peal_check_path;      /* /.../ */
-peal_option_check_fn peal_check_cookie;    /* a cookie's name */
-peal_option_check_fn peal_check_transport; /* polling, websocket */
-peal_option_check_fn peal_check_backplane; /* memory, or a URL */
-peal_option_check_fn peal_check_prefix;    /* a word of topics */
-peal_option_check_fn peal_check_secret;    /* visible ASCII without spaces */
+peal_option_check_fn peal_check_listen;      /* address:port, :port, unix:/path */
+peal_option_check_fn peal_check_cidr;        /* address, address/bits, unix */
+peal_option_check_fn peal_check_origin;      /* *, or scheme://host[:port] */
+peal_option_check_fn peal_check_path;        /* /.../ */
+peal_option_check_fn peal_check_cookie;      /* a cookie's name */
+peal_option_check_fn peal_check_transport;   /* polling, websocket */
+peal_option_check_fn peal_check_node_listen; /* the same without unix sockets */
+peal_option_check_fn peal_check_advertise;   /* host, or host:port */
+peal_option_check_fn peal_check_backplane;   /* memory, or a URL */
+peal_option_check_fn peal_check_prefix;      /* a word of topics */
+peal_option_check_fn peal_check_secret;      /* visible ASCII without spaces */
 
 #endif

@@ -326,6 +326,7 @@ static void
 check_together(struct peal_option_loader *l)
 {
     const struct peal_options *o = l->o;
+    bool alone = o->backplane == NULL || strcmp(o->backplane, "memory") == 0;
 
     need(l, o->listen.n > 0, "listen",
         "is required: where to listen, such as 0.0.0.0:8080 (--dev: 127.0.0.1:8080)");
@@ -335,11 +336,14 @@ check_together(struct peal_option_loader *l)
     need(l, o->socketio_transports.n > 0, "socketio.transports", "needs at least one");
     need(l, o->http_line_max <= o->http_head_max, "http.line_max",
         "is more than http.head_max");
+    need(l, o->backplane != NULL, "backplane", "must not be empty: memory, or a URL");
+    need(l, o->backplane_prefix != NULL, "backplane.prefix", "must not be empty");
+    need(l, o->socketio_adapter_key != NULL, "socketio.adapter_key", "must not be empty");
+    need(l, !o->rebalance || !alone, "rebalance", "needs other nodes: set backplane");
+    need(l, o->socketio_adapter == PEAL_ADAPTER_OFF || !alone, "socketio.adapter",
+        "needs a Redis as backplane");
     need(l,
-        o->socketio_adapter == PEAL_ADAPTER_OFF || strcmp(o->backplane, "memory") != 0,
-        "socketio.adapter", "needs a Redis as backplane");
-    need(l,
-        o->socketio_adapter != PEAL_ADAPTER_REDIS ||
+        o->socketio_adapter != PEAL_ADAPTER_REDIS || alone ||
             strstr(o->backplane, "+cluster:") == NULL,
         "socketio.adapter", "must be redis-sharded on a Redis Cluster");
 }

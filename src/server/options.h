@@ -155,10 +155,10 @@
     D(drain_window, "drain.window", 0, 86400000, "25s",                                  \
         "Then, over how long sessions are closed; at most twice as long if the nodes "   \
         "that remain take no more")                                                      \
-    S(node_listen, "node.listen", listen, "",                                            \
+    S(node_listen, "node.listen", node_listen, "",                                       \
         "Where other nodes bring requests of this node's sessions; empty: the first "    \
         "address of listen, on a port that the system chooses")                          \
-    S(node_advertise, "node.advertise", any, "",                                         \
+    S(node_advertise, "node.advertise", advertise, "",                                   \
         "Host, or host:port, at which other nodes reach node.listen; empty: guessed")    \
     B(rebalance, "rebalance", "off",                                                     \
         "Close a few sessions a second while other nodes have a fifth fewer, so that "   \

@@ -216,31 +216,46 @@ what_others_say_is_read(void **state)
     cluster_close(&c);
 }
 
+struct seen {
+    struct peal_node_report list[4];
+    uint64_t ms[4];
+    unsigned n;
+};
+
+static void
+on_node(void *arg, const struct peal_node_report *r, uint64_t seen_ms, bool own)
+{
+    struct seen *s = arg;
+
+    CHECK(own == (s->n == 0));
+    s->list[s->n] = *r;
+    s->ms[s->n++] = seen_ms;
+}
+
 static void
 all_are_listed_and_this_one_first(void **state)
 {
-    struct peal_node_report list[4];
-    uint64_t seen[4];
+    struct seen alone = { .n = 0 }, s = { .n = 0 };
     struct cluster c;
 
     cluster_open(&c);
     link_up(&c);
-    CHECK_INT(peal_nodes_list(c.nodes, list, seen, 4), 1);
-    CHECK_INT(list[0].number, 7);
-    CHECK_INT(list[0].sessions, 3);
+    peal_nodes_each(c.nodes, on_node, &alone);
+    CHECK_INT(alone.n, 1);
+    CHECK_INT(alone.list[0].number, 7);
+    CHECK_INT(alone.list[0].sessions, 3);
     hear_of(&c, 10, "up", false);
     hear_of(&c, 11, "up", false);
     pass(&c, 1000 + STEP);
     hear_of(&c, 11, "up", false);
     pass(&c, 1000 + STEP);
-    CHECK_INT(peal_nodes_list(c.nodes, list, seen, 2), 3);
-    CHECK_INT(list[1].number, 10);
-    CHECK_INT(peal_nodes_list(c.nodes, list, seen, 4), 3);
-    CHECK_INT(list[2].number, 11);
-    CHECK_INT(seen[0], 0);
-    CHECK_INT(seen[1], 2000 + 2 * STEP);
-    CHECK_INT(seen[2], 1000 + STEP);
-    CHECK_INT(peal_nodes_list(c.nodes, NULL, NULL, 0), 3);
+    peal_nodes_each(c.nodes, on_node, &s);
+    CHECK_INT(s.n, 3);
+    CHECK_INT(s.list[1].number, 10);
+    CHECK_INT(s.list[2].number, 11);
+    CHECK_INT(s.ms[0], 0);
+    CHECK_INT(s.ms[1], 2000 + 2 * STEP);
+    CHECK_INT(s.ms[2], 1000 + STEP);
     cluster_close(&c);
 }
 

@@ -200,6 +200,9 @@ what_is_empty_is_null_or_an_empty_list(void **state)
 static void
 wrong_values_are_said_with_what_would_be_right(void **state)
 {
+    static const char *const no_addresses[] = { ":7946", "host:", "host:x", "host:65536",
+        "host:0", "http://host", "[::1]:0", "two words" };
+
     check_set("workers=two", "--set: workers: expected a whole number, not \"two\"\n");
     check_set("workers=65", "--set: workers: 65 is out of range: 0 to 64\n");
     check_set("workers=-1", "--set: workers: -1 is out of range: 0 to 64\n");
@@ -246,6 +249,24 @@ wrong_values_are_said_with_what_would_be_right(void **state)
         "\"unix:run/x\"\n");
     check_set("http.line_max=32k", "--set: http.line_max: is more than http.head_max\n");
     check_set("tls.cert=a.pem", "--set: tls.cert: needs tls.key, too\n");
+    check_set("backplane=", "--set: backplane: must not be empty: memory, or a URL\n");
+    check_set("backplane.prefix=", "--set: backplane.prefix: must not be empty\n");
+    check_set("rebalance=on", "--set: rebalance: needs other nodes: set backplane\n");
+    check_set("socketio.adapter=redis",
+        "--set: socketio.adapter: needs a Redis as backplane\n");
+    check_set("node.listen=unix:/tmp/x",
+        "--set: node.listen: expected address:port: other nodes cannot reach a unix "
+        "socket, not \"unix:/tmp/x\"\n");
+    for (unsigned i = 0; i < sizeof(no_addresses) / sizeof(*no_addresses); i++) {
+        char set[64], want[256];
+
+        snprintf(set, sizeof(set), "node.advertise=%s", no_addresses[i]);
+        snprintf(want, sizeof(want),
+            "--set: node.advertise: expected a host or host:port, such as 10.0.0.7:7946; "
+            "an IPv6 address with a port in brackets, not \"%s\"\n",
+            no_addresses[i]);
+        check_set(set, want);
+    }
     check_set("tls.key=a.pem", "--set: tls.key: needs tls.cert, too\n");
 }
 
