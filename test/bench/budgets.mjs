@@ -6,15 +6,19 @@
 const UWS_STEP = 1.15;
 const UWS_BURST = 1.28;
 
+/** The ring loop and the echo loop do nothing but what the kernel is needed for: what they
+ *  cost is the least that a server can cost on this machine. */
 const all = ['peal uring', 'peal epoll', 'send loop', 'node ws', 'nginx nchan'];
+const fanout = ['peal uring', 'peal epoll', 'send loop', 'ring loop', 'node ws', 'nginx nchan'];
 const sio = ['peal uring', 'peal epoll', 'node socket.io'];
+const ack = ['peal uring', 'peal epoll', 'echo loop', 'node socket.io'];
 
 /** args: those of peal bench, without the address; keys: what of its report is kept. */
 export const scenarios = [
-  { id: 'ws-step', title: 'WebSocket fan-out, in step', protocol: 'ws', servers: all,
+  { id: 'ws-step', title: 'WebSocket fan-out, in step', protocol: 'ws', servers: fanout,
     args: ['fanout', '--connections', '3000', '--rounds', '150', '--duration', '4'],
     keys: { cpu: 'cpu_us_per_delivery' } },
-  { id: 'ws-burst', title: 'WebSocket fan-out, bursts of 10', protocol: 'ws', servers: all,
+  { id: 'ws-burst', title: 'WebSocket fan-out, bursts of 10', protocol: 'ws', servers: fanout,
     args: ['fanout', '--connections', '3000', '--burst', '10', '--rounds', '150',
       '--duration', '4'],
     keys: { cpu: 'cpu_us_per_delivery' } },
@@ -27,7 +31,7 @@ export const scenarios = [
       '--duration', '4'],
     keys: { cpu: 'cpu_us_per_delivery' } },
   { id: 'sio-ack', title: 'Socket.IO event with acknowledgement', protocol: 'socketio',
-    servers: sio,
+    servers: ack,
     args: ['echo', '--connections', '100', '--outstanding', '4', '--duration', '3'],
     keys: { cpu: 'cpu_us_per_round_trip' } },
   { id: 'ws-connect', title: 'WebSocket connect', protocol: 'ws', servers: all,
@@ -51,14 +55,30 @@ const ratio = (title, budget, value) => ({ title, budget, value, unit: 'x' });
  *  a row whose value is NaN could not be measured in this run. budget null: no peer that
  *  the budget names was there, the number is for information. */
 export function judge(m) {
-  const rows = [];
-  for (const [engine, step, burst] of [['uring', 0.7, 0.6], ['epoll', 1.05, 0.9]]) {
+  const uws = UWS_STEP * cpu(m, 'ws-step', 'send loop');
+  const uwsBurst = UWS_BURST * cpu(m, 'ws-burst', 'send loop');
+  const rows = [
+    ratio('the least of a fan-out in step: ring loop / uWebSockets', null,
+      cpu(m, 'ws-step', 'ring loop') / uws),
+    ratio('the least of a fan-out in bursts: ring loop / uWebSockets', null,
+      cpu(m, 'ws-burst', 'ring loop') / uwsBurst),
+    ratio('the least of a fan-out in step: ring loop / Node', null,
+      cpu(m, 'ws-step', 'ring loop') / cpu(m, 'sio-step', 'node socket.io')),
+    ratio('the least of a round trip: echo loop / Node', null,
+      cpu(m, 'sio-ack', 'echo loop') / cpu(m, 'sio-ack', 'node socket.io')),
+  ];
+  for (const [engine, step, burst, floor] of [
+    ['uring', 0.7, 0.6, [1.1, 1.25]], ['epoll', 1.05, 0.9, [null, null]]]) {
     const peal = `peal ${engine}`;
     rows.push(
       ratio(`fan-out in step, ${engine} / uWebSockets`, step,
-        cpu(m, 'ws-step', peal) / (UWS_STEP * cpu(m, 'ws-step', 'send loop'))),
+        cpu(m, 'ws-step', peal) / uws),
       ratio(`fan-out in bursts, ${engine} / uWebSockets`, burst,
-        cpu(m, 'ws-burst', peal) / (UWS_BURST * cpu(m, 'ws-burst', 'send loop'))),
+        cpu(m, 'ws-burst', peal) / uwsBurst),
+      ratio(`fan-out in step, ${engine} / ring loop`, floor[0],
+        cpu(m, 'ws-step', peal) / cpu(m, 'ws-step', 'ring loop')),
+      ratio(`fan-out in bursts, ${engine} / ring loop`, floor[1],
+        cpu(m, 'ws-burst', peal) / cpu(m, 'ws-burst', 'ring loop')),
       ratio(`Socket.IO in step / own WebSocket, ${engine}`, 1.1,
         cpu(m, 'sio-step', peal) / cpu(m, 'ws-step', peal)),
       ratio(`Socket.IO in bursts / own WebSocket, ${engine}`, 1.1,
@@ -77,6 +97,8 @@ export function judge(m) {
         cpu(m, 'sio-connect', peal) / cpu(m, 'sio-connect', 'node socket.io')),
       ratio(`event with acknowledgement, ${engine} / Node`, 0.25,
         cpu(m, 'sio-ack', peal) / cpu(m, 'sio-ack', 'node socket.io')),
+      ratio(`event with acknowledgement, ${engine} / echo loop`, 1.25,
+        cpu(m, 'sio-ack', peal) / cpu(m, 'sio-ack', 'echo loop')),
       { title: `CPU of a worker with nothing to do, ${engine}`, budget: 0.005, unit: '%',
         value: m('empty', peal, 'idle') },
       { title: `CPU of pings, 19,000 sessions, ${engine}`, budget: 0.5 * 0.95, unit: '%',

@@ -69,13 +69,15 @@ function startNchan(port) {
   return [nginx, '-p', dir, '-e', join(dir, 'error.log'), '-c', join(dir, 'nginx.conf')];
 }
 
+const webSocket = (port) => ['--url', `ws://127.0.0.1:${port}/ws/bench`];
+
 // Alone it takes new sessions as fast as it can; in a cluster as it does by default.
 const peal = (engine) => ({
   missing: () => !existsSync(paths.peal) && `${paths.peal} is not built`,
   command: (port, redis) => [paths.peal, 'serve', '--dev', '--set', `listen=127.0.0.1:${port}`,
     '--set', 'workers=1', '--set', `io.engine=${engine}`,
     ...(redis ? ['--set', `backplane=${redis}`] : ['--set', 'sessions.rate=0'])],
-  ws: (port) => ['--url', `ws://127.0.0.1:${port}/ws/bench`],
+  ws: webSocket,
   socketio: (port) => ['--url', `http://127.0.0.1:${port}`],
 });
 
@@ -84,6 +86,14 @@ const node = (script, name) => ({
     `npm package ${name} is not installed in test/bench`,
   command: (port, redis) => [process.execPath, join(here, 'peers', script), String(port),
     ...(redis ? [redis] : [])],
+});
+
+// It knows no Socket.IO: beside servers that do, it echoes plain WebSocket messages.
+const sendloop = (...mode) => ({
+  missing: () => !existsSync(paths.sendloop) && `${paths.sendloop} is not built`,
+  command: (port) => [paths.sendloop, String(port), ...mode],
+  ws: webSocket,
+  socketio: webSocket,
 });
 
 const startRedis = (port) => ['redis-server', '--port', String(port), '--bind', '127.0.0.1',
@@ -95,14 +105,12 @@ export const redisIsMissing = () =>
 export const servers = {
   'peal uring': peal('uring'),
   'peal epoll': peal('epoll'),
-  'send loop': {
-    missing: () => !existsSync(paths.sendloop) && `${paths.sendloop} is not built`,
-    command: (port) => [paths.sendloop, String(port)],
-    ws: (port) => ['--url', `ws://127.0.0.1:${port}/ws/bench`],
-  },
+  'send loop': sendloop(),
+  'ring loop': sendloop('ring'),
+  'echo loop': sendloop('echo'),
   'node ws': {
     ...node('ws.mjs', 'ws'),
-    ws: (port) => ['--url', `ws://127.0.0.1:${port}/ws/bench`],
+    ws: webSocket,
   },
   'node socket.io': {
     ...node('socketio.mjs', 'socket.io'),
