@@ -6,6 +6,13 @@
 
 #define DIGITS 10
 
+static void
+put_digits(char *at, uint32_t seq)
+{
+    for (size_t i = DIGITS; i-- > 0; seq /= 10)
+        at[i] = (char)('0' + seq % 10);
+}
+
 /* The bytes of a message: the counter, then filler that is no JSON. */
 static peal_err
 add_payload(struct peal_buf *b, const struct peal_bench_opts *o, uint32_t seq)
@@ -40,6 +47,7 @@ void
 peal_bench_message_fini(struct peal_bench_message *m)
 {
     peal_buf_fini(&m->expected);
+    peal_buf_fini(&m->text);
 }
 
 static peal_err
@@ -54,30 +62,48 @@ add_post(const struct peal_bench_message *m, const struct peal_bench_target *tar
     return err == PEAL_OK ? add_payload(wire, m->opts, seq) : err;
 }
 
-peal_err
-peal_bench_message_publish(const struct peal_bench_message *m,
-    const struct peal_bench_target *target, unsigned number, uint32_t seq,
-    struct peal_buf *wire)
+/* Makes m->text what a connection says to the target, the digits open. */
+static peal_err
+make_text(
+    struct peal_bench_message *m, const struct peal_bench_target *target, unsigned number)
 {
     bool sio = target->protocol == PEAL_BENCH_SOCKETIO;
-    struct peal_buf text = { 0 };
     char room[PEAL_BENCH_TEXT_MAX];
     peal_err err = PEAL_OK;
 
-    if (target->protocol == PEAL_BENCH_POST)
-        return add_post(m, target, seq, wire);
+    if (m->target == target && m->number == number)
+        return PEAL_OK;
+    m->target = NULL;
+    m->text.len = 0;
     if (sio) {
         peal_bench_numbered(m->opts->room, number, room, sizeof(room));
-        err = peal_buf_printf(&text, "42[\"to\",\"%s\",\"msg\",\"", room);
+        err = peal_buf_printf(&m->text, "42[\"to\",\"%s\",\"msg\",\"", room);
     }
+    m->text_digits_at = m->text.len;
     if (err == PEAL_OK)
-        err = add_payload(&text, m->opts, seq);
+        err = add_payload(&m->text, m->opts, 0);
     if (err == PEAL_OK && sio)
-        err = peal_buf_printf(&text, "\"]");
-    if (err == PEAL_OK)
-        err = peal_bench_frame_add(wire, PEAL_BENCH_OP_TEXT, peal_buf_slice(&text));
-    peal_buf_fini(&text);
-    return err;
+        err = peal_buf_printf(&m->text, "\"]");
+    if (err != PEAL_OK)
+        return err;
+    m->target = target;
+    m->number = number;
+    return PEAL_OK;
+}
+
+peal_err
+peal_bench_message_publish(struct peal_bench_message *m,
+    const struct peal_bench_target *target, unsigned number, uint32_t seq,
+    struct peal_buf *wire)
+{
+    peal_err err;
+
+    if (target->protocol == PEAL_BENCH_POST)
+        return add_post(m, target, seq, wire);
+    if ((err = make_text(m, target, number)) != PEAL_OK)
+        return err;
+    put_digits(m->text.data + m->text_digits_at, seq);
+    return peal_bench_frame_add(wire, PEAL_BENCH_OP_TEXT, peal_buf_slice(&m->text));
 }
 
 bool

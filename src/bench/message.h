@@ -13,6 +13,11 @@ struct peal_bench_message {
     const struct peal_bench_opts *opts;
     struct peal_buf expected; /* a delivery; the digits in it vary */
     size_t digits_at;
+    /* What was published last, to be published again with other digits. */
+    struct peal_buf text;
+    size_t text_digits_at;
+    const struct peal_bench_target *target; /* whom text is for; NULL: there is none */
+    unsigned number;
 };
 
 /* opts is kept. Errors: PEAL_ENOMEM. */
@@ -23,8 +28,9 @@ PEAL_MUST_USE peal_err peal_bench_message_init(
 void peal_bench_message_fini(struct peal_bench_message *m);
 
 /* Appends to wire what publishes message seq by a connection to the target; number is
- * the connection's, for the room. Errors: PEAL_ENOMEM. */
-PEAL_MUST_USE peal_err peal_bench_message_publish(const struct peal_bench_message *m,
+ * the connection's, for the room. target is borrowed until the next call. Errors:
+ * PEAL_ENOMEM. */
+PEAL_MUST_USE peal_err peal_bench_message_publish(struct peal_bench_message *m,
     const struct peal_bench_target *target, unsigned number, uint32_t seq,
     struct peal_buf *wire);
 
