@@ -4,6 +4,10 @@
  * read again, and answered here. Else its connection leaves HTTP and is joined to the
  * one of the other node: whatever one side says is queued for the other. A side whose
  * words wait in a full queue is not listened to until they are gone.
+ *
+ * A node that leaves must not lose an answer that is on its way through it: the balancer
+ * would ask again elsewhere, and the client never know. So the other node is told that no
+ * more will come, and what it has said until it closes, as it does then, is passed on.
  */
 #include "http/forward.h"
 
@@ -27,6 +31,7 @@ struct peal_forward {
     struct peal_dial *dial;
     struct peal_conn *client, *owner; /* NULL: not joined yet, or not any more */
     struct peal_timer idle;
+    bool leaving; /* waits for the owner to close */
 };
 
 static struct peal_loop *
@@ -100,6 +105,8 @@ client_data(struct peal_conn *c, uint8_t *data, size_t len)
     struct peal_forward *f = peal_conn_owner(c);
     size_t sent = f->line_len;
 
+    if (f->leaving)
+        return 0;
     f->line_len = 0;
     return sent + pass(f, c, f->owner, data + sent, len - sent);
 }
@@ -150,7 +157,12 @@ owner_closed(struct peal_conn *c, enum peal_close why)
 static void
 owner_drained(struct peal_conn *c)
 {
-    peal_conn_read_again(((struct peal_forward *)peal_conn_owner(c))->client);
+    struct peal_forward *f = peal_conn_owner(c);
+
+    if (f->leaving)
+        peal_conn_end(c);
+    else
+        peal_conn_read_again(f->client);
 }
 
 static const struct peal_conn_ops owner_ops = {
@@ -285,16 +297,35 @@ peal_http_forward(struct peal_http *h, const struct peal_http_forward_to *to)
     to->failed(h, to->ctx);
 }
 
+static void
+leave(struct peal_forward *f)
+{
+    f->leaving = true;
+    peal_conn_pause(f->client);
+    peal_conn_flush(f->owner);
+    if (f->client != NULL && peal_conn_ready(f->owner))
+        peal_conn_end(f->owner); /* else once all is written, see owner_drained */
+}
+
 unsigned
 peal_http_forwards_drain(struct peal_http_server *s, unsigned n)
 {
+    struct peal_link *l, *next;
     unsigned left = 0;
 
-    for (; n > 0 && !peal_list_empty(&s->forwards); n--)
-        part(PEAL_CONTAINER(s->forwards.next, struct peal_forward, link),
-            PEAL_CLOSE_LOCAL);
-    for (struct peal_link *l = s->forwards.next; l != &s->forwards; l = l->next)
-        left++;
+    for (l = s->forwards.next; l != &s->forwards; l = next) {
+        struct peal_forward *f = PEAL_CONTAINER(l, struct peal_forward, link);
+
+        next = l->next;
+        if (f->leaving)
+            continue;
+        if (n > 0) {
+            n--;
+            leave(f);
+        } else {
+            left++;
+        }
+    }
     return left;
 }
 

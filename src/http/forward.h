@@ -39,7 +39,9 @@ struct peal_http_forward_to {
 void peal_http_forward(struct peal_http *h, const struct peal_http_forward_to *to);
 
 /* peal_http_forwards_drain ends up to n of the connections that the server forwards,
- * oldest first, after what is queued for them. Returns how many are left. */
+ * oldest first: nothing more is taken from the client, and what the other node has to say
+ * still reaches it, until that one closes, within idle_timeout_ms. Returns how many are
+ * left, without those that are ending. */
 unsigned peal_http_forwards_drain(struct peal_http_server *s, unsigned n);
 
 #endif

@@ -534,6 +534,14 @@ peal_conn_finish(struct peal_conn *c, enum peal_close why)
 }
 
 void
+peal_conn_end(struct peal_conn *c)
+{
+    assert(c->ssl == NULL && peal_conn_queued(c) == 0);
+    if (c->fd >= 0)
+        (void)shutdown(c->fd, SHUT_WR);
+}
+
+void
 peal_conn_cork(struct peal_conn *c)
 {
     c->corked = 1;

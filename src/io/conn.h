@@ -193,6 +193,10 @@ PEAL_MUST_USE peal_err peal_conn_adopt(struct peal_loop *loop,
 /* peal_conn_parts_fini closes what was detached and not adopted. */
 void peal_conn_parts_fini(struct peal_conn_parts *parts);
 
+/* peal_conn_end tells the peer of a plain connection that no more will come, and goes on
+ * reading; nothing may be queued, or sent from now on. */
+void peal_conn_end(struct peal_conn *c);
+
 /* peal_conn_flush writes what is queued now instead of at the end of the turn. */
 void peal_conn_flush(struct peal_conn *c);
 

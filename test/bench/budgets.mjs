@@ -48,57 +48,51 @@ export const idle = { id: 'sio-idle', title: 'Socket.IO, idle', protocol: 'socke
   args: ['connect', '--connections', '19000', '--idle', '75'],
   keys: { idle: 'idle_cpu_percent' } };
 
-const cpu = (m, id, server) => m(id, server, 'cpu');
 const ratio = (title, budget, value) => ({ title, budget, value, unit: 'x' });
 
-/** The rows of section 8 for one node. m(scenario, server, key) is a median or undefined;
- *  a row whose value is NaN could not be measured in this run. budget null: no peer that
- *  the budget names was there, the number is for information. */
-export function judge(m) {
-  const uws = UWS_STEP * cpu(m, 'ws-step', 'send loop');
-  const uwsBurst = UWS_BURST * cpu(m, 'ws-burst', 'send loop');
+/** The rows of section 8 for one node. m(scenario, server, key) is a median, and
+ *  cpu([scenario, server], [scenario, server]) the median of the rounds' quotients of CPU,
+ *  which the machine's moods leave alone as they pass over a round. A row whose value is
+ *  NaN could not be measured in this run. budget null: the number is for information. */
+export function judge(m, cpu) {
+  const [step, burst, ack] = ['ws-step', 'ws-burst', 'sio-ack'].map((id) =>
+    (one, other) => cpu([id, one], [id, other]));
   const rows = [
     ratio('the least of a fan-out in step: ring loop / uWebSockets', null,
-      cpu(m, 'ws-step', 'ring loop') / uws),
+      step('ring loop', 'send loop') / UWS_STEP),
     ratio('the least of a fan-out in bursts: ring loop / uWebSockets', null,
-      cpu(m, 'ws-burst', 'ring loop') / uwsBurst),
+      burst('ring loop', 'send loop') / UWS_BURST),
     ratio('the least of a fan-out in step: ring loop / Node', null,
-      cpu(m, 'ws-step', 'ring loop') / cpu(m, 'sio-step', 'node socket.io')),
-    ratio('the least of a round trip: echo loop / Node', null,
-      cpu(m, 'sio-ack', 'echo loop') / cpu(m, 'sio-ack', 'node socket.io')),
+      cpu(['ws-step', 'ring loop'], ['sio-step', 'node socket.io'])),
+    ratio('the least of a round trip: echo loop / Node', null, ack('echo loop', 'node socket.io')),
   ];
-  for (const [engine, step, burst, floor] of [
+  for (const [engine, inStep, inBursts, floor] of [
     ['uring', 0.7, 0.6, [1.1, 1.25]], ['epoll', 1.05, 0.9, [null, null]]]) {
     const peal = `peal ${engine}`;
     rows.push(
-      ratio(`fan-out in step, ${engine} / uWebSockets`, step,
-        cpu(m, 'ws-step', peal) / uws),
-      ratio(`fan-out in bursts, ${engine} / uWebSockets`, burst,
-        cpu(m, 'ws-burst', peal) / uwsBurst),
-      ratio(`fan-out in step, ${engine} / ring loop`, floor[0],
-        cpu(m, 'ws-step', peal) / cpu(m, 'ws-step', 'ring loop')),
-      ratio(`fan-out in bursts, ${engine} / ring loop`, floor[1],
-        cpu(m, 'ws-burst', peal) / cpu(m, 'ws-burst', 'ring loop')),
+      ratio(`fan-out in step, ${engine} / uWebSockets`, inStep, step(peal, 'send loop') / UWS_STEP),
+      ratio(`fan-out in bursts, ${engine} / uWebSockets`, inBursts,
+        burst(peal, 'send loop') / UWS_BURST),
+      ratio(`fan-out in step, ${engine} / ring loop`, floor[0], step(peal, 'ring loop')),
+      ratio(`fan-out in bursts, ${engine} / ring loop`, floor[1], burst(peal, 'ring loop')),
       ratio(`Socket.IO in step / own WebSocket, ${engine}`, 1.1,
-        cpu(m, 'sio-step', peal) / cpu(m, 'ws-step', peal)),
+        cpu(['sio-step', peal], ['ws-step', peal])),
       ratio(`Socket.IO in bursts / own WebSocket, ${engine}`, 1.1,
-        cpu(m, 'sio-burst', peal) / cpu(m, 'ws-burst', peal)),
+        cpu(['sio-burst', peal], ['ws-burst', peal])),
       ratio(`Socket.IO in step, ${engine} / Node`, 0.2,
-        cpu(m, 'sio-step', peal) / cpu(m, 'sio-step', 'node socket.io')),
+        cpu(['sio-step', peal], ['sio-step', 'node socket.io'])),
       ratio(`Socket.IO in bursts, ${engine} / Node`, 0.2,
-        cpu(m, 'sio-burst', peal) / cpu(m, 'sio-burst', 'node socket.io')),
+        cpu(['sio-burst', peal], ['sio-burst', 'node socket.io'])),
       { title: `memory of a WebSocket connection, ${engine}`, budget: 512, unit: 'B',
         value: m('ws-connect', peal, 'memory') },
       { title: `memory of a Socket.IO session, ${engine}`, budget: 800, unit: 'B',
         value: m('sio-connect', peal, 'memory') },
       ratio(`WebSocket connect, ${engine} / bare loop`, null,
-        cpu(m, 'ws-connect', peal) / cpu(m, 'ws-connect', 'send loop')),
+        cpu(['ws-connect', peal], ['ws-connect', 'send loop'])),
       ratio(`Socket.IO connect, ${engine} / Node`, 0.15,
-        cpu(m, 'sio-connect', peal) / cpu(m, 'sio-connect', 'node socket.io')),
-      ratio(`event with acknowledgement, ${engine} / Node`, 0.25,
-        cpu(m, 'sio-ack', peal) / cpu(m, 'sio-ack', 'node socket.io')),
-      ratio(`event with acknowledgement, ${engine} / echo loop`, 1.25,
-        cpu(m, 'sio-ack', peal) / cpu(m, 'sio-ack', 'echo loop')),
+        cpu(['sio-connect', peal], ['sio-connect', 'node socket.io'])),
+      ratio(`event with acknowledgement, ${engine} / Node`, 0.25, ack(peal, 'node socket.io')),
+      ratio(`event with acknowledgement, ${engine} / echo loop`, 1.25, ack(peal, 'echo loop')),
       { title: `CPU of a worker with nothing to do, ${engine}`, budget: 0.005, unit: '%',
         value: m('empty', peal, 'idle') },
       { title: `CPU of pings, 19,000 sessions, ${engine}`, budget: 0.5 * 0.95, unit: '%',

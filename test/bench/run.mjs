@@ -47,17 +47,27 @@ const run = promisify(execFile);
 const samples = new Map(); // "scenario|server|key" -> numbers
 let failures = 0;
 
+/** A measurement that failed is NaN, so that the same index is the same round everywhere. */
 function record(scenario, server, key, value) {
   const id = `${scenario}|${server}|${key}`;
   if (!samples.has(id)) samples.set(id, []);
-  if (Number.isFinite(value)) samples.get(id).push(value);
+  samples.get(id).push(value);
 }
 
-function median(scenario, server, key) {
-  const values = [...samples.get(`${scenario}|${server}|${key}`) ?? []].sort((a, b) => a - b);
-  if (values.length === 0) return undefined;
-  const middle = values.length >> 1;
-  return values.length % 2 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+const measured = (scenario, server, key) => samples.get(`${scenario}|${server}|${key}`) ?? [];
+
+function middle(list) {
+  const values = list.filter(Number.isFinite).sort((a, b) => a - b);
+  const half = values.length >> 1;
+  return values.length % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+const median = (...which) => middle(measured(...which));
+
+/** Round by round, then the median: see judge. */
+function cpuQuotient(one, other) {
+  const divisors = measured(...other, 'cpu');
+  return middle(measured(...one, 'cpu').map((value, round) => value / divisors[round]));
 }
 
 async function generate(args) {
@@ -93,6 +103,7 @@ async function measure(scenario, name, play = generateFor) {
     console.log(`  ${scenario.id.padEnd(12)} ${name.padEnd(15)} ${shown.join('  ')}${p99}`);
   } catch (error) {
     failures++;
+    for (const key of Object.keys(scenario.keys)) record(scenario.id, name, key, NaN);
     console.log(`  ${scenario.id.padEnd(12)} ${name.padEnd(15)} FAILED: ${error.message}`);
   }
 }
@@ -120,12 +131,12 @@ const number = (v) => (v === undefined || !Number.isFinite(v) ? '-'
   : v >= 100 ? v.toFixed(0) : v >= 10 ? v.toFixed(1) : v >= 0.01 || v === 0 ? v.toFixed(2)
     : v.toFixed(4));
 
-function spread(scenario, server, key) {
-  const values = samples.get(`${scenario}|${server}|${key}`);
-  if (!values || values.length === 0) return '-';
-  const middle = number(median(scenario, server, key));
-  return values.length === 1 ? middle
-    : `${middle} (${number(Math.min(...values))} - ${number(Math.max(...values))})`;
+function spread(...which) {
+  const values = measured(...which).filter(Number.isFinite);
+  if (values.length === 0) return '-';
+  const typical = number(middle(values));
+  return values.length === 1 ? typical
+    : `${typical} (${number(Math.min(...values))} - ${number(Math.max(...values))})`;
 }
 
 function table(title, names, list, units) {
@@ -149,8 +160,7 @@ function tables(here) {
       [...scenarios, idle], { cpu: 'us', memory: 'B', idle: '% of a core' }),
     ...table('Two nodes over one Redis', [...here].filter(inClusters), clusterScenarios, clusterUnits),
     '', '### Budgets', '', '| what | measured | budget | |', '|---|---|---|---|'];
-  const m = (...key) => median(...key) ?? NaN;
-  const rows = [...judge(m), ...judgeCluster(m)];
+  const rows = [...judge(median, cpuQuotient), ...judgeCluster(median)];
   for (const row of rows.filter(({ value }) => (!only && !wanted) || Number.isFinite(value))) {
     const budget = row.least !== undefined ? `>= ${row.least} ${row.unit}`
       : row.budget === null ? '-' : `<= ${row.budget} ${row.unit}`;

@@ -253,4 +253,22 @@ say_until_full(struct client *c, bool queues)
     return sent;
 }
 
+/* Says more and more, until some of it waits in a queue of the front's that is not full:
+ * its reader reads nothing, but the front still listens. */
+static inline size_t
+say_until_queued(struct client *c)
+{
+    size_t sent = 0;
+
+    while (front_stat(PEAL_STAT_QUEUE_BYTES) == 0) {
+        long before = front_stat(PEAL_STAT_BYTES_IN);
+
+        say_bytes(c, bytes_of_nothing, 16384);
+        sent += 16384;
+        WAIT_UNTIL(front_stat(PEAL_STAT_BYTES_IN) == before + 16384);
+    }
+    CHECK(front_stat(PEAL_STAT_QUEUE_BYTES) < QUEUE_MAX);
+    return sent;
+}
+
 #endif

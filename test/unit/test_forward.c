@@ -242,24 +242,6 @@ a_node_that_reads_slowly_holds_up_the_client(void **state)
     close(o.listener);
 }
 
-/* Says more and more, until some of it waits in a queue of the front's that is not full:
- * its reader reads nothing, but the front still listens. */
-static size_t
-say_until_queued(struct client *c)
-{
-    size_t sent = 0;
-
-    while (front_stat(PEAL_STAT_QUEUE_BYTES) == 0) {
-        long before = front_stat(PEAL_STAT_BYTES_IN);
-
-        say_bytes(c, bytes_of_nothing, 16384);
-        sent += 16384;
-        WAIT_UNTIL(front_stat(PEAL_STAT_BYTES_IN) == before + 16384);
-    }
-    CHECK(front_stat(PEAL_STAT_QUEUE_BYTES) < QUEUE_MAX);
-    return sent;
-}
-
 static void
 expect_all(struct client *c, size_t n)
 {

@@ -303,6 +303,39 @@ a_drain_ends_the_oldest_first(void **state)
     stop_both();
 }
 
+/* The other node has answered, or does so now: that is not lost, and nothing is asked
+ * any more. What it had not read by then is written before it is told. */
+static void
+a_drain_lets_the_answer_through(void **state)
+{
+    struct owner o = owner_new(16);
+    size_t more = 0;
+
+    start_front((struct before){ .port = o.port });
+    for (int full = 0; full < 2; full++) {
+        struct client c = front_client(), other;
+
+        say(&c, GET("/"));
+        other = owner_accept(&o);
+        expect_bytes(&other, "GET / HTTP/1.1\r\n" ADDED "Host: a\r\n\r\n");
+        if (full)
+            more = say_until_queued(&c);
+        post_front(on_front_drain);
+        wait_for(&front.drained);
+        CHECK_INT(front.drained_left, 0);
+        say(&c, "one more question");
+        CHECK_INT(hear_end(&other), more);
+        say(&other, "the answer");
+        expect_bytes(&c, "the answer");
+        client_close(&other);
+        EXPECT_END(&c);
+        client_close(&c);
+        WAIT_UNTIL(front.limits.open == 0);
+    }
+    stop_front();
+    close(o.listener);
+}
+
 /* What the client got, in the end. */
 enum outcome {
     WAITS,
@@ -410,6 +443,7 @@ main(void)
         cmocka_unit_test(a_node_that_is_silent_for_too_long_is_left),
         cmocka_unit_test(a_server_may_end_before_what_it_forwards),
         cmocka_unit_test(a_drain_ends_the_oldest_first),
+        cmocka_unit_test(a_drain_lets_the_answer_through),
         cmocka_unit_test(every_failing_allocation_is_survived),
     };
 
