@@ -142,7 +142,7 @@
         "Keys that open the HTTP API; none: the API is off, but for --dev on loopback")  \
     L(admin_listen, "admin.listen", listen, "",                                          \
         "Addresses for /livez, /readyz and /metrics; empty: as listen")                  \
-    I(sessions_rate, "sessions.rate", 0, 10000000, "10000",                              \
+    I(sessions_rate, "sessions.rate", 0, 10000000, "5000",                               \
         "Sessions that may begin in a second on one worker: a second's worth at once, "  \
         "others are told to come back, event streams wait; 0: no limit")                 \
     I(sessions_max, "sessions.max", 0, 100000000, "0",                                   \
