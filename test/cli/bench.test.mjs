@@ -10,7 +10,8 @@ import { PEAL, Process, startPeal } from '../interop/lib/peal.mjs';
 import { peal } from './lib.mjs';
 
 let server;
-before(async () => { server = await startPeal({ set: { workers: 1 } }); });
+// A storm must end by the clock, not by a limit of the server's.
+before(async () => { server = await startPeal({ set: { workers: 1, 'sessions.rate': 0 } }); });
 after(() => server?.stop());
 const ws = () => ['--url', `ws://127.0.0.1:${server.port}/ws/bench`];
 const sio = () => ['--url', `http://127.0.0.1:${server.port}`];
