@@ -54,9 +54,8 @@ struct sendloop {
     struct peal_buf turn;    /* frames to all, joined, of this turn */
     char *scratch;
     bool echo;
-    bool
-        ringing; /* ring is there; a client's file is registered at the index of its fd */
-    struct io_uring ring;
+    bool ringing;         /* there is a ring */
+    struct io_uring ring; /* a client's file is registered at the index of its fd */
 };
 
 static void
