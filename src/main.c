@@ -67,7 +67,7 @@ complain_unknown(const char *word)
 
     for (unsigned i = 0; i < COMMAND_N; i++)
         names[i] = commands[i].name;
-    near = peal_yaml_nearest(peal_slice_str(word), names);
+    near = peal_text_suggest(peal_slice_str(word), names);
     if (near != NULL)
         fprintf(stderr, "peal: no command \"%s\"; did you mean %s?\n", word, near);
     else

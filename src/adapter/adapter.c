@@ -3,7 +3,7 @@
  * The adapter's link: what comes in, and who is to do it; what goes out. What is not for
  * this node is dropped before it is read, which is most of it: every server hears all.
  */
-#include "adapter/inside.h"
+#include "adapter/adapter_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,7 +153,7 @@ on_broadcast(struct peal_adapter *a, const struct peal_sio_redis_msg *in)
         return;
     }
     peal_relay_deliver(a->relay, m, peal_adapter_workers(a, m));
-    peal_msg_drop(m);
+    peal_msg_release(m);
 }
 
 static void
@@ -163,11 +163,11 @@ on_msg(struct peal_adapter *a, const struct peal_sio_redis_msg *m)
     if (m->op == PEAL_SIO_REDIS_SERVER_EMIT)
         answer_event(a, m);
     else if (m->op == PEAL_SIO_REDIS_BROADCAST && m->request_id.len > 0)
-        peal_adapter_ask(a, m);
+        peal_adapter_request_acks(a, m);
     else if (m->op == PEAL_SIO_REDIS_BROADCAST)
         on_broadcast(a, m);
     else if (m->op < PEAL_SIO_REDIS_SOCKETS)
-        peal_adapter_job(a, m);
+        peal_adapter_remote_op(a, m);
     /* Answers are of no use: nothing here asks. */
 }
 
@@ -189,7 +189,7 @@ room_is_here(struct peal_adapter *a, struct peal_slice nsp, struct peal_slice ro
 }
 
 void
-peal_adapter_take(
+peal_adapter_handle(
     struct peal_adapter *a, struct peal_slice topic, struct peal_slice payload)
 {
     enum peal_sio_redis_channel channel;
@@ -225,8 +225,8 @@ on_message(void *arg, struct peal_slice topic, struct peal_slice payload)
     struct peal_adapter *a = arg;
 
     if (!peal_slice_eq(peal_sio_redis_uid(payload), peal_slice_str(a->uid)) &&
-        !peal_adapter_hold(a, topic, payload))
-        peal_adapter_take(a, topic, payload);
+        !peal_adapter_defer(a, topic, payload))
+        peal_adapter_handle(a, topic, payload);
 }
 
 /* The link. */
@@ -247,7 +247,7 @@ on_down(void *arg)
 
     a->up = false;
     peal_stat_add(&a->loop->stats, PEAL_STAT_BACKPLANE_GAPS, 1);
-    peal_adapter_forget_all(a);
+    peal_adapter_unsubscribe_all(a);
 }
 
 static void
@@ -296,12 +296,12 @@ peal_adapter_new(const struct peal_adapter_config *config, struct peal_adapter *
     write_uid(config->prefix, a->sharded, a->uid);
     if (peal_buf_add_slice(&a->key, config->key) != PEAL_OK ||
         (a->reader = calloc(1, sizeof(*a->reader))) == NULL ||
-        peal_adapter_share(a, PEAL_S("/")) != PEAL_OK) { /* every server has it */
+        peal_adapter_subscribe_nsp(a, PEAL_S("/")) != PEAL_OK) { /* every server has it */
         peal_adapter_free(&a);
         return PEAL_ENOMEM;
     }
     a->link = config->link;
-    peal_relay_set_peer(a->relay, &peal_adapter_peer, a);
+    peal_relay_set_tap(a->relay, &peal_adapter_tap, a);
     *out = a;
     return PEAL_OK;
 }
@@ -320,13 +320,13 @@ peal_adapter_free(struct peal_adapter **ap)
     if (a == NULL)
         return;
     *ap = NULL;
-    peal_relay_set_peer(a->relay, NULL, NULL);
-    peal_adapter_asks_free(a);
-    peal_adapter_held_free(a);
-    peal_adapter_jobs_free(a);
+    peal_relay_set_tap(a->relay, NULL, NULL);
+    peal_adapter_ack_requests_free(a);
+    peal_adapter_deferred_free(a);
+    peal_adapter_remote_ops_free(a);
     if (a->link != NULL)
         a->link->ops->free(a->link);
-    peal_adapter_subjects_free(a);
+    peal_adapter_subscriptions_free(a);
     peal_map_fini(&a->topics);
     if (a->reader != NULL)
         peal_sio_redis_reader_fini(a->reader);

@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "adapter/inside.h"
+#include "adapter/adapter_priv.h"
 #include "base/json.h"
 
 void
@@ -170,5 +170,5 @@ peal_adapter_publish(void *adapter, struct peal_msg *m)
         (!a->sharded || peal_sio_redis_own_channel(PEAL_SIO_REDIS_DYNAMIC, a->rooms[0])))
         tail = a->rooms[0];
     peal_adapter_send(a, &out, PEAL_SIO_REDIS_ON_BROADCAST, tail);
-    peal_blob_drop(bytes);
+    peal_blob_release(bytes);
 }

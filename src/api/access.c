@@ -7,7 +7,7 @@
  *
  * All of it is known before the body is read.
  */
-#include "api/request.h"
+#include "api/api_priv.h"
 
 /* Is this host, perhaps with a port, the machine itself? */
 static bool
@@ -17,7 +17,7 @@ is_this_machine(struct peal_slice host)
     struct peal_addr addr;
 
     if (peal_slice_starts(host, PEAL_S("["))) {
-        name = peal_slice_from(host, 1);
+        name = peal_slice_skip(host, 1);
         name = peal_slice_cut(&name, ']');
     } else {
         name = peal_slice_cut(&name, ':');
@@ -32,18 +32,18 @@ is_local_origin(struct peal_slice origin)
     if (origin.data == NULL)
         return true;
     if (peal_slice_starts(origin, PEAL_S("http://")))
-        return is_this_machine(peal_slice_from(origin, 7));
+        return is_this_machine(peal_slice_skip(origin, 7));
     return peal_slice_starts(origin, PEAL_S("https://")) &&
-           is_this_machine(peal_slice_from(origin, 8));
+           is_this_machine(peal_slice_skip(origin, 8));
 }
 
 static bool
-is_proxied(const struct peal_http_head *head)
+is_proxied(const struct peal_httphead *head)
 {
-    return peal_http_header(head, PEAL_S("X-Forwarded-For")).data != NULL ||
-           peal_http_header(head, PEAL_S("Forwarded")).data != NULL ||
-           peal_http_header(head, PEAL_S("X-Real-IP")).data != NULL ||
-           peal_http_header(head, PEAL_S("Via")).data != NULL;
+    return peal_httphead_get(head, PEAL_S("X-Forwarded-For")).data != NULL ||
+           peal_httphead_get(head, PEAL_S("Forwarded")).data != NULL ||
+           peal_httphead_get(head, PEAL_S("X-Real-IP")).data != NULL ||
+           peal_httphead_get(head, PEAL_S("Via")).data != NULL;
 }
 
 static bool
@@ -51,20 +51,20 @@ is_local(const struct peal_http *h)
 {
     return peal_addr_is_loopback(&h->peer) && peal_addr_is_loopback(&h->client) &&
            (h->trusted || !is_proxied(h->head)) && is_this_machine(h->head->host) &&
-           is_local_origin(peal_http_header(h->head, PEAL_S("Origin")));
+           is_local_origin(peal_httphead_get(h->head, PEAL_S("Origin")));
 }
 
 /* All keys are compared, whichever fits, so that time tells nothing. */
 static bool
 has_key(const struct peal_http *h, const struct peal_api_node *node)
 {
-    struct peal_slice rest = peal_http_header(h->head, PEAL_S("Authorization"));
+    struct peal_slice rest = peal_httphead_get(h->head, PEAL_S("Authorization"));
     struct peal_slice scheme = peal_slice_cut(&rest, ' ');
     struct peal_slice key = peal_slice_trim(rest);
     bool same = false;
 
     for (unsigned i = 0; i < node->n_keys; i++)
-        same |= peal_slice_same(key, node->keys[i]);
+        same |= peal_slice_eq_consttime(key, node->keys[i]);
     return same && peal_slice_ieq(scheme, PEAL_S("Bearer"));
 }
 
@@ -91,9 +91,9 @@ may_ask(struct peal_http *h, struct peal_api *api)
 
 /* A form of a foreign page cannot send JSON without asking first (CORS). */
 static bool
-is_json(const struct peal_http_head *head)
+is_json(const struct peal_httphead *head)
 {
-    struct peal_slice type = peal_http_header(head, PEAL_S("Content-Type"));
+    struct peal_slice type = peal_httphead_get(head, PEAL_S("Content-Type"));
 
     if (type.data == NULL)
         return true;
@@ -104,7 +104,7 @@ is_json(const struct peal_http_head *head)
 bool
 peal_api_method(struct peal_http *h, const char *allow)
 {
-    if (peal_http_token_in(peal_slice_str(allow), h->head->method))
+    if (peal_httphead_has_token(peal_slice_str(allow), h->head->method))
         return true;
     peal_http_add(h, "Allow", "%s", allow);
     return false;

@@ -10,7 +10,7 @@
  *
  * With "ack":true each client is to acknowledge it, see ask.c.
  */
-#include "api/request.h"
+#include "api/api_priv.h"
 #include "base/json.h"
 #include "wire/sio.h"
 
@@ -122,7 +122,7 @@ read_ack(struct peal_http *h, struct peal_api *api, const struct peal_api_field 
         (peal_slice_u64(timeout->value, ACK_TIMEOUT_MAX_MS, &e->timeout_ms) != PEAL_OK ||
             e->timeout_ms == 0))
         return invalid(h, api, "timeout_ms: expected a whole number from 1 to 60000");
-    e->spec.flags |= wanted ? PEAL_MSG_ASK : 0;
+    e->spec.flags |= wanted ? PEAL_MSG_NEEDS_ACK : 0;
     return true;
 }
 
@@ -171,7 +171,7 @@ peal_api_emit(struct peal_http *h, void *ctx)
         !peal_api_read(h, api, f, N_FIELDS))
         return;
     if (read_emit(h, api, f, &e)) {
-        if ((e.spec.flags & PEAL_MSG_ASK) != 0)
+        if ((e.spec.flags & PEAL_MSG_NEEDS_ACK) != 0)
             peal_api_ask(h, api, &e.spec, e.timeout_ms);
         else
             peal_api_send(h, api, &e.spec);

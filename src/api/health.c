@@ -3,7 +3,7 @@
  * Health, for whoever runs the node. /livez: this worker's loop turns. /readyz: send
  * clients here, or why not.
  */
-#include "api/request.h"
+#include "api/api_priv.h"
 
 /* true: the request is one to answer. */
 static bool
@@ -28,11 +28,11 @@ const char *
 peal_api_unready(const struct peal_api_node *node)
 {
     const char *why = atomic_load_explicit(&node->unready, memory_order_acquire);
-    struct peal_nodes_proof proof;
+    struct peal_nodes_probe_result proof;
 
     if (why != NULL || node->nodes == NULL)
         return why;
-    peal_nodes_proven(node->nodes, &proof);
+    peal_nodes_probe(node->nodes, &proof);
     return proof.ready ? NULL : "the backplane is not there";
 }
 

@@ -6,7 +6,7 @@
  * Any worker may read the others' counters: each is one atomic number, and a sum that is
  * a moment old does no harm.
  */
-#include "api/request.h"
+#include "api/api_priv.h"
 
 static int64_t
 sum(const struct peal_api_node *node, enum peal_stat id)
@@ -121,12 +121,12 @@ put_gauge(struct peal_buf *out, const char *family, const char *help, double val
 static peal_err
 put_cluster(struct peal_buf *out, const struct peal_api_node *node)
 {
-    struct peal_nodes_proof proof;
+    struct peal_nodes_probe_result proof;
     peal_err err;
 
     if (node->nodes == NULL)
         return PEAL_OK;
-    peal_nodes_proven(node->nodes, &proof);
+    peal_nodes_probe(node->nodes, &proof);
     err = put_gauge(out, "peal_backplane_up", "1: the link is up, all is subscribed",
         peal_relay_up(node->relay));
     if (err == PEAL_OK && proof.lag_us >= 0)

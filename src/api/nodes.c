@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "api/request.h"
+#include "api/api_priv.h"
 #include "base/json.h"
 
 static const char *const states[] = { "starting", "up", "draining", "leaving" };

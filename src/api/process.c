@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/request.h"
+#include "api/api_priv.h"
 
 /* Beyond this many connections file descriptors are not listed one by one: it would hold
  * up the worker. */

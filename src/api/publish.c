@@ -4,7 +4,7 @@
  *
  *   {"channel":"orders","event":"created","data":{"id":7}}
  */
-#include "api/request.h"
+#include "api/api_priv.h"
 
 enum {
     CHANNEL,

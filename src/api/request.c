@@ -4,7 +4,7 @@
  * fields; names are decoded, payloads stay the bytes they are. Whatever is wrong is said
  * with the field's name.
  */
-#include "api/request.h"
+#include "api/api_priv.h"
 
 #include <stdlib.h>
 
@@ -90,7 +90,7 @@ peal_api_read(
     size_t used = 0;
     peal_err err = peal_json_skip(h->body, &object, &used);
 
-    if (err != PEAL_OK || !peal_json_blank(peal_slice_from(h->body, used))) {
+    if (err != PEAL_OK || !peal_json_blank(peal_slice_skip(h->body, used))) {
         peal_api_error(h, api, 400, "invalid_json", "%s",
             err == PEAL_ELIMIT ? "the body is nested too deeply"
                                : "the body is not valid JSON");
@@ -221,7 +221,7 @@ peal_api_send(struct peal_http *h, struct peal_api *api, const struct peal_msg_s
         return;
     }
     err = peal_publish(api->shard, m);
-    peal_msg_drop(m);
+    peal_msg_release(m);
     if (err != PEAL_OK) {
         peal_api_error(h, api, 503, "backplane_unavailable",
             "only clients of this node have it: the backplane takes nothing now");

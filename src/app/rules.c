@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-#include "app/rules_table.h"
+#include "app/rules_priv.h"
 #include "base/json.h"
 #include "wire/sio.h"
 
@@ -240,7 +240,7 @@ publish(const struct peal_rule_action *a, const struct peal_event *ev,
     if (peal_msg_new(&spec, &m) != PEAL_OK)
         return no_memory;
     peal_publish(ev->session->shard, m);
-    peal_msg_drop(m);
+    peal_msg_release(m);
     return NULL;
 }
 
@@ -256,7 +256,8 @@ relay(const struct peal_rule_action *a, const struct peal_event *ev)
         why = put_room(a, ev, &name);
         channel = peal_buf_slice(&name);
     }
-    if (why == NULL && a->members_only && !peal_joined(ev->session, channel))
+    if (why == NULL && a->members_only &&
+        !peal_session_is_subscribed(ev->session, channel))
         why = not_allowed;
     if (why == NULL && (why = take_event(a, ev, &event)) == NULL &&
         (why = take_load(a, ev, &l)) == NULL)
@@ -287,9 +288,10 @@ join(const struct peal_rule_action *a, const struct peal_event *ev)
     peal_err err = PEAL_OK;
 
     if (why == NULL && a->verb == PEAL_RULE_LEAVE)
-        peal_leave(ev->session, peal_buf_slice(&channel)); /* not in it: as well */
+        peal_session_unsubscribe(
+            ev->session, peal_buf_slice(&channel)); /* not in it: as well */
     else if (why == NULL)
-        err = peal_join(ev->session, peal_buf_slice(&channel));
+        err = peal_session_subscribe(ev->session, peal_buf_slice(&channel));
     peal_buf_fini(&channel);
     if (why != NULL || err == PEAL_OK || err == PEAL_EEXIST)
         return why;

@@ -9,7 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-#include "app/rules_table.h"
+#include "app/rules_priv.h"
 #include "base/json.h"
 #include "wire/sio.h"
 
@@ -112,7 +112,7 @@ check_keys(struct loader *l, const struct peal_yaml *map, const char *const *nam
             i++;
         if (names[i] != NULL)
             continue;
-        near = peal_yaml_nearest(peal_yaml_slice(y->key), names);
+        near = peal_text_suggest(peal_yaml_slice(y->key), names);
         back = down(l, y->key->text);
         if (near != NULL)
             complain(l, y->key, "unknown; did you mean %s?", near);
@@ -295,9 +295,9 @@ take_word(struct loader *l, const struct peal_yaml *y, struct peal_rule_action *
         a->verb = PEAL_RULE_ACK;
     } else if (strcmp(y->text, "drop") == 0) {
         a->verb = PEAL_RULE_DROP;
-    } else if ((near = peal_yaml_nearest(peal_yaml_slice(y), words)) != NULL) {
+    } else if ((near = peal_text_suggest(peal_yaml_slice(y), words)) != NULL) {
         complain(l, y, "unknown action %s; did you mean %s?", y->text, near);
-    } else if ((near = peal_yaml_nearest(peal_yaml_slice(y), verbs)) != NULL) {
+    } else if ((near = peal_text_suggest(peal_yaml_slice(y), verbs)) != NULL) {
         complain(l, y, "unknown action %s; did you mean { %s: ... }?", y->text, near);
     } else {
         complain(l, y,

@@ -319,7 +319,7 @@ redis_free(struct peal_backplane *b)
     peal_redis_conn_close(&r->in);
     peal_redis_conn_close(&r->out);
     peal_sentinel_free(&r->sentinel);
-    peal_tls_ctx_drop(r->tls);
+    peal_tls_ctx_release(r->tls);
     peal_redis_url_fini(&r->url);
     free(r->master);
     free(r->name);

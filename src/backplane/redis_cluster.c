@@ -500,7 +500,7 @@ cluster_publish(struct peal_backplane *b, const struct peal_payload *list, unsig
         if (command == NULL ||
             peal_redis_member_publish(c->owner[slot], command, slot, false) != PEAL_OK)
             count_refused(c, "out of memory", 1);
-        peal_blob_drop(command);
+        peal_blob_release(command);
     }
 }
 
@@ -533,7 +533,7 @@ cluster_free(struct peal_backplane *b)
     peal_timer_stop(&c->again);
     peal_redis_conn_close(&c->finder);
     (void)remove_members(c);
-    peal_tls_ctx_drop(c->tls);
+    peal_tls_ctx_release(c->tls);
     peal_redis_url_fini(&c->url);
     free(c->name);
     free(c);

@@ -323,7 +323,7 @@ peal_redis_conn_command(
     struct peal_blob *b = peal_redis_command(words, n);
 
     peal_redis_conn_send(c, b);
-    peal_blob_drop(b);
+    peal_blob_release(b);
 }
 
 struct peal_slice

@@ -70,7 +70,7 @@ send_out(struct peal_redis_member *m, struct peal_redis_sent what)
 {
     if (make_room(m) != PEAL_OK)
         return PEAL_ENOMEM;
-    peal_blob_hold(what.command);
+    peal_blob_retain(what.command);
     *sent_at(m, m->n++) = what;
     if (m->out_ready)
         peal_redis_conn_send(m->out, what.command);
@@ -97,7 +97,7 @@ peal_redis_member_ask(struct peal_redis_member *m)
     peal_err err = b == NULL ? PEAL_ENOMEM
                              : send_out(m, (struct peal_redis_sent){ b, 0, ASK, false });
 
-    peal_blob_drop(b);
+    peal_blob_release(b);
     return err;
 }
 
@@ -145,7 +145,7 @@ on_out(void *arg, const redisReply *reply)
         m->ops->slots(m->arg, m, reply);
     else if (s.kind == PUBLISH && reply->type == REDIS_REPLY_ERROR)
         on_publish_error(m, &s, reply);
-    peal_blob_drop(s.command);
+    peal_blob_release(s.command);
 }
 
 /* What is subscribed. */
@@ -349,7 +349,7 @@ destroy(void *p)
     struct peal_link *l;
 
     for (unsigned i = 0; i < m->n; i++)
-        peal_blob_drop(sent_at(m, i)->command);
+        peal_blob_release(sent_at(m, i)->command);
     while ((l = peal_list_take(&m->asked)) != NULL)
         free(PEAL_CONTAINER(l, struct asked, link));
     free(m->sent);

@@ -90,7 +90,7 @@ peal_redis_moved_read(struct peal_slice error, struct peal_redis_range *out)
     for (colon = rest.len; colon > 0 && rest.data[colon - 1] != ':';)
         colon--; /* the last one: an IPv6 address has others */
     if (colon == 0 || peal_slice_u64(slot, PEAL_REDIS_SLOTS - 1, &n) != PEAL_OK ||
-        peal_slice_u64(peal_slice_from(rest, colon), 65535, &port) != PEAL_OK ||
+        peal_slice_u64(peal_slice_skip(rest, colon), 65535, &port) != PEAL_OK ||
         port == 0)
         return false;
     out->first = out->last = (unsigned)n;

@@ -105,11 +105,11 @@ read_host(struct peal_slice text, struct peal_redis_url *u, const char **why_out
     if (u->n_hosts == PEAL_REDIS_HOSTS_MAX)
         return no(why_out, "too many hosts");
     if (peal_slice_starts(text, PEAL_S("["))) {
-        rest = peal_slice_from(text, 1);
+        rest = peal_slice_skip(text, 1);
         name = peal_slice_cut(&rest, ']');
         if (rest.data == NULL || (rest.len > 0 && rest.data[0] != ':'))
             return no(why_out, "an IPv6 address is [address] or [address]:port");
-        rest = peal_slice_from(rest, 1);
+        rest = peal_slice_skip(rest, 1);
     } else {
         name = peal_slice_cut(&rest, ':');
     }
@@ -159,7 +159,7 @@ cut_user(struct peal_slice *rest)
     for (size_t i = rest->len; i > 0; i--)
         if (rest->data[i - 1] == '@') {
             info = peal_slice_of(rest->data, i - 1);
-            *rest = peal_slice_from(*rest, i);
+            *rest = peal_slice_skip(*rest, i);
             break;
         }
     return info;
@@ -219,7 +219,7 @@ parse(struct peal_slice text, struct peal_redis_url *u, const char **why_out)
     u->kind = s->kind;
     u->tls = s->tls;
     u->verify = true;
-    rest = peal_slice_from(text, strlen(s->text));
+    rest = peal_slice_skip(text, strlen(s->text));
     authority = peal_slice_cut(&rest, '?');
     if ((err = read_query(rest, u, why_out)) != PEAL_OK)
         return err;

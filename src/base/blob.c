@@ -27,7 +27,7 @@ peal_blob_copy(struct peal_slice s)
 }
 
 void
-peal_blob_drop(struct peal_blob *b)
+peal_blob_release(struct peal_blob *b)
 {
     if (b == NULL)
         return;

@@ -24,14 +24,14 @@ struct peal_blob *peal_blob_new(size_t len);
 struct peal_blob *peal_blob_copy(struct peal_slice s);
 
 static inline struct peal_blob *
-peal_blob_hold(struct peal_blob *b)
+peal_blob_retain(struct peal_blob *b)
 {
     atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
     return b;
 }
 
-/* peal_blob_drop gives one reference back; the last one frees. NULL is fine. */
-void peal_blob_drop(struct peal_blob *b);
+/* peal_blob_release gives one reference back; the last one frees. NULL is fine. */
+void peal_blob_release(struct peal_blob *b);
 
 static inline struct peal_slice
 peal_blob_slice(const struct peal_blob *b)

@@ -288,7 +288,7 @@ peal_json_check(struct peal_slice s)
 
     if (err != PEAL_OK)
         return err;
-    v = peal_slice_from(s, used);
+    v = peal_slice_skip(s, used);
     return peal_json_blank(v) ? PEAL_OK : PEAL_EPROTO;
 }
 
@@ -325,7 +325,7 @@ peal_json_next(struct peal_slice *rest, struct peal_slice *value_out)
         *rest = (struct peal_slice){ NULL, 0 };
         return false;
     }
-    *rest = peal_slice_from(s, used);
+    *rest = peal_slice_skip(s, used);
     return true;
 }
 
@@ -338,13 +338,13 @@ peal_json_field(
     size_t used;
 
     if (s.len == 0 || (after = key(p, p + s.len, &key_end)) == NULL ||
-        peal_json_skip(peal_slice_from(s, (size_t)(after - p)), value_out, &used) !=
+        peal_json_skip(peal_slice_skip(s, (size_t)(after - p)), value_out, &used) !=
             PEAL_OK) {
         *rest = (struct peal_slice){ NULL, 0 };
         return false;
     }
     *key_out = peal_slice_of(p, (size_t)(key_end - p));
-    *rest = peal_slice_from(s, (size_t)(after - p) + used);
+    *rest = peal_slice_skip(s, (size_t)(after - p) + used);
     return true;
 }
 
@@ -468,7 +468,7 @@ take_escape(struct peal_slice *s, char out[4])
         for (const char *l = letters; *l != '\0'; l += 2)
             if (l[0] == s->data[1])
                 out[0] = l[1];
-        *s = peal_slice_from(*s, 2);
+        *s = peal_slice_skip(*s, 2);
         return 1;
     }
     c = hex4(s->data + 2);
@@ -479,7 +479,7 @@ take_escape(struct peal_slice *s, char out[4])
     } else if (c >= 0xd800 && c < 0xe000) {
         c = 0xfffd;
     }
-    *s = peal_slice_from(*s, used);
+    *s = peal_slice_skip(*s, used);
     return utf8_put(out, c);
 }
 
@@ -502,7 +502,7 @@ take_plain(struct peal_slice *s)
 
     if (slash != NULL)
         plain.len = (size_t)(slash - s->data);
-    *s = peal_slice_from(*s, plain.len);
+    *s = peal_slice_skip(*s, plain.len);
     return plain;
 }
 
@@ -544,12 +544,12 @@ peal_json_string_is(struct peal_slice token, struct peal_slice want)
         plain = take_plain(&s);
         if (!peal_slice_starts(want, plain))
             return false;
-        want = peal_slice_from(want, plain.len);
+        want = peal_slice_skip(want, plain.len);
         if (s.len > 0) {
             plain = peal_slice_of(c, take_escape(&s, c));
             if (!peal_slice_starts(want, plain))
                 return false;
-            want = peal_slice_from(want, plain.len);
+            want = peal_slice_skip(want, plain.len);
         }
     }
     return want.len == 0;

@@ -72,7 +72,7 @@ peal_msg_new(const struct peal_msg_spec *spec, struct peal_msg **out)
     for (unsigned i = 0; i < m->n_except; i++)
         m->except[i] = put(&at, spec->except[i]);
     for (unsigned i = 0; i < m->n_atts; i++)
-        m->atts[i] = peal_blob_hold(spec->atts[i]);
+        m->atts[i] = peal_blob_retain(spec->atts[i]);
     m->nsp = put(&at, nsp);
     m->event = put(&at, spec->event);
     m->args = put(&at, spec->args);
@@ -81,14 +81,14 @@ peal_msg_new(const struct peal_msg_spec *spec, struct peal_msg **out)
 }
 
 void
-peal_msg_drop(struct peal_msg *m)
+peal_msg_release(struct peal_msg *m)
 {
     if (m == NULL || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (unsigned i = 0; i < m->n_atts; i++)
-        peal_blob_drop(m->atts[i]);
+        peal_blob_release(m->atts[i]);
     for (unsigned i = 0; i < PEAL_FMT_N; i++)
-        peal_blob_drop(atomic_load_explicit(&m->encoded[i], memory_order_relaxed));
+        peal_blob_release(atomic_load_explicit(&m->encoded[i], memory_order_relaxed));
     free(m);
 }
 
@@ -107,6 +107,6 @@ peal_msg_bytes(
     if (atomic_compare_exchange_strong_explicit(
             &m->encoded[fmt], &have, mine, memory_order_acq_rel, memory_order_acquire))
         return mine;
-    peal_blob_drop(mine);
+    peal_blob_release(mine);
     return have;
 }

@@ -24,7 +24,7 @@ enum peal_data_kind {
 enum peal_msg_flags {
     PEAL_MSG_VOLATILE = 1,    /* drop for a receiver whose connection is not writable */
     PEAL_MSG_NO_COMPRESS = 2, /* do not deflate */
-    PEAL_MSG_ASK = 4          /* to be acknowledged, see hub/ask.h */
+    PEAL_MSG_NEEDS_ACK = 4    /* to be acknowledged, see hub/ackreq.h */
 };
 
 /* Wire formats whose bytes a message caches. */
@@ -84,14 +84,14 @@ PEAL_MUST_USE peal_err peal_msg_new(
     const struct peal_msg_spec *spec, struct peal_msg **out);
 
 static inline struct peal_msg *
-peal_msg_hold(struct peal_msg *m)
+peal_msg_retain(struct peal_msg *m)
 {
     atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
     return m;
 }
 
-/* peal_msg_drop gives one reference back. NULL is fine. */
-void peal_msg_drop(struct peal_msg *m);
+/* peal_msg_release gives one reference back. NULL is fine. */
+void peal_msg_release(struct peal_msg *m);
 
 /* Builds the bytes of m in one format; the blob is the caller's. NULL: out of memory.
  * ctx is the calling worker's codec scratch (struct peal_deflate), borrowed. */

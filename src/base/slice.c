@@ -20,7 +20,7 @@ peal_slice_ieq(struct peal_slice a, struct peal_slice b)
 }
 
 bool
-peal_slice_same(struct peal_slice a, struct peal_slice b)
+peal_slice_eq_consttime(struct peal_slice a, struct peal_slice b)
 {
     unsigned char diff = a.len != b.len;
 

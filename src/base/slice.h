@@ -45,9 +45,9 @@ peal_slice_starts(struct peal_slice s, struct peal_slice prefix)
            (prefix.len == 0 || memcmp(s.data, prefix.data, prefix.len) == 0);
 }
 
-/* peal_slice_from drops the first n bytes; n beyond the end gives an empty slice. */
+/* peal_slice_skip drops the first n bytes; n beyond the end gives an empty slice. */
 static inline struct peal_slice
-peal_slice_from(struct peal_slice s, size_t n)
+peal_slice_skip(struct peal_slice s, size_t n)
 {
     return n >= s.len ? (struct peal_slice){ NULL, 0 }
                       : (struct peal_slice){ s.data + n, s.len - n };
@@ -56,8 +56,9 @@ peal_slice_from(struct peal_slice s, size_t n)
 /* peal_slice_ieq compares ASCII letters without regard to case. */
 bool peal_slice_ieq(struct peal_slice a, struct peal_slice b);
 
-/* peal_slice_same compares in a time that depends on the lengths alone (secrets). */
-bool peal_slice_same(struct peal_slice a, struct peal_slice b);
+/* peal_slice_eq_consttime compares in a time that depends on the lengths alone (secrets).
+ */
+bool peal_slice_eq_consttime(struct peal_slice a, struct peal_slice b);
 
 /* peal_slice_trim drops spaces and tabs at both ends. */
 struct peal_slice peal_slice_trim(struct peal_slice s);

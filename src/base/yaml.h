@@ -67,8 +67,8 @@ PEAL_MUST_USE peal_err peal_yaml_bool(const struct peal_yaml *y, bool *out);
  * Errors: PEAL_ENOMEM. */
 PEAL_MUST_USE peal_err peal_yaml_write(const struct peal_yaml *y, struct peal_buf *out);
 
-/* peal_yaml_nearest returns the entry of names that is written most like word, or NULL if
+/* peal_text_suggest returns the entry of names that is written most like word, or NULL if
  * none is near: for "did you mean". names ends with NULL. */
-const char *peal_yaml_nearest(struct peal_slice word, const char *const *names);
+const char *peal_text_suggest(struct peal_slice word, const char *const *names);
 
 #endif

@@ -79,7 +79,7 @@ write_quoted(const struct peal_yaml *y, struct peal_buf *out)
                 err = peal_buf_add_char(out, *rest.data);
             n = 1;
         }
-        rest = peal_slice_from(rest, n);
+        rest = peal_slice_skip(rest, n);
     }
     return err == PEAL_OK ? peal_buf_add_char(out, '"') : err;
 }
@@ -151,7 +151,7 @@ distance(struct peal_slice a, struct peal_slice b)
 }
 
 const char *
-peal_yaml_nearest(struct peal_slice word, const char *const *names)
+peal_text_suggest(struct peal_slice word, const char *const *names)
 {
     const char *best = NULL;
     unsigned best_d = (unsigned)(word.len / 3) + 1;

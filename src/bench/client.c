@@ -159,7 +159,7 @@ peal_bench_client_eat(
     while (c->fd >= 0 && used < data.len) {
         struct peal_bench_frame f;
         size_t n;
-        peal_err err = peal_bench_frame_take(peal_slice_from(data, used), &f, &n);
+        peal_err err = peal_bench_frame_take(peal_slice_skip(data, used), &f, &n);
 
         if (err == PEAL_EAGAIN)
             break;

@@ -71,7 +71,7 @@ take_number(struct peal_slice *s, size_t max)
 
     while (s->len > 0 && max-- > 0 && s->data[0] >= '0' && s->data[0] <= '9') {
         v = v * 10 + (unsigned)(s->data[0] - '0');
-        *s = peal_slice_from(*s, 1);
+        *s = peal_slice_skip(*s, 1);
     }
     return v;
 }
@@ -85,7 +85,7 @@ read_answer(struct echo *e, struct peal_slice data, unsigned *slot_out, uint32_t
     if (e->sio) {
         if (!peal_slice_starts(data, PEAL_S("43")))
             return false;
-        data = peal_slice_from(data, 2);
+        data = peal_slice_skip(data, 2);
         id = take_number(&data, 9);
         if (!peal_slice_starts(data, PEAL_S("[\"")) || data.len < 4 ||
             memcmp(data.data + data.len - 2, "\"]", 2) != 0)

@@ -177,7 +177,7 @@ peal_bench_net_send(
         n = n < 0 ? 0 : n;
     }
     if ((size_t)n < bytes.len &&
-        peal_buf_add_slice(&c->out, peal_slice_from(bytes, (size_t)n)) != PEAL_OK)
+        peal_buf_add_slice(&c->out, peal_slice_skip(bytes, (size_t)n)) != PEAL_OK)
         peal_bench_net_fail(net, c, "out of memory");
 }
 

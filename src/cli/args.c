@@ -42,8 +42,8 @@ complain_unknown(const char *command, const struct peal_arg *args, const char *w
     for (unsigned i = 0; args[i].name != NULL && i < PEAL_ARGS_MAX; i++)
         names[i + 1] = args[i].name;
     if (word[1] == '-') {
-        name = peal_slice_from(name, 2);
-        near = peal_yaml_nearest(peal_slice_cut(&name, '='), names);
+        name = peal_slice_skip(name, 2);
+        near = peal_text_suggest(peal_slice_cut(&name, '='), names);
     }
     if (near != NULL)
         return peal_args_complain(

@@ -63,7 +63,7 @@ connect_unix(const char *server, int *fd_out, struct peal_buf *why)
 static bool
 cut_url(const char *server, char authority[HOST_MAX], char host[HOST_MAX], char port[8])
 {
-    struct peal_slice rest = peal_slice_from(peal_slice_str(server), 7), part;
+    struct peal_slice rest = peal_slice_skip(peal_slice_str(server), 7), part;
     const char *colon;
     size_t end;
 
@@ -123,7 +123,7 @@ send_all(int fd, struct peal_slice s, struct peal_buf *why)
             continue;
         if (n < 0)
             return fail_with(why, PEAL_EIO, "sending: %s", strerror(errno));
-        s = peal_slice_from(s, (size_t)n);
+        s = peal_slice_skip(s, (size_t)n);
     }
     return PEAL_OK;
 }
@@ -167,7 +167,7 @@ parse(struct peal_slice in, unsigned *status_out, struct peal_buf *answer,
             in.len == 0 ? "the connection was closed without an answer"
                         : "the answer is not HTTP");
     *status_out = (unsigned)status;
-    return peal_buf_add_slice(answer, peal_slice_from(in, (size_t)(end - in.data) + 4));
+    return peal_buf_add_slice(answer, peal_slice_skip(in, (size_t)(end - in.data) + 4));
 }
 
 peal_err

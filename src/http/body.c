@@ -6,20 +6,19 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "http/server.h"
+#include "http/http_priv.h"
 #include "wire/http_body.h"
 
 struct peal_http_body {
     bool chunked;
     size_t left; /* bytes of a counted body still to come */
     struct peal_chunked decoder;
-    struct peal_http_head head; /* slices into bytes */
+    struct peal_httphead head; /* slices into bytes */
     char bytes[];
 };
 
 peal_err
-peal_http_body_new(
-    struct peal_http *h, const struct peal_http_head *head, size_t head_len)
+peal_http_body_new(struct peal_http *h, const struct peal_httphead *head, size_t head_len)
 {
     struct peal_http_body *r = malloc(sizeof(*r) + head_len);
     size_t scan = 0, used;
@@ -28,7 +27,7 @@ peal_http_body_new(
     if (r == NULL)
         return PEAL_ENOMEM;
     memcpy(r->bytes, h->raw.data, head_len);
-    err = peal_http_head_parse(
+    err = peal_httphead_parse(
         peal_slice_of(r->bytes, head_len), &h->server->limits, &scan, &r->head, &used);
     if (err != PEAL_OK) { /* it was parsed before: cannot be */
         free(r);
@@ -77,14 +76,14 @@ peal_http_body_read(struct peal_http *h, struct peal_slice in, size_t *used_out)
     return r->left > 0 ? PEAL_EAGAIN : PEAL_OK;
 }
 
-const struct peal_http_head *
+const struct peal_httphead *
 peal_http_body_head(const struct peal_http *h)
 {
     return &h->reader->head;
 }
 
 void
-peal_http_body_drop(struct peal_http *h)
+peal_http_body_free(struct peal_http *h)
 {
     free(h->reader);
     h->reader = NULL;

@@ -3,7 +3,7 @@
  * Origins: who may read answers from a page (CORS, as the fetch standard has it), and who
  * may open a WebSocket, which CORS does not protect (RFC 6455 section 10.2).
  */
-#include "http/server.h"
+#include "http/http_priv.h"
 
 #define ORIGIN_MAX 512 /* bytes of an Origin that is echoed */
 
@@ -35,7 +35,7 @@ is_any(const struct peal_cors *cors)
 bool
 peal_http_cors(struct peal_http *h, const struct peal_cors *cors)
 {
-    struct peal_slice origin = peal_http_header(h->head, PEAL_S("Origin"));
+    struct peal_slice origin = peal_httphead_get(h->head, PEAL_S("Origin"));
     struct peal_slice want;
     bool allowed;
 
@@ -58,7 +58,7 @@ peal_http_cors(struct peal_http *h, const struct peal_cors *cors)
     if (allowed) {
         peal_http_add(
             h, "Access-Control-Allow-Methods", "GET,HEAD,PUT,PATCH,POST,DELETE");
-        want = peal_http_header(h->head, PEAL_S("Access-Control-Request-Headers"));
+        want = peal_httphead_get(h->head, PEAL_S("Access-Control-Request-Headers"));
         peal_http_add(h, "Vary", "Access-Control-Request-Headers");
         if (want.len > 0 && want.len <= ORIGIN_MAX * 4)
             peal_http_add(
@@ -74,7 +74,7 @@ bool
 peal_http_origin_ok(
     const struct peal_http *h, const struct peal_slice *origins, unsigned n)
 {
-    struct peal_slice origin = peal_http_header(h->head, PEAL_S("Origin"));
+    struct peal_slice origin = peal_httphead_get(h->head, PEAL_S("Origin"));
     struct peal_slice rest = origin;
 
     if (origin.data == NULL)
@@ -83,8 +83,8 @@ peal_http_origin_ok(
         return match(origin, origins, n) != NULL;
     /* The same host: scheme://host[:port] against Host. */
     if (peal_slice_starts(origin, PEAL_S("http://")))
-        rest = peal_slice_from(origin, 7);
+        rest = peal_slice_skip(origin, 7);
     else if (peal_slice_starts(origin, PEAL_S("https://")))
-        rest = peal_slice_from(origin, 8);
+        rest = peal_slice_skip(origin, 8);
     return peal_slice_ieq(rest, h->head->host);
 }

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "http/server.h"
+#include "http/http_priv.h"
 #include "io/dial.h"
 
 #define FIELD "Peal-Forward"
@@ -160,7 +160,7 @@ owner_drained(struct peal_conn *c)
     struct peal_forward *f = peal_conn_owner(c);
 
     if (f->leaving)
-        peal_conn_end(c);
+        peal_conn_shutdown(c);
     else
         peal_conn_read_again(f->client);
 }
@@ -187,7 +187,7 @@ give_up(struct peal_forward *f, const char *why)
     peal_stat_add(&loop_of(f)->stats, PEAL_STAT_FORWARD_FAILED, 1);
     peal_log(loop_of(f)->config.log, PEAL_LOG_DEBUG, "cannot forward a request",
         "why=\"%s\"", why);
-    peal_http_again(f->h);
+    peal_http_resume(f->h);
 }
 
 void
@@ -201,7 +201,7 @@ peal_http_forward_failed(struct peal_http *h, void *ctx)
 }
 
 void
-peal_http_forward_drop(struct peal_http *h)
+peal_http_forward_cancel(struct peal_http *h)
 {
     if (h->forward != NULL)
         release(h->forward);
@@ -252,7 +252,7 @@ on_dialled(void *arg, peal_err err, int fd)
     peal_list_append(&f->server->forwards, &f->link);
     h->forward = NULL;
     peal_http_release(h);
-    peal_conn_own(f->client, &client_ops, f);
+    peal_conn_set_owner(f->client, &client_ops, f);
     peal_conn_read_again(f->client);
     wait_for_owner(f);
 }
@@ -290,7 +290,7 @@ peal_http_forward(struct peal_http *h, const struct peal_http_forward_to *to)
     assert(!h->forwarded && h->in_handler && h->raw.len > 0);
     assert(strlen(to->secret) >= 8 && strlen(to->secret) <= PEAL_FORWARD_SECRET_MAX);
     if (start(h, to) == PEAL_OK) {
-        peal_http_hold(h);
+        peal_http_defer(h);
         return;
     }
     peal_stat_add(&h->server->loop->stats, PEAL_STAT_FORWARD_FAILED, 1);
@@ -304,7 +304,7 @@ leave(struct peal_forward *f)
     peal_conn_pause(f->client);
     peal_conn_flush(f->owner);
     if (f->client != NULL && peal_conn_ready(f->owner))
-        peal_conn_end(f->owner); /* else once all is written, see owner_drained */
+        peal_conn_shutdown(f->owner); /* else once all is written, see owner_drained */
 }
 
 unsigned
@@ -350,7 +350,8 @@ read_field(struct peal_http *h, struct peal_slice value)
                       address = peal_slice_cut(&value, ' ');
     struct peal_addr client = { 0 };
 
-    if (!peal_slice_same(secret, peal_slice_str(h->server->config->forward_secret)))
+    if (!peal_slice_eq_consttime(
+            secret, peal_slice_str(h->server->config->forward_secret)))
         return false;
     if (peal_slice_eq(address, PEAL_S("unix")))
         client.kind = PEAL_ADDR_UNIX;
@@ -365,16 +366,16 @@ read_field(struct peal_http *h, struct peal_slice value)
 }
 
 unsigned
-peal_http_forward_accept(struct peal_http *h, const struct peal_http_head *head)
+peal_http_forward_accept(struct peal_http *h, const struct peal_httphead *head)
 {
     struct peal_slice value;
     unsigned i = 0;
-    bool there = peal_http_header_next(head, PEAL_S(FIELD), &i, &value);
+    bool there = peal_httphead_next(head, PEAL_S(FIELD), &i, &value);
 
     if (h->server->config->forward_secret == NULL)
         return there ? 400 : 0;
     /* A node adds it before whatever a client may have written. */
-    if (!there || i != 1 || peal_http_header_next(head, PEAL_S(FIELD), &i, &value) ||
+    if (!there || i != 1 || peal_httphead_next(head, PEAL_S(FIELD), &i, &value) ||
         !read_field(h, head->headers[0].value))
         return 403;
     h->forwarded = true;

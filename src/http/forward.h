@@ -33,7 +33,7 @@ struct peal_http_forward_to {
 /*
  * peal_http_forward, from begin only, for a request that is not forwarded already
  * (h->forwarded). As long as the other node has not answered the call, the request waits
- * as with peal_http_hold, and a client that leaves ends it.
+ * as with peal_http_defer, and a client that leaves ends it.
  *   to  copied
  */
 void peal_http_forward(struct peal_http *h, const struct peal_http_forward_to *to);

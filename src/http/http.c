@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "http/server.h"
+#include "http/http_priv.h"
 #include "wire/proxy.h"
 
 /* Spare ones are kept: a hole in the heap for each WebSocket that leaves HTTP behind
@@ -32,7 +32,7 @@ destroy(void *p)
     struct peal_http *h = p;
     struct peal_http_server *s = h->server;
 
-    peal_http_body_drop(h);
+    peal_http_body_free(h);
     peal_buf_fini(&h->headers);
     if (s->n_spare == SPARE_MAX) {
         free(h);
@@ -51,7 +51,7 @@ peal_http_release(struct peal_http *h)
     h->conn = NULL;
     peal_list_unlink(&h->link);
     peal_timer_stop(&h->timer);
-    peal_http_forward_drop(h);
+    peal_http_forward_cancel(h);
     peal_loop_free_later(h->server->loop, destroy, h);
 }
 
@@ -159,7 +159,7 @@ peal_http_server_accept(void *server, int fd, const struct sockaddr *peer)
 
 /* A connection on its way to another worker. */
 struct move {
-    struct peal_mail mail; /* first */
+    struct peal_task task; /* first */
     struct peal_http_server *server;
     struct peal_conn_parts parts;
     struct peal_addr peer;
@@ -167,9 +167,9 @@ struct move {
 };
 
 static void
-on_moved(struct peal_loop *loop, struct peal_mail *mail)
+on_moved(struct peal_loop *loop, struct peal_task *task)
 {
-    struct move *m = (struct move *)mail;
+    struct move *m = (struct move *)task;
     struct peal_http *h = m->server->stopping ? NULL : http_new(m->server);
 
     if (h == NULL) {
@@ -204,29 +204,29 @@ move(struct peal_http *h)
         return;
     }
     peal_stat_add(&s->loop->stats, PEAL_STAT_HANDED_OVER, 1);
-    m->mail.fn = on_moved;
+    m->task.fn = on_moved;
     m->server = s->peers[h->move_to];
     assert(!m->server->config->forward_secret == !s->config->forward_secret);
     m->peer = h->peer;
     m->conn_secure = h->conn_secure;
     peal_http_release(h);
-    peal_loop_post(m->server->loop, &m->mail);
+    peal_loop_post(m->server->loop, &m->task);
 }
 
 void
-peal_http_move(struct peal_http *h, unsigned worker)
+peal_http_migrate(struct peal_http *h, unsigned worker)
 {
     h->move_to = (int)worker;
 }
 
 void
-peal_http_hold(struct peal_http *h)
+peal_http_defer(struct peal_http *h)
 {
     h->held = 1;
 }
 
 void
-peal_http_again(struct peal_http *h)
+peal_http_resume(struct peal_http *h)
 {
     h->held = 0;
     h->again = true;
@@ -277,7 +277,7 @@ static const struct peal_http_route nowhere = { .handle = peal_http_not_found };
 
 /* Who is asking, through which proxies. */
 static void
-set_client(struct peal_http *h, const struct peal_http_head *head)
+set_client(struct peal_http *h, const struct peal_httphead *head)
 {
     const struct peal_http_config *cfg = h->server->config;
     struct peal_slice xff[PEAL_HTTP_HEADERS_MAX];
@@ -290,16 +290,16 @@ set_client(struct peal_http *h, const struct peal_http_head *head)
         return;
     /* All of them: the nearest proxy may have added its own at the end. */
     while (n < PEAL_HTTP_HEADERS_MAX &&
-           peal_http_header_next(head, PEAL_S("X-Forwarded-For"), &i, &xff[n]))
+           peal_httphead_next(head, PEAL_S("X-Forwarded-For"), &i, &xff[n]))
         n++;
     peal_forwarded_client(&h->peer, cfg->trusted, cfg->n_trusted, xff, n, &h->client);
     h->secure = peal_forwarded_https(&h->peer, cfg->trusted, cfg->n_trusted,
-        peal_http_header(head, PEAL_S("X-Forwarded-Proto")), h->conn_secure);
+        peal_httphead_get(head, PEAL_S("X-Forwarded-Proto")), h->conn_secure);
 }
 
 /* Without the query: it may hold what is nobody's business. */
 static void
-log_request(struct peal_http *h, const struct peal_http_head *head)
+log_request(struct peal_http *h, const struct peal_httphead *head)
 {
     struct peal_log *log = h->server->loop->config.log;
     char client[PEAL_ADDR_TEXT_MAX];
@@ -313,7 +313,7 @@ log_request(struct peal_http *h, const struct peal_http_head *head)
 }
 
 static void
-call(struct peal_http *h, peal_http_fn *fn, const struct peal_http_head *head,
+call(struct peal_http *h, peal_http_fn *fn, const struct peal_httphead *head,
     struct peal_slice body)
 {
     h->head = head;
@@ -326,7 +326,7 @@ call(struct peal_http *h, peal_http_fn *fn, const struct peal_http_head *head,
 }
 
 static void
-refuse_head(struct peal_http *h, const struct peal_http_head *head)
+refuse_head(struct peal_http *h, const struct peal_httphead *head)
 {
     char body[160];
     int n = snprintf(body, sizeof(body), "%s\n", head->why ? head->why : "bad request");
@@ -343,7 +343,7 @@ refuse_head(struct peal_http *h, const struct peal_http_head *head)
 
 /* Is it from a client, or from another node, as it should be? again: it was counted. */
 static bool
-accept_forward(struct peal_http *h, const struct peal_http_head *head, bool again)
+accept_forward(struct peal_http *h, const struct peal_httphead *head, bool again)
 {
     struct peal_stats *stats = &h->server->loop->stats;
     unsigned status = peal_http_forward_accept(h, head);
@@ -370,7 +370,7 @@ refuse_size(struct peal_http *h)
 
 /* The route's begin hook; returns false when the request has ended with it. */
 static bool
-begin(struct peal_http *h, const struct peal_http_head *head)
+begin(struct peal_http *h, const struct peal_httphead *head)
 {
     peal_http_fn *fn = h->forward != NULL ? peal_http_forward_failed : h->route->begin;
 
@@ -385,7 +385,7 @@ begin(struct peal_http *h, const struct peal_http_head *head)
 
 /* Continue with a body that is not here yet; head moves into the reader. */
 static void
-wait_for_body(struct peal_http *h, const struct peal_http_head *head, size_t head_len)
+wait_for_body(struct peal_http *h, const struct peal_httphead *head, size_t head_len)
 {
     if (peal_http_body_new(h, head, head_len) != PEAL_OK) {
         peal_http_close(h, PEAL_CLOSE_ERROR);
@@ -410,7 +410,7 @@ may_stay(const struct peal_http *h)
 
 /* A request whose head is complete. Returns the bytes used, of head and body. */
 static size_t
-on_request(struct peal_http *h, struct peal_slice in, const struct peal_http_head *head,
+on_request(struct peal_http *h, struct peal_slice in, const struct peal_httphead *head,
     size_t head_len)
 {
     size_t have = in.len - head_len;
@@ -461,13 +461,13 @@ on_request(struct peal_http *h, struct peal_slice in, const struct peal_http_hea
 static size_t
 read_head(struct peal_http *h, struct peal_slice in)
 {
-    struct peal_http_head head;
+    struct peal_httphead head;
     size_t used = 0;
     peal_err err;
 
     if (h->scan == 0)
         arm(h, h->server->config->head_timeout_ms);
-    err = peal_http_head_parse(in, &h->server->limits, &h->scan, &head, &used);
+    err = peal_httphead_parse(in, &h->server->limits, &h->scan, &head, &used);
     if (err == PEAL_EAGAIN)
         return 0;
     h->scan = 0;
@@ -504,7 +504,7 @@ read_body(struct peal_http *h, struct peal_slice in)
     }
     peal_timer_stop(&h->timer);
     call(h, h->route->handle, peal_http_body_head(h), peal_buf_slice(&h->in_body));
-    peal_http_body_drop(h);
+    peal_http_body_free(h);
     return used;
 }
 
@@ -561,7 +561,7 @@ peal_http_server_new(struct peal_loop *loop, const struct peal_http_config *conf
 void
 peal_http_server_tls(struct peal_http_server *s, struct peal_tls_ctx *ctx)
 {
-    peal_tls_ctx_drop(s->tls);
+    peal_tls_ctx_release(s->tls);
     s->tls = ctx;
 }
 
@@ -614,7 +614,7 @@ destroy_server(void *p)
 }
 
 void
-peal_http_server_stop_moves(struct peal_http_server *s)
+peal_http_server_stop_migrations(struct peal_http_server *s)
 {
     s->stopping = true;
 }
@@ -631,7 +631,7 @@ peal_http_server_free(struct peal_http_server **sp)
     while (!peal_list_empty(&s->all))
         peal_http_close(
             PEAL_CONTAINER(s->all.next, struct peal_http, link), PEAL_CLOSE_LOCAL);
-    peal_tls_ctx_drop(s->tls);
+    peal_tls_ctx_release(s->tls);
     peal_loop_free_later(s->loop, destroy_server, s);
 }
 

@@ -33,7 +33,7 @@ struct peal_http_route {
     bool stays;             /* a drain leaves its connections open; see below */
     /*
      * Optional: the head is read, the body is not. May reply, which ends the request, or
-     * call peal_http_move, peal_http_hold or peal_http_forward. May set h->user and
+     * call peal_http_migrate, peal_http_defer or peal_http_forward. May set h->user and
      * h->gone.
      */
     peal_http_fn *begin;
@@ -50,7 +50,7 @@ struct peal_cors {
 };
 
 struct peal_http_config {
-    struct peal_http_limits limits;
+    struct peal_httphead_limits limits;
     uint64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms;
     const struct peal_cidr *trusted; /* proxies; kept */
     size_t n_trusted;
@@ -69,7 +69,7 @@ struct peal_http_config {
  * body are valid until the handler returns.
  */
 struct peal_http {
-    const struct peal_http_head *head;
+    const struct peal_httphead *head;
     struct peal_slice body;
     struct peal_addr client; /* behind trusted proxies */
     bool secure;             /* the client speaks https */
@@ -106,7 +106,7 @@ struct peal_http {
     unsigned continued : 1;   /* 100 Continue has been sent */
     unsigned conn_secure : 1; /* the connection is TLS, or its PROXY header says so */
     unsigned no_memory : 1;   /* a field of the answer is missing */
-    unsigned held : 1;        /* peal_http_hold was called */
+    unsigned held : 1;        /* peal_http_defer was called */
 };
 
 /*
@@ -137,10 +137,10 @@ void peal_http_server_accept(void *server, int fd, const struct sockaddr *peer);
 void peal_http_server_drain(struct peal_http_server *s);
 void peal_http_server_finish(struct peal_http_server *s);
 
-/* peal_http_server_stop_moves: from now on no connection is handed to another server, and
- * those under way to this one are closed. Before any of the peers is freed, all must have
- * done this, and their loops have run once more. */
-void peal_http_server_stop_moves(struct peal_http_server *s);
+/* peal_http_server_stop_migrations: from now on no connection is handed to another
+ * server, and those under way to this one are closed. Before any of the peers is freed,
+ * all must have done this, and their loops have run once more. */
+void peal_http_server_stop_migrations(struct peal_http_server *s);
 
 /* peal_http_server_free closes what is left and sets *sp to NULL. */
 void peal_http_server_free(struct peal_http_server **sp);
@@ -174,28 +174,29 @@ void peal_http_refuse(
     struct peal_http *h, unsigned status, const char *type, struct peal_slice body);
 
 /*
- * peal_http_take writes a response head without Content-Length (status 101 or 200, with
+ * peal_http_hijack writes a response head without Content-Length (status 101 or 200, with
  * the fields added so far) and hands the connection to a new owner; h is released. Bytes
  * already received are offered to ops->data at the end of the turn.
  *   type  Content-Type, or NULL
  * NULL: out of memory; the connection is closed.
  */
-struct peal_conn *peal_http_take(struct peal_http *h, unsigned status, const char *type,
+struct peal_conn *peal_http_hijack(struct peal_http *h, unsigned status, const char *type,
     const struct peal_conn_ops *ops, void *owner);
 
-/* peal_http_last makes the answer to come close its connection. */
-void peal_http_last(struct peal_http *h);
+/* peal_http_close_after makes the answer to come close its connection. */
+void peal_http_close_after(struct peal_http *h);
 
-/* peal_http_move, from begin only: hand the connection with this request to a worker. */
-void peal_http_move(struct peal_http *h, unsigned worker);
+/* peal_http_migrate, from begin only: hand the connection with this request to a worker.
+ */
+void peal_http_migrate(struct peal_http *h, unsigned worker);
 
 /*
- * peal_http_hold, from begin only: the request waits, unread and without a timeout of its
- * own, until peal_http_again has begin called once more, at the end of the turn; or until
- * the connection is lost (h->gone).
+ * peal_http_defer, from begin only: the request waits, unread and without a timeout of
+ * its own, until peal_http_resume has begin called once more, at the end of the turn; or
+ * until the connection is lost (h->gone).
  */
-void peal_http_hold(struct peal_http *h);
-void peal_http_again(struct peal_http *h);
+void peal_http_defer(struct peal_http *h);
+void peal_http_resume(struct peal_http *h);
 
 /*
  * peal_http_cors adds the CORS fields for an allowed Origin, and answers OPTIONS, which

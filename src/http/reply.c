@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "http/server.h"
+#include "http/http_priv.h"
 
 void
 peal_http_add(struct peal_http *h, const char *name, const char *fmt, ...)
@@ -28,7 +28,7 @@ date(struct peal_http_server *s)
 
     if (now != s->date_s) {
         s->date_s = now;
-        peal_http_date(now, s->date);
+        peal_httphead_date(now, s->date);
     }
     return s->date;
 }
@@ -36,9 +36,10 @@ date(struct peal_http_server *s)
 static peal_err
 put_head(struct peal_http *h, struct peal_buf *out, unsigned status, const char *type)
 {
-    peal_err err = h->no_memory ? PEAL_ENOMEM
-                                : peal_buf_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\n",
-                                      status, peal_http_reason(status), date(h->server));
+    peal_err err = h->no_memory
+                       ? PEAL_ENOMEM
+                       : peal_buf_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\n", status,
+                             peal_httphead_reason(status), date(h->server));
 
     if (err == PEAL_OK && type != NULL)
         err = peal_buf_printf(out, "Content-Type: %s\r\n", type);
@@ -118,7 +119,7 @@ peal_http_reply_blob(
 }
 
 void
-peal_http_last(struct peal_http *h)
+peal_http_close_after(struct peal_http *h)
 {
     h->keep_alive = 0;
 }
@@ -138,7 +139,7 @@ peal_http_not_found(struct peal_http *h, void *ctx)
 }
 
 struct peal_conn *
-peal_http_take(struct peal_http *h, unsigned status, const char *type,
+peal_http_hijack(struct peal_http *h, unsigned status, const char *type,
     const struct peal_conn_ops *ops, void *owner)
 {
     struct peal_conn *c = h->conn;
@@ -158,7 +159,7 @@ peal_http_take(struct peal_http *h, unsigned status, const char *type,
     h->taken = 1;
     h->answering = 0;
     peal_http_release(h);
-    peal_conn_own(c, ops, owner);
+    peal_conn_set_owner(c, ops, owner);
     peal_conn_read_again(c);
     return c;
 }

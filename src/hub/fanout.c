@@ -15,14 +15,14 @@
 #include <limits.h>
 #include <stdlib.h>
 
-#include "hub/shard.h"
+#include "hub/hub_priv.h"
 
 /* Does this name mean s: as a channel that it is in, or by its id? */
 static bool
 names(struct peal_slice name, const struct peal_session *s)
 {
     return peal_slice_eq(peal_channel_address(name), peal_session_id(s)) ||
-           peal_joined(s, name);
+           peal_session_is_subscribed(s, name);
 }
 
 /* Is s kept from m, by an exclusion or because it has it from an earlier channel? */
@@ -90,7 +90,7 @@ end_batch(struct peal_fanout *f, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         f->bytes -= f->items[i].msg->args.len;
-        peal_msg_drop(f->items[i].msg);
+        peal_msg_release(f->items[i].msg);
     }
     memmove(f->items, f->items + n, (f->n - n) * sizeof(*f->items));
     f->n -= n;
@@ -106,7 +106,7 @@ peal_fanout_free(struct peal_channel *ch)
     if (f == NULL)
         return;
     for (uint32_t i = 0; i < f->n; i++)
-        peal_msg_drop(f->items[i].msg);
+        peal_msg_release(f->items[i].msg);
     peal_list_unlink(&f->link);
     free(f->items);
     free(f);
@@ -137,7 +137,7 @@ put_off(struct peal_shard *sh, struct peal_channel *ch, struct peal_msg *m, unsi
         f->items = items;
         f->cap = cap;
     }
-    f->items[f->n++] = (struct peal_fanout_item){ peal_msg_hold(m), k, ++ch->seq };
+    f->items[f->n++] = (struct peal_fanout_item){ peal_msg_retain(m), k, ++ch->seq };
     f->bytes += m->args.len;
     if (f->cursor == 0) /* not yet under way: it can still join the batch */
         f->batch = f->n;

@@ -5,8 +5,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "hub/ask.h"
-#include "hub/outbox.h"
+#include "hub/ackreq.h"
+#include "hub/outbox_priv.h"
 
 peal_err
 peal_hub_new(uint32_t node, struct peal_hub **out)
@@ -63,7 +63,7 @@ peal_shard_free(struct peal_shard **sp)
         return;
     *sp = NULL;
     assert(sh->channels.n == 0 && sh->sessions.n == 0);
-    peal_asks_drop(sh);
+    peal_ack_requests_detach(sh);
     sh->hub->shards[sh->index] = NULL;
     peal_map_fini(&sh->channels);
     peal_map_fini(&sh->sessions);
@@ -102,7 +102,7 @@ peal_hub_key(const struct peal_hub *h)
 }
 
 peal_err
-peal_hub_know(struct peal_hub *h, uint32_t node, uint64_t key)
+peal_hub_add_node(struct peal_hub *h, uint32_t node, uint64_t key)
 {
     unsigned n = h->n_known, at = n;
 
@@ -123,7 +123,7 @@ peal_hub_know(struct peal_hub *h, uint32_t node, uint64_t key)
 }
 
 void
-peal_hub_forget(struct peal_hub *h, uint32_t node)
+peal_hub_remove_node(struct peal_hub *h, uint32_t node)
 {
     for (unsigned i = 0; i < h->n_known; i++)
         if (h->known[i].number == node)
@@ -148,7 +148,7 @@ key_of(const struct peal_hub *h, uint32_t node, uint64_t *out)
 }
 
 bool
-peal_hub_knows(const struct peal_hub *h, uint32_t node)
+peal_hub_has_node(const struct peal_hub *h, uint32_t node)
 {
     uint64_t key;
 
@@ -257,12 +257,12 @@ channel_new(struct peal_shard *sh, struct peal_slice name)
     ch->name_len = (uint32_t)name.len;
     ch->hash = peal_channel_hash(name);
     ch->confirmed = sh->hub->relay == NULL;
-    ch->asked = sh->n_parcels + 1;
+    ch->asked = sh->n_batches_posted + 1;
     if (peal_map_put(&sh->channels, peal_channel_slice(ch), ch) != PEAL_OK) {
         free(ch);
         return NULL;
     }
-    if (!ch->confirmed && peal_outbox_want(sh, name) != PEAL_OK) {
+    if (!ch->confirmed && peal_outbox_subscribe(sh, name) != PEAL_OK) {
         peal_map_del(&sh->channels, peal_channel_slice(ch));
         free(ch);
         return NULL;
@@ -276,7 +276,7 @@ static void
 channel_free(struct peal_shard *sh, struct peal_channel *ch)
 {
     if (sh->hub->relay != NULL)
-        peal_outbox_unwant(sh, peal_channel_slice(ch));
+        peal_outbox_unsubscribe(sh, peal_channel_slice(ch));
     peal_map_del(&sh->channels, peal_channel_slice(ch));
     drop_interest(sh, ch->hash);
     peal_stat_add(peal_shard_stats(sh), PEAL_STAT_CHANNELS, -1);
@@ -328,7 +328,7 @@ sub_release(struct peal_session *s, struct peal_sub *sub)
 }
 
 bool
-peal_joined(const struct peal_session *s, struct peal_slice channel)
+peal_session_is_subscribed(const struct peal_session *s, struct peal_slice channel)
 {
     for (const struct peal_sub *sub = s->subs; sub != NULL; sub = sub->next)
         if (peal_slice_eq(peal_channel_slice(sub->channel), channel))
@@ -345,11 +345,11 @@ may_join(const struct peal_session *s, struct peal_slice channel)
 
     if (channel.len == 0 || channel.len > PEAL_CHANNEL_NAME_MAX)
         return PEAL_ELIMIT;
-    if (peal_joined(s, channel))
+    if (peal_session_is_subscribed(s, channel))
         return PEAL_EEXIST;
     if (s->n_subs >= max)
         return PEAL_ELIMIT;
-    /* A session's id is an address: whoever could subscribe to it would read its mail.
+    /* A session's id is an address: whoever could subscribe to it would read its task.
      * Any name that a node could have made as an id is taken for one. */
     if (peal_hub_owner(s->shard->hub, channel, &node, &worker))
         return PEAL_EPERM;
@@ -357,7 +357,7 @@ may_join(const struct peal_session *s, struct peal_slice channel)
 }
 
 peal_err
-peal_join(struct peal_session *s, struct peal_slice channel)
+peal_session_subscribe(struct peal_session *s, struct peal_slice channel)
 {
     struct peal_shard *sh = s->shard;
     struct peal_channel *ch;
@@ -392,7 +392,7 @@ peal_join(struct peal_session *s, struct peal_slice channel)
 /* Waiting for the backplane. */
 
 peal_err
-peal_await(
+peal_session_await_subscribed(
     struct peal_session *s, struct peal_slice channel, peal_confirmed_fn *fn, void *arg)
 {
     struct peal_sub *sub = *find_sub(s, channel);
@@ -412,16 +412,18 @@ peal_await(
 }
 
 peal_err
-peal_await_all(struct peal_session *s, peal_confirmed_fn *fn, void *arg)
+peal_session_await_all_subscribed(
+    struct peal_session *s, peal_confirmed_fn *fn, void *arg)
 {
     for (struct peal_sub *sub = s->subs; sub != NULL; sub = sub->next)
         if (!sub->channel->confirmed)
-            return peal_await(s, peal_channel_slice(sub->channel), fn, arg);
+            return peal_session_await_subscribed(
+                s, peal_channel_slice(sub->channel), fn, arg);
     return PEAL_OK;
 }
 
 bool
-peal_subscribed(const struct peal_session *s)
+peal_session_all_subscribed(const struct peal_session *s)
 {
     for (const struct peal_sub *sub = s->subs; sub != NULL; sub = sub->next)
         if (!sub->channel->confirmed)
@@ -488,7 +490,7 @@ sub_free(struct peal_shard *sh, struct peal_sub *sub)
 }
 
 peal_err
-peal_leave(struct peal_session *s, struct peal_slice channel)
+peal_session_unsubscribe(struct peal_session *s, struct peal_slice channel)
 {
     struct peal_sub **at = find_sub(s, channel), *sub = *at;
 
@@ -544,27 +546,27 @@ deliver_here(struct peal_shard *sh, struct peal_msg *m)
 }
 
 void
-peal_shard_take(struct peal_shard *sh, struct peal_msg *m)
+peal_shard_deliver(struct peal_shard *sh, struct peal_msg *m)
 {
     deliver_here(sh, m);
 }
 
 /* A message for another worker. */
-struct letter {
-    struct peal_mail mail; /* first */
+struct worker_msg {
+    struct peal_task task; /* first */
     struct peal_hub *hub;
     unsigned to;
     struct peal_msg *msg; /* held */
 };
 
 static void
-on_letter(struct peal_loop *loop, struct peal_mail *mail)
+hub_on_worker_msg(struct peal_loop *loop, struct peal_task *task)
 {
-    struct letter *l = (struct letter *)mail;
+    struct worker_msg *l = (struct worker_msg *)task;
 
     if (l->hub->shards[l->to] != NULL)
         deliver_here(l->hub->shards[l->to], l->msg);
-    peal_msg_drop(l->msg);
+    peal_msg_release(l->msg);
     free(l);
 }
 
@@ -572,17 +574,17 @@ static void
 post(struct peal_shard *from, unsigned to, struct peal_msg *m)
 {
     struct peal_shard *sh = from->hub->shards[to];
-    struct letter *l = sh != NULL ? malloc(sizeof(*l)) : NULL;
+    struct worker_msg *l = sh != NULL ? malloc(sizeof(*l)) : NULL;
 
     if (l == NULL) {
         peal_stat_add(peal_shard_stats(from), PEAL_STAT_LETTERS_LOST, 1);
         return;
     }
-    l->mail.fn = on_letter;
+    l->task.fn = hub_on_worker_msg;
     l->hub = from->hub;
     l->to = to;
-    l->msg = peal_msg_hold(m);
-    peal_loop_post(sh->loop, &l->mail);
+    l->msg = peal_msg_retain(m);
+    peal_loop_post(sh->loop, &l->task);
 }
 
 uint64_t

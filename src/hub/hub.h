@@ -26,7 +26,7 @@ struct peal_shard;
 
 /* peal_hub_new: node is this node's number in session ids, not 0. Errors: PEAL_ENOMEM. */
 PEAL_MUST_USE peal_err peal_hub_new(uint32_t node, struct peal_hub **out);
-/* After the loops of its shards and of its relay: mails on their way know it. */
+/* After the loops of its shards and of its relay: tasks on their way know it. */
 void peal_hub_free(struct peal_hub **hp);
 
 /*
@@ -41,7 +41,7 @@ void peal_hub_free(struct peal_hub **hp);
  */
 PEAL_MUST_USE peal_err peal_shard_new(struct peal_hub *hub, unsigned index,
     struct peal_loop *loop, unsigned turn_budget, void *codec, struct peal_shard **out);
-/* All sessions must have ended. No loop of the hub runs any more; mails on their way to
+/* All sessions must have ended. No loop of the hub runs any more; tasks on their way to
  * the shard are dropped when its loop is freed. */
 void peal_shard_free(struct peal_shard **sp);
 
@@ -59,13 +59,13 @@ peal_shard_stats(const struct peal_shard *sh)
 uint32_t peal_hub_node(const struct peal_hub *h);
 uint64_t peal_hub_key(const struct peal_hub *h);
 
-/* peal_hub_know makes the ids of another node's sessions known; peal_hub_forget undoes
- * it. Control thread. Errors: PEAL_ELIMIT. */
-PEAL_MUST_USE peal_err peal_hub_know(struct peal_hub *h, uint32_t node, uint64_t key);
-void peal_hub_forget(struct peal_hub *h, uint32_t node);
+/* peal_hub_add_node makes the ids of another node's sessions known; peal_hub_remove_node
+ * undoes it. Control thread. Errors: PEAL_ELIMIT. */
+PEAL_MUST_USE peal_err peal_hub_add_node(struct peal_hub *h, uint32_t node, uint64_t key);
+void peal_hub_remove_node(struct peal_hub *h, uint32_t node);
 
-/* peal_hub_knows: is there such a node, other than this one? Any thread. */
-bool peal_hub_knows(const struct peal_hub *h, uint32_t node);
+/* peal_hub_has_node: is there such a node, other than this one? Any thread. */
+bool peal_hub_has_node(const struct peal_hub *h, uint32_t node);
 
 /* The shards, for whoever asks all of them. */
 unsigned peal_hub_n_workers(const struct peal_hub *h);
@@ -107,37 +107,41 @@ void peal_session_fini(struct peal_session *s);
 struct peal_session *peal_session_find(struct peal_shard *sh, struct peal_slice id);
 
 /*
- * peal_join subscribes s. From its return on, what any worker publishes on the channel
- * reaches s.
- * Errors: PEAL_EEXIST: already subscribed; PEAL_ELIMIT: too many subscriptions, or the
- * name is too long; PEAL_EPERM: the name is the id of a session; PEAL_ENOMEM.
+ * peal_session_subscribe subscribes s. From its return on, what any worker publishes on
+ * the channel reaches s. Errors: PEAL_EEXIST: already subscribed; PEAL_ELIMIT: too many
+ * subscriptions, or the name is too long; PEAL_EPERM: the name is the id of a session;
+ * PEAL_ENOMEM.
  */
-PEAL_MUST_USE peal_err peal_join(struct peal_session *s, struct peal_slice channel);
+PEAL_MUST_USE peal_err peal_session_subscribe(
+    struct peal_session *s, struct peal_slice channel);
 
 /* Called once: the channel is subscribed; or gone: the session has left it, or ended. */
 typedef void peal_confirmed_fn(void *arg, bool gone);
 
 /*
- * peal_await waits until what other nodes publish on a channel that s has joined arrives
- * here too. Only after that may the client be told that it is subscribed. (While the
- * backplane is down nobody waits.)
+ * peal_session_await_subscribed waits until what other nodes publish on a channel that s
+ * has joined arrives here too. Only after that may the client be told that it is
+ * subscribed. (While the backplane is down nobody waits.)
  *
  * Returns PEAL_OK: it is so already, fn is not called. PEAL_EAGAIN: fn will be called.
  * Errors: PEAL_ENOTFOUND: not joined; PEAL_ENOMEM.
  */
-PEAL_MUST_USE peal_err peal_await(
+PEAL_MUST_USE peal_err peal_session_await_subscribed(
     struct peal_session *s, struct peal_slice channel, peal_confirmed_fn *fn, void *arg);
 
-/* peal_await_all waits in the same way for one that is missing of all that s has joined.
+/* peal_session_await_all_subscribed waits in the same way for one that is missing of all
+ * that s has joined.
  */
-PEAL_MUST_USE peal_err peal_await_all(
+PEAL_MUST_USE peal_err peal_session_await_all_subscribed(
     struct peal_session *s, peal_confirmed_fn *fn, void *arg);
 
-/* peal_subscribed: has peal_await_all nothing to wait for? */
-bool peal_subscribed(const struct peal_session *s);
+/* peal_session_all_subscribed: has peal_session_await_all_subscribed nothing to wait for?
+ */
+bool peal_session_all_subscribed(const struct peal_session *s);
 
-/* peal_leave unsubscribes s, after what was published before. Errors: PEAL_ENOTFOUND. */
-peal_err peal_leave(struct peal_session *s, struct peal_slice channel);
+/* peal_session_unsubscribe unsubscribes s, after what was published before. Errors:
+ * PEAL_ENOTFOUND. */
+peal_err peal_session_unsubscribe(struct peal_session *s, struct peal_slice channel);
 
 /*
  * peal_session_catch_up delivers to s what its channels have put off. Call it before
@@ -145,12 +149,12 @@ peal_err peal_leave(struct peal_session *s, struct peal_slice channel);
  */
 void peal_session_catch_up(struct peal_session *s);
 
-bool peal_joined(const struct peal_session *s, struct peal_slice channel);
+bool peal_session_is_subscribed(const struct peal_session *s, struct peal_slice channel);
 
 /*
  * peal_publish sends m to every subscriber of its channels, on every node, and to
  * sessions addressed by their id. Borrows m. Delivery here is before the end of the turn,
- * or in later turns for what is beyond its budget. Without memory for a mail those of
+ * or in later turns for what is beyond its budget. Without memory for a task those of
  * another worker are left out (counted).
  *
  * Returns PEAL_EAGAIN or PEAL_ENOMEM if other nodes do not get it: the backplane is down,

@@ -81,7 +81,7 @@ say(struct peal_nodes *n)
     err = write_report(n, &b);
     uv_mutex_unlock(&n->lock);
     if (err == PEAL_OK)
-        peal_relay_say(n->relay, peal_buf_slice(&b));
+        peal_relay_publish_control(n->relay, peal_buf_slice(&b));
     n->hello = false;
     peal_buf_fini(&b);
 }
@@ -218,7 +218,7 @@ add(struct peal_nodes *n, const struct parsed *p)
         n->others = others;
         n->cap = cap;
     }
-    if (peal_hub_know(n->hub, p->report.number, p->key) != PEAL_OK)
+    if (peal_hub_add_node(n->hub, p->report.number, p->key) != PEAL_OK)
         return NULL;
     return &n->others[n->n++];
 }
@@ -231,7 +231,7 @@ forget(struct peal_nodes *n, struct node *o, const char *why)
     uv_mutex_lock(&n->lock);
     *o = n->others[--n->n];
     uv_mutex_unlock(&n->lock);
-    peal_hub_forget(n->hub, gone.number);
+    peal_hub_remove_node(n->hub, gone.number);
     tell(n, why, &gone);
 }
 
@@ -440,7 +440,7 @@ peal_nodes_each(struct peal_nodes *n, peal_nodes_fn *fn, void *arg)
 }
 
 void
-peal_nodes_proven(struct peal_nodes *n, struct peal_nodes_proof *out)
+peal_nodes_probe(struct peal_nodes *n, struct peal_nodes_probe_result *out)
 {
     uint64_t now = n->now_ms, proof = n->proof_ms;
 

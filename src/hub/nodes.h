@@ -70,12 +70,12 @@ typedef void peal_nodes_fn(
 void peal_nodes_each(struct peal_nodes *n, peal_nodes_fn *fn, void *arg);
 
 /* What the probe has shown. Any thread. */
-struct peal_nodes_proof {
+struct peal_nodes_probe_result {
     bool ready;       /* the link is up and has been proven lately */
     int64_t age_ms;   /* since a report of ours came back; -1: never */
     int64_t lag_us;   /* how long the last one took; -1: never */
     unsigned n_nodes; /* this one included */
 };
-void peal_nodes_proven(struct peal_nodes *n, struct peal_nodes_proof *out);
+void peal_nodes_probe(struct peal_nodes *n, struct peal_nodes_probe_result *out);
 
 #endif

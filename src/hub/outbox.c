@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A worker's outbox: orders of a turn, posted to the control thread at its end. */
-#include "hub/outbox.h"
+#include "hub/outbox_priv.h"
 
 #include <stdlib.h>
 
@@ -10,33 +10,33 @@
 #define ORDERS_FIRST 16
 
 void
-peal_parcel_free(struct peal_parcel *p)
+peal_relay_batch_free(struct peal_relay_batch *p)
 {
     if (p == NULL)
         return;
     for (unsigned i = 0; i < p->n; i++) {
-        peal_msg_drop(p->orders[i].msg);
-        peal_blob_drop(p->orders[i].blob);
+        peal_msg_release(p->orders[i].msg);
+        peal_blob_release(p->orders[i].blob);
     }
     free(p);
 }
 
 /* Room for one more order. NULL: out of memory. */
-static struct peal_order *
+static struct peal_relay_cmd *
 add(struct peal_shard *sh)
 {
-    struct peal_parcel *p = sh->outbox;
+    struct peal_relay_batch *p = sh->outbox;
     unsigned cap = p == NULL ? ORDERS_FIRST : p->cap * 2;
 
     if (p == NULL || p->n == p->cap) {
-        struct peal_parcel *more =
-            realloc(p, sizeof(*p) + cap * sizeof(struct peal_order));
+        struct peal_relay_batch *more =
+            realloc(p, sizeof(*p) + cap * sizeof(struct peal_relay_cmd));
 
         if (more == NULL)
             return NULL;
         if (p == NULL)
-            *more = (struct peal_parcel){
-                .mail.fn = peal_relay_on_parcel, .hub = sh->hub, .worker = sh->index
+            *more = (struct peal_relay_batch){
+                .task.fn = peal_relay_on_batch, .hub = sh->hub, .worker = sh->index
             };
         more->cap = cap;
         sh->outbox = p = more;
@@ -60,66 +60,67 @@ peal_outbox_publish(struct peal_shard *sh, struct peal_msg *m)
 {
     struct peal_relay *r = sh->hub->relay;
     struct peal_blob *record = peal_envelope_record(m, number_for(sh->hub, m));
-    struct peal_order *o = NULL;
+    struct peal_relay_cmd *o = NULL;
     peal_err err = PEAL_ENOMEM;
 
-    if (record != NULL && !peal_relay_room(r, record->len))
+    if (record != NULL && !peal_relay_has_room(r, record->len))
         err = PEAL_EAGAIN;
     else if (record != NULL)
         o = add(sh);
     if (o == NULL) {
         peal_stat_add(peal_shard_stats(sh), PEAL_STAT_BACKPLANE_DROPPED, 1);
-        peal_blob_drop(record);
+        peal_blob_release(record);
         return err;
     }
-    peal_relay_count(r, record->len);
-    *o = (struct peal_order){ PEAL_ORDER_PUBLISH, peal_msg_hold(m), record };
+    peal_relay_add_queued(r, record->len);
+    *o = (struct peal_relay_cmd){ PEAL_RELAY_CMD_PUBLISH, peal_msg_retain(m), record };
     return PEAL_OK;
 }
 
 static peal_err
-say(struct peal_shard *sh, enum peal_order_kind kind, struct peal_slice channel)
+say(struct peal_shard *sh, enum peal_relay_cmd_kind kind, struct peal_slice channel)
 {
     struct peal_blob *name = peal_blob_copy(channel);
-    struct peal_order *o = name != NULL ? add(sh) : NULL;
+    struct peal_relay_cmd *o = name != NULL ? add(sh) : NULL;
 
     if (o == NULL) {
-        peal_blob_drop(name);
+        peal_blob_release(name);
         return PEAL_ENOMEM;
     }
-    *o = (struct peal_order){ kind, NULL, name };
+    *o = (struct peal_relay_cmd){ kind, NULL, name };
     return PEAL_OK;
 }
 
 peal_err
-peal_outbox_want(struct peal_shard *sh, struct peal_slice channel)
+peal_outbox_subscribe(struct peal_shard *sh, struct peal_slice channel)
 {
-    return say(sh, PEAL_ORDER_WANT, channel);
+    return say(sh, PEAL_RELAY_CMD_SUBSCRIBE, channel);
 }
 
 void
-peal_outbox_unwant(struct peal_shard *sh, struct peal_slice channel)
+peal_outbox_unsubscribe(struct peal_shard *sh, struct peal_slice channel)
 {
-    (void)!say(sh, PEAL_ORDER_UNWANT, channel); /* else it stays subscribed for nothing */
+    (void)!say(sh, PEAL_RELAY_CMD_UNSUBSCRIBE,
+        channel); /* else it stays subscribed for nothing */
 }
 
 bool
 peal_outbox_turn(void *shard)
 {
     struct peal_shard *sh = shard;
-    struct peal_parcel *p = sh->outbox;
+    struct peal_relay_batch *p = sh->outbox;
 
     sh->outbox = NULL;
     if (p == NULL)
         return false;
-    sh->n_parcels++;
-    peal_loop_post(sh->hub->control, &p->mail);
+    sh->n_batches_posted++;
+    peal_loop_post(sh->hub->control, &p->task);
     return false;
 }
 
 void
 peal_outbox_free(struct peal_shard *sh)
 {
-    peal_parcel_free(sh->outbox);
+    peal_relay_batch_free(sh->outbox);
     sh->outbox = NULL;
 }

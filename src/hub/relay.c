@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "hub/copies.h"
-#include "hub/outbox.h"
-#include "hub/packets.h"
+#include "hub/batch.h"
+#include "hub/dedup.h"
+#include "hub/outbox_priv.h"
 #include "wire/envelope.h"
 
 #define TICK_MS 250   /* how often topics without subscribers are looked at */
@@ -37,7 +37,7 @@ struct topic {
 
 /* Deliveries of a turn for one worker. */
 struct delivery {
-    struct peal_mail mail; /* first */
+    struct peal_task task; /* first */
     struct peal_hub *hub;
     unsigned to;
     unsigned n, cap;
@@ -45,7 +45,7 @@ struct delivery {
 };
 
 struct confirmation {
-    struct peal_mail mail; /* first */
+    struct peal_task task; /* first */
     struct peal_hub *hub;
     unsigned to;
     uint64_t n_heard;
@@ -59,15 +59,15 @@ struct peal_relay {
     struct peal_backplane *backplane;
     const struct peal_relay_events *events;
     void *arg;
-    const struct peal_relay_peer *peer; /* or NULL */
+    const struct peal_relay_tap *peer; /* or NULL */
     void *peer_arg;
     size_t queue_max;
     uint64_t linger_ms;
     struct peal_map topics;
     struct peal_link idle;
     struct peal_timer tick;
-    struct peal_packets packets;
-    struct peal_copies copies;
+    struct peal_batches packets;
+    struct peal_dedup copies;
     unsigned pending; /* topics whose subscription makes the link usable */
     bool connected;
     _Atomic bool up; /* connected, and none of them pending any more */
@@ -139,13 +139,13 @@ topic_release(struct peal_relay *r, struct topic *t)
 static struct peal_slice
 channel_of(const struct peal_relay *r, const struct topic *t)
 {
-    return peal_slice_from(name_of(t), r->prefix_len + 2);
+    return peal_slice_skip(name_of(t), r->prefix_len + 2);
 }
 
 static void
-on_confirmation(struct peal_loop *loop, struct peal_mail *mail)
+on_confirmation(struct peal_loop *loop, struct peal_task *task)
 {
-    struct confirmation *c = (struct confirmation *)mail;
+    struct confirmation *c = (struct confirmation *)task;
 
     if (c->hub->shards[c->to] != NULL)
         peal_shard_confirm(
@@ -164,13 +164,13 @@ confirm(struct peal_relay *r, unsigned worker, struct peal_slice channel)
             "what=\"a subscription\"");
         return;
     }
-    c->mail.fn = on_confirmation;
+    c->task.fn = on_confirmation;
     c->hub = r->hub;
     c->to = worker;
     c->n_heard = r->n_heard[worker];
     c->len = (uint32_t)channel.len;
     memcpy(c->channel, channel.data, channel.len);
-    peal_loop_post(r->hub->shards[worker]->loop, &c->mail);
+    peal_loop_post(r->hub->shards[worker]->loop, &c->task);
 }
 
 static void
@@ -275,11 +275,11 @@ flush(struct peal_relay *r)
 
     if (!r->connected)
         return; /* it waits, bounded by queue_max */
-    if ((list = peal_packets_list(&r->packets, &n), n) == 0)
+    if ((list = peal_batches_list(&r->packets, &n), n) == 0)
         return;
     r->backplane->ops->publish(r->backplane, list, n);
     peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_PUBLISHED, n);
-    peal_packets_drop(&r->packets, n);
+    peal_batches_remove_first(&r->packets, n);
     count(r, before);
 }
 
@@ -338,7 +338,7 @@ add_record(
     struct peal_relay *r, struct peal_slice topic, struct peal_blob *record, bool alone)
 {
     return topic.data != NULL &&
-           peal_packets_add(&r->packets, topic, record, alone) == PEAL_OK;
+           peal_batches_add(&r->packets, topic, record, alone) == PEAL_OK;
 }
 
 /* One for all nodes: what is published later on its channels must not overtake it. */
@@ -351,7 +351,7 @@ add_for_all(struct peal_relay *r, const struct peal_msg *m, struct peal_blob *re
 
         if (topic.data == NULL)
             return false;
-        peal_packets_end(&r->packets, topic);
+        peal_batches_close(&r->packets, topic);
     }
     return add_record(r, topic_name(r, "all", PEAL_S("")), record, true);
 }
@@ -377,30 +377,30 @@ route(struct peal_relay *r, const struct peal_msg *m, struct peal_blob *record)
 }
 
 void
-peal_relay_on_parcel(struct peal_loop *loop, struct peal_mail *mail)
+peal_relay_on_batch(struct peal_loop *loop, struct peal_task *task)
 {
-    struct peal_parcel *p = (struct peal_parcel *)mail;
+    struct peal_relay_batch *p = (struct peal_relay_batch *)task;
     struct peal_relay *r = p->hub->relay; /* NULL: freed */
 
     if (r != NULL)
         r->n_heard[p->worker]++;
     for (unsigned i = 0; r != NULL && i < p->n; i++) {
-        struct peal_order *o = &p->orders[i];
+        struct peal_relay_cmd *o = &p->orders[i];
 
-        if (o->kind == PEAL_ORDER_PUBLISH && r->peer != NULL)
+        if (o->kind == PEAL_RELAY_CMD_PUBLISH && r->peer != NULL)
             r->peer->publish(r->peer_arg, o->msg);
-        if (o->kind == PEAL_ORDER_PUBLISH)
+        if (o->kind == PEAL_RELAY_CMD_PUBLISH)
             route(r, o->msg, o->blob);
-        else if (o->kind == PEAL_ORDER_WANT)
+        else if (o->kind == PEAL_RELAY_CMD_SUBSCRIBE)
             want(r, p->worker, peal_blob_slice(o->blob));
         else
             unwant(r, p->worker, peal_blob_slice(o->blob));
     }
-    peal_parcel_free(p);
+    peal_relay_batch_free(p);
 }
 
 bool
-peal_relay_room(const struct peal_relay *r, size_t bytes)
+peal_relay_has_room(const struct peal_relay *r, size_t bytes)
 {
     return atomic_load_explicit(&r->queued, memory_order_relaxed) +
                atomic_load_explicit(&r->backed, memory_order_relaxed) + bytes <=
@@ -408,7 +408,7 @@ peal_relay_room(const struct peal_relay *r, size_t bytes)
 }
 
 void
-peal_relay_count(struct peal_relay *r, size_t bytes)
+peal_relay_add_queued(struct peal_relay *r, size_t bytes)
 {
     atomic_fetch_add_explicit(&r->queued, bytes, memory_order_relaxed);
 }
@@ -429,14 +429,14 @@ peal_relay_up(const struct peal_relay *r)
 /* What comes from other nodes. */
 
 static void
-on_delivery(struct peal_loop *loop, struct peal_mail *mail)
+on_delivery(struct peal_loop *loop, struct peal_task *task)
 {
-    struct delivery *d = (struct delivery *)mail;
+    struct delivery *d = (struct delivery *)task;
 
     for (unsigned i = 0; i < d->n; i++) {
         if (d->hub->shards[d->to] != NULL)
-            peal_shard_take(d->hub->shards[d->to], d->msgs[i]);
-        peal_msg_drop(d->msgs[i]);
+            peal_shard_deliver(d->hub->shards[d->to], d->msgs[i]);
+        peal_msg_release(d->msgs[i]);
     }
     free(d);
 }
@@ -449,7 +449,7 @@ peal_relay_post_deliveries(struct peal_relay *r)
 
         r->deliveries[w] = NULL;
         if (d != NULL)
-            peal_loop_post(r->hub->shards[w]->loop, &d->mail);
+            peal_loop_post(r->hub->shards[w]->loop, &d->task);
     }
 }
 
@@ -468,11 +468,11 @@ hand_over(struct peal_relay *r, unsigned worker, struct peal_msg *m)
         }
         if (d == NULL)
             *more =
-                (struct delivery){ .mail.fn = on_delivery, .hub = r->hub, .to = worker };
+                (struct delivery){ .task.fn = on_delivery, .hub = r->hub, .to = worker };
         more->cap = cap;
         r->deliveries[worker] = d = more;
     }
-    d->msgs[d->n++] = peal_msg_hold(m);
+    d->msgs[d->n++] = peal_msg_retain(m);
 }
 
 void
@@ -483,14 +483,14 @@ peal_relay_deliver(struct peal_relay *r, struct peal_msg *m, uint64_t workers)
 }
 
 void
-peal_relay_set_peer(struct peal_relay *r, const struct peal_relay_peer *peer, void *arg)
+peal_relay_set_tap(struct peal_relay *r, const struct peal_relay_tap *peer, void *arg)
 {
     r->peer = peer;
     r->peer_arg = arg;
 }
 
 void
-peal_relay_peer_ready(struct peal_relay *r, struct peal_slice channel)
+peal_relay_tap_ready(struct peal_relay *r, struct peal_slice channel)
 {
     struct peal_slice name = topic_name(r, "c:", channel);
     struct topic *t = name.data != NULL ? peal_map_get(&r->topics, name) : NULL;
@@ -517,7 +517,7 @@ static void
 on_message(void *arg, struct peal_slice topic, struct peal_slice payload)
 {
     struct peal_relay *r = arg;
-    struct peal_slice rest = peal_slice_from(topic, r->prefix_len), records;
+    struct peal_slice rest = peal_slice_skip(topic, r->prefix_len), records;
     struct peal_msg *m;
     uint32_t node, number;
     peal_err err;
@@ -537,11 +537,11 @@ on_message(void *arg, struct peal_slice topic, struct peal_slice payload)
             bad(r, topic, err);
             continue;
         }
-        if (number == 0 || peal_copies_first(&r->copies, node, number)) {
+        if (number == 0 || peal_dedup_is_new(&r->copies, node, number)) {
             peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_RECEIVED, 1);
             peal_relay_deliver(r, m, peal_hub_workers(r->hub, m));
         }
-        peal_msg_drop(m);
+        peal_msg_release(m);
     }
 }
 
@@ -680,7 +680,7 @@ peal_relay_new(
                                                          : PEAL_RELAY_PREFIX_MAX),
         config->prefix.data);
     peal_map_init(&r->topics);
-    peal_packets_init(&r->packets, hub->node);
+    peal_batches_init(&r->packets, hub->node);
     peal_list_init(&r->idle);
     peal_loop_hook(r->loop, on_turn, r);
     for (unsigned i = 0; i < hub->n_shards; i++)
@@ -720,17 +720,17 @@ peal_relay_free(struct peal_relay **rp)
         struct delivery *d = r->deliveries[w];
 
         for (unsigned i = 0; d != NULL && i < d->n; i++)
-            peal_msg_drop(d->msgs[i]);
+            peal_msg_release(d->msgs[i]);
         free(d);
     }
-    peal_packets_fini(&r->packets);
-    peal_copies_fini(&r->copies);
+    peal_batches_fini(&r->packets);
+    peal_dedup_fini(&r->copies);
     peal_buf_fini(&r->key);
     free(r);
 }
 
 void
-peal_relay_say(struct peal_relay *r, struct peal_slice bytes)
+peal_relay_publish_control(struct peal_relay *r, struct peal_slice bytes)
 {
     struct peal_payload p = { topic_name(r, "nodes", PEAL_S("")), bytes };
 

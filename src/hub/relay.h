@@ -13,7 +13,7 @@
  * subscribed to two of them gets it twice; the first copy goes to the subscribers of all
  * its channels, like a message of the node's own, and the rest is dropped.
  *
- * Thread: the control loop's, but for what says otherwise. Workers speak to it by mail,
+ * Thread: the control loop's, but for what says otherwise. Workers speak to it by task,
  * all that they have to say in a turn in one.
  */
 #ifndef PEAL_HUB_RELAY_H
@@ -47,8 +47,8 @@ struct peal_relay_events {
  * Who shares this node's channels with others in another way, besides the backplane: told
  * what workers want and publish. Control thread.
  */
-struct peal_relay_peer {
-    /* A channel has a subscriber here. true: that client waits for peal_relay_peer_ready.
+struct peal_relay_tap {
+    /* A channel has a subscriber here. true: that client waits for peal_relay_tap_ready.
      */
     bool (*want)(void *arg, struct peal_slice channel);
     void (*unwant)(void *arg, struct peal_slice channel);
@@ -67,10 +67,10 @@ void peal_relay_start(
 /* peal_relay_free: the loops of all workers have ended, and its own one runs no more. */
 void peal_relay_free(struct peal_relay **rp);
 
-/* peal_relay_set_peer: before the start. peer and arg are kept. */
-void peal_relay_set_peer(
-    struct peal_relay *r, const struct peal_relay_peer *peer, void *arg);
-void peal_relay_peer_ready(struct peal_relay *r, struct peal_slice channel);
+/* peal_relay_set_tap: before the start. peer and arg are kept. */
+void peal_relay_set_tap(
+    struct peal_relay *r, const struct peal_relay_tap *peer, void *arg);
+void peal_relay_tap_ready(struct peal_relay *r, struct peal_slice channel);
 
 /* peal_relay_deliver gives a message to the sessions of this node alone; only workers
  * whose bit is set are asked. */
@@ -80,8 +80,9 @@ void peal_relay_deliver(struct peal_relay *r, struct peal_msg *m, uint64_t worke
  * turn's end: for who is about to post something that must not overtake it. */
 void peal_relay_post_deliveries(struct peal_relay *r);
 
-/* peal_relay_say publishes bytes on <prefix>:nodes; they come back as a message. */
-void peal_relay_say(struct peal_relay *r, struct peal_slice bytes);
+/* peal_relay_publish_control publishes bytes on <prefix>:nodes; they come back as a
+ * message. */
+void peal_relay_publish_control(struct peal_relay *r, struct peal_slice bytes);
 
 /* peal_relay_restart: the link says that it is up, but nothing comes back. */
 void peal_relay_restart(struct peal_relay *r, const char *why);

@@ -3,7 +3,7 @@
  * their ids first and looked up again each. */
 #include <stdlib.h>
 
-#include "hub/shard.h"
+#include "hub/hub_priv.h"
 
 struct list {
     char (*ids)[PEAL_ID_LEN];
@@ -33,7 +33,7 @@ is_named(const struct peal_session *s, const struct peal_slice *names, unsigned 
 {
     for (unsigned i = 0; i < n; i++)
         if (peal_slice_eq(peal_channel_address(names[i]), peal_session_id(s)) ||
-            peal_joined(s, names[i]))
+            peal_session_is_subscribed(s, names[i]))
             return true;
     return false;
 }
@@ -43,7 +43,8 @@ static void
 consider(struct list *l, const struct peal_selection *what, const struct peal_session *s,
     unsigned earlier)
 {
-    if (s->listed && peal_joined(s, what->nsp) && !is_named(s, what->channels, earlier) &&
+    if (s->listed && peal_session_is_subscribed(s, what->nsp) &&
+        !is_named(s, what->channels, earlier) &&
         !is_named(s, what->except, what->n_except))
         add(l, s);
 }

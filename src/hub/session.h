@@ -13,7 +13,7 @@
 struct peal_session;
 struct peal_shard;
 struct peal_channel;
-struct peal_owed; /* hub/ask.h */
+struct peal_pending_ack; /* hub/ackreq.h */
 
 /* A subscription; the hub's. */
 struct peal_sub {
@@ -37,12 +37,12 @@ struct peal_session_ops {
      * released at the end of the turn. */
     void (*disconnect)(struct peal_session *s, bool everything);
     /* Optional: as deliver, but the client is to acknowledge m with the id in owed, which
-     * is kept until then. deliver leaves messages with PEAL_MSG_ASK to it. false: it was
-     * not sent. */
-    bool (*ask)(
-        struct peal_session *s, struct peal_msg *m, unsigned k, struct peal_owed *owed);
+     * is kept until then. deliver leaves messages with PEAL_MSG_NEEDS_ACK to it. false:
+     * it was not sent. */
+    bool (*deliver_with_ack)(struct peal_session *s, struct peal_msg *m, unsigned k,
+        struct peal_pending_ack *owed);
     /* Optional, the protocol's own: ends the session so that its client comes back. */
-    void (*leave)(struct peal_session *s);
+    void (*drain)(struct peal_session *s);
 };
 
 struct peal_session {
@@ -51,7 +51,7 @@ struct peal_session {
     struct peal_sub *subs; /* the channels it is subscribed to */
     struct peal_sub first; /* most have one: it needs no allocation */
     char id[PEAL_ID_LEN];
-    uint16_t n_subs_max; /* subscriptions that peal_join allows; 0: 65535 */
+    uint16_t n_subs_max; /* subscriptions that peal_session_subscribe allows; 0: 65535 */
     uint16_t n_subs;
     bool listed;   /* can be addressed by its id */
     uint8_t marks; /* the protocol's own, to use as it likes */

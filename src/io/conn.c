@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "io/outq.h"
-#include "io/tls_ssl.h"
+#include "io/outq_priv.h"
+#include "io/tls_priv.h"
 
 #define UNREAD_MAX (256 * 1024) /* kept bytes beyond which reading stops */
 #define FLUSH_EARLY                                                                      \
@@ -451,7 +451,7 @@ peal_conn_send_bytes(struct peal_conn *c, struct peal_slice bytes)
         return false;
     }
     ok = peal_conn_send(c, b, 0);
-    peal_blob_drop(b);
+    peal_blob_release(b);
     return ok;
 }
 
@@ -534,7 +534,7 @@ peal_conn_finish(struct peal_conn *c, enum peal_close why)
 }
 
 void
-peal_conn_end(struct peal_conn *c)
+peal_conn_shutdown(struct peal_conn *c)
 {
     assert(c->ssl == NULL && peal_conn_queued(c) == 0);
     if (c->fd >= 0)

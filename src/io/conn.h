@@ -86,7 +86,7 @@ struct peal_conn {
 /*
  * peal_conn_new wraps a connected, non-blocking socket.
  *   fd    taken on PEAL_OK only
- *   ops, owner  kept; change them with peal_conn_own
+ *   ops, owner  kept; change them with peal_conn_set_owner
  * Errors: PEAL_ENOMEM, PEAL_EIO.
  */
 PEAL_MUST_USE peal_err peal_conn_new(struct peal_loop *loop, int fd,
@@ -105,7 +105,7 @@ peal_conn_owner(const struct peal_conn *c)
 }
 
 static inline void
-peal_conn_own(struct peal_conn *c, const struct peal_conn_ops *ops, void *owner)
+peal_conn_set_owner(struct peal_conn *c, const struct peal_conn_ops *ops, void *owner)
 {
     c->ops = ops;
     c->poll.data = owner;
@@ -193,9 +193,9 @@ PEAL_MUST_USE peal_err peal_conn_adopt(struct peal_loop *loop,
 /* peal_conn_parts_fini closes what was detached and not adopted. */
 void peal_conn_parts_fini(struct peal_conn_parts *parts);
 
-/* peal_conn_end tells the peer of a plain connection that no more will come, and goes on
- * reading; nothing may be queued, or sent from now on. */
-void peal_conn_end(struct peal_conn *c);
+/* peal_conn_shutdown tells the peer of a plain connection that no more will come, and
+ * goes on reading; nothing may be queued, or sent from now on. */
+void peal_conn_shutdown(struct peal_conn *c);
 
 /* peal_conn_flush writes what is queued now instead of at the end of the turn. */
 void peal_conn_flush(struct peal_conn *c);

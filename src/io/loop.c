@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "io/dial.h"
-#include "io/outq.h"
+#include "io/outq_priv.h"
 
 struct peal_garbage {
     void (*fn)(void *);
@@ -32,9 +32,9 @@ static void
 on_wake(uv_async_t *wake)
 {
     struct peal_loop *l = wake->data;
-    struct peal_mail *m, *next, *first = NULL;
+    struct peal_task *m, *next, *first = NULL;
 
-    m = atomic_exchange_explicit(&l->mail, NULL, memory_order_acquire);
+    m = atomic_exchange_explicit(&l->task, NULL, memory_order_acquire);
     for (; m != NULL; m = next) { /* newest first: turn it round */
         next = m->next;
         m->next = first;
@@ -47,14 +47,14 @@ on_wake(uv_async_t *wake)
 }
 
 void
-peal_loop_post(struct peal_loop *l, struct peal_mail *m)
+peal_loop_post(struct peal_loop *l, struct peal_task *m)
 {
-    struct peal_mail *head = atomic_load_explicit(&l->mail, memory_order_relaxed);
+    struct peal_task *head = atomic_load_explicit(&l->task, memory_order_relaxed);
 
     do
         m->next = head;
     while (!atomic_compare_exchange_weak_explicit(
-        &l->mail, &head, m, memory_order_release, memory_order_relaxed));
+        &l->task, &head, m, memory_order_release, memory_order_relaxed));
     if (head ==
         NULL) /* otherwise someone has rung the bell and it was not yet answered */
         uv_async_send(&l->wake);

@@ -22,16 +22,16 @@
 #define PEAL_READ_SIZE 65536 /* bytes a connection may read at once */
 
 struct peal_loop;
-struct peal_mail;
+struct peal_task;
 struct peal_flusher;
 
-/* Runs on the receiving loop's thread; releases the mail. */
-typedef void peal_mail_fn(struct peal_loop *loop, struct peal_mail *mail);
+/* Runs on the receiving loop's thread; releases the task. */
+typedef void peal_task_fn(struct peal_loop *loop, struct peal_task *task);
 
 /* Put first in what is posted; made by the sender, released by fn. */
-struct peal_mail {
-    struct peal_mail *next;
-    peal_mail_fn *fn;
+struct peal_task {
+    struct peal_task *next;
+    peal_task_fn *fn;
 };
 
 /* Runs at the end of every turn. Returns true to be run again without waiting. */
@@ -75,7 +75,7 @@ struct peal_loop {
     struct peal_wheel wheel;
     struct peal_stats stats;
     struct peal_loop_config config;
-    _Atomic(struct peal_mail *) mail; /* newest first */
+    _Atomic(struct peal_task *) task; /* newest first */
     struct peal_link dirty;           /* connections with something to write */
     struct peal_link unread;          /* connections whose kept bytes may be read now */
     struct peal_link dials;           /* not over yet */
@@ -114,7 +114,7 @@ void peal_loop_free(struct peal_loop **lp);
 const char *peal_loop_engine(const struct peal_loop *l);
 
 /* peal_loop_post hands m to the loop. Mails of one sender arrive in order. Any thread. */
-void peal_loop_post(struct peal_loop *l, struct peal_mail *m);
+void peal_loop_post(struct peal_loop *l, struct peal_task *m);
 
 /* peal_loop_hook adds a function that runs at the end of each turn, in order of adding.
  */

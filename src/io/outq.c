@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Output queues: a ring-less array that is consumed from the head and compacted on
  * growth. */
-#include "io/outq.h"
+#include "io/outq_priv.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -45,7 +45,7 @@ peal_outq_put(struct peal_conn *c)
     c->out = NULL;
     peal_timer_stop(&q->age);
     for (uint32_t i = 0; i < q->n; i++)
-        peal_blob_drop(q->items[q->head + i].blob);
+        peal_blob_release(q->items[q->head + i].blob);
     if (q->items != q->inline_items)
         free(q->items);
     if (l->n_free_outqs >= FREE_MAX) {
@@ -89,7 +89,7 @@ peal_outq_add(struct peal_outq *q, struct peal_blob *b, uint32_t tag)
 
     if (q->head + q->n == q->cap && (err = make_room(q)) != PEAL_OK)
         return err;
-    q->items[q->head + q->n++] = (struct peal_out_item){ peal_blob_hold(b), tag };
+    q->items[q->head + q->n++] = (struct peal_out_item){ peal_blob_retain(b), tag };
     q->bytes += b->len;
     return PEAL_OK;
 }
@@ -101,7 +101,7 @@ drop_at(struct peal_outq *q, uint32_t i)
     struct peal_out_item *at = q->items + q->head + i;
 
     q->bytes -= at->blob->len;
-    peal_blob_drop(at->blob);
+    peal_blob_release(at->blob);
     memmove(at, at + 1, (q->n - i - 1) * sizeof(*at));
     q->n--;
 }
@@ -133,7 +133,7 @@ peal_outq_drop_oldest(struct peal_outq *q, size_t need, size_t max)
 
         if (item.tag != 0 && q->bytes + need > max) {
             q->bytes -= item.blob->len;
-            peal_blob_drop(item.blob);
+            peal_blob_release(item.blob);
             dropped++;
         } else {
             q->items[q->head + n++] = item;
@@ -186,7 +186,7 @@ peal_outq_sent(struct peal_outq *q, size_t n)
     n += q->offset;
     while (q->n > 0 && n >= q->items[q->head].blob->len) {
         n -= q->items[q->head].blob->len;
-        peal_blob_drop(q->items[q->head].blob);
+        peal_blob_release(q->items[q->head].blob);
         q->head++;
         q->n--;
         q->sent_items++;

@@ -6,7 +6,7 @@
 #include <openssl/ssl.h>
 #include <stdlib.h>
 
-#include "io/tls_ssl.h"
+#include "io/tls_priv.h"
 
 struct peal_tls_ctx {
     SSL_CTX *ssl; /* counted by OpenSSL; this struct is as many as there are holders */
@@ -83,7 +83,7 @@ peal_tls_ctx_new(const char *cert_path, const char *key_path, const char *min_ve
     SSL_CTX_set_alpn_select_cb(ctx->ssl, select_http11, NULL);
     err = load_pair(ctx->ssl, cert_path, key_path, why_out);
     if (err != PEAL_OK)
-        peal_tls_ctx_drop(ctx);
+        peal_tls_ctx_release(ctx);
     else
         *out = ctx;
     return err;
@@ -114,14 +114,14 @@ peal_tls_client_ctx_new(const char *ca_path, const char *cert_path, const char *
     if (err == PEAL_OK && cert_path != NULL)
         err = load_pair(ctx->ssl, cert_path, key_path, why_out);
     if (err != PEAL_OK)
-        peal_tls_ctx_drop(ctx);
+        peal_tls_ctx_release(ctx);
     else
         *out = ctx;
     return err;
 }
 
 struct peal_tls_ctx *
-peal_tls_ctx_hold(struct peal_tls_ctx *ctx)
+peal_tls_ctx_retain(struct peal_tls_ctx *ctx)
 {
     struct peal_tls_ctx *again = malloc(sizeof(*again));
 
@@ -133,7 +133,7 @@ peal_tls_ctx_hold(struct peal_tls_ctx *ctx)
 }
 
 void
-peal_tls_ctx_drop(struct peal_tls_ctx *ctx)
+peal_tls_ctx_release(struct peal_tls_ctx *ctx)
 {
     if (ctx == NULL)
         return;

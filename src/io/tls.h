@@ -34,7 +34,7 @@ PEAL_MUST_USE peal_err peal_tls_client_ctx_new(const char *ca_path, const char *
     struct peal_buf *why_out);
 
 /* Any thread. */
-struct peal_tls_ctx *peal_tls_ctx_hold(struct peal_tls_ctx *ctx);
-void peal_tls_ctx_drop(struct peal_tls_ctx *ctx);
+struct peal_tls_ctx *peal_tls_ctx_retain(struct peal_tls_ctx *ctx);
+void peal_tls_ctx_release(struct peal_tls_ctx *ctx);
 
 #endif

@@ -5,7 +5,7 @@
  * and nothing is ever in flight between turns; a short one goes the way of any short
  * write.
  */
-#include "io/outq.h"
+#include "io/outq_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "io/outq.h"
-#include "io/tls_ssl.h"
+#include "io/outq_priv.h"
+#include "io/tls_priv.h"
 
 #define ARENA (512 * 1024)
 #define TLS_RECORD 16384

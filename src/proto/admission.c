@@ -87,7 +87,7 @@ count_refused(struct peal_proto *p)
 }
 
 bool
-peal_admit(struct peal_proto *p, struct peal_http *h)
+peal_admission_try(struct peal_proto *p, struct peal_http *h)
 {
     struct peal_admission *a = &p->admission;
 
@@ -103,7 +103,7 @@ peal_admit(struct peal_proto *p, struct peal_http *h)
     }
     peal_http_add(h, "Retry-After", "%u", 1 + a->n_refused++ % 5);
     if (h->head->upgrade_websocket) /* the next one comes by another connection anyway */
-        peal_http_last(h);
+        peal_http_close_after(h);
     peal_http_reply(h, 503, "text/plain", PEAL_S("try again later\n"));
     return false;
 }
@@ -159,7 +159,7 @@ on_tick(struct peal_timer *t)
     while (w != NULL && take(p, 0)) {
         if (a->owed > 0)
             a->owed--;
-        peal_http_again(forget(w));
+        peal_http_resume(forget(w));
         w = oldest(a);
     }
     while (w != NULL && now >= w->until) {
@@ -171,7 +171,7 @@ on_tick(struct peal_timer *t)
 }
 
 bool
-peal_admit_stream(struct peal_proto *p, struct peal_http *h)
+peal_admission_try_stream(struct peal_proto *p, struct peal_http *h)
 {
     struct peal_admission *a = &p->admission;
     struct waiter *w;
@@ -192,7 +192,7 @@ peal_admit_stream(struct peal_proto *p, struct peal_http *h)
         peal_loop_start(p->loop, &a->timer, TICK_MS);
     h->user = w;
     h->gone = on_gone;
-    peal_http_hold(h);
+    peal_http_defer(h);
     return false;
 }
 
@@ -207,7 +207,7 @@ peal_admission_close(struct peal_proto *p)
 }
 
 uint64_t
-peal_leave_at(const struct peal_proto *p)
+peal_session_drain_at(const struct peal_proto *p)
 {
     uint64_t age = p->config->sessions_max_age_ms;
 
@@ -218,7 +218,7 @@ peal_leave_at(const struct peal_proto *p)
 }
 
 void
-peal_shed(struct peal_proto *p, unsigned n)
+peal_sessions_shed(struct peal_proto *p, unsigned n)
 {
     uint64_t plain = peal_plain_drain(p, 0, true);
     uint64_t all = plain + peal_eio_drain(p, 0, true);

@@ -29,29 +29,30 @@ void peal_admission_init(struct peal_proto *p);
 void peal_admission_close(struct peal_proto *p);
 
 /*
- * peal_admit: may this request begin a session? Ask before any work is done for it.
- * false: it is answered with 503 and Retry-After, or after peal_admission_close its
+ * peal_admission_try: may this request begin a session? Ask before any work is done for
+ * it. false: it is answered with 503 and Retry-After, or after peal_admission_close its
  * connection is closed; counted.
  */
-bool peal_admit(struct peal_proto *p, struct peal_http *h);
+bool peal_admission_try(struct peal_proto *p, struct peal_http *h);
 
 /*
- * peal_admit_stream is the same for an event stream, whose client must never see an error
- * status; from begin only. false: it waits, and begin is called again; or it is turned
- * away; counted.
+ * peal_admission_try_stream is the same for an event stream, whose client must never see
+ * an error status; from begin only. false: it waits, and begin is called again; or it is
+ * turned away; counted.
  */
-bool peal_admit_stream(struct peal_proto *p, struct peal_http *h);
+bool peal_admission_try_stream(struct peal_proto *p, struct peal_http *h);
 
-/* peal_leave_at is when a session that begins now is to be sent away: sessions.max_age
- * from now, 10 % more or less. Loop time in ms, or 0: never. */
-uint64_t peal_leave_at(const struct peal_proto *p);
+/* peal_session_drain_at is when a session that begins now is to be sent away:
+ * sessions.max_age from now, 10 % more or less. Loop time in ms, or 0: never. */
+uint64_t peal_session_drain_at(const struct peal_proto *p);
 
 /*
- * peal_shed closes n sessions as a drain does, for nodes that have fewer. The youngest
- * go: most of them have come in the storm that made this node the fuller one, they have
- * the least built up, and whoever has been here for long keeps what works for him. (The
- * longest silent would be better still; to know them would cost every session memory.)
+ * peal_sessions_shed closes n sessions as a drain does, for nodes that have fewer. The
+ * youngest go: most of them have come in the storm that made this node the fuller one,
+ * they have the least built up, and whoever has been here for long keeps what works for
+ * him. (The longest silent would be better still; to know them would cost every session
+ * memory.)
  */
-void peal_shed(struct peal_proto *p, unsigned n);
+void peal_sessions_shed(struct peal_proto *p, unsigned n);
 
 #endif

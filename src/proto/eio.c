@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "hub/hub.h"
-#include "proto/eio_session.h"
+#include "proto/eio_priv.h"
 
 #define GZIP_LEVEL 1     /* a poll's body is compressed for one client alone */
 #define LATE_MS 50       /* that a timer may be late without a reason */
@@ -64,11 +64,11 @@ peal_eio_free(struct peal_proto *p)
         peal_eio_end(
             PEAL_CONTAINER(e->closing.next, struct peal_eio_session, link), e->close);
     peal_map_fini(&e->sessions);
-    peal_blob_drop(e->ping_frame);
-    peal_blob_drop(e->ping);
-    peal_blob_drop(e->noop);
-    peal_blob_drop(e->close);
-    peal_blob_drop(e->noop_close);
+    peal_blob_release(e->ping_frame);
+    peal_blob_release(e->ping);
+    peal_blob_release(e->noop);
+    peal_blob_release(e->close);
+    peal_blob_release(e->noop_close);
     peal_gzip_free(&e->gzip);
     peal_buf_fini(&p->scratch);
     p->eio = NULL;
@@ -129,7 +129,8 @@ peal_eio_start(struct peal_eio_session *s)
 
     s->opened = 1;
     s->joined = !s->eio->ops->must_join;
-    s->deadline = s->joined ? peal_leave_at(p) : now + p->config->connect_timeout_ms;
+    s->deadline =
+        s->joined ? peal_session_drain_at(p) : now + p->config->connect_timeout_ms;
     wait_ping(s, now);
     s->eio->ops->open(s);
 }
@@ -140,7 +141,7 @@ peal_eio_joined(struct peal_eio_session *s)
     if (s->joined)
         return;
     s->joined = 1;
-    s->deadline = peal_leave_at(s->eio->proto);
+    s->deadline = peal_session_drain_at(s->eio->proto);
     arm(s);
 }
 
@@ -211,7 +212,7 @@ on_message(struct peal_eio_session *s, bool binary, struct peal_slice data)
 }
 
 bool
-peal_eio_binary_message(struct peal_eio_session *s, struct peal_slice data)
+peal_eio_on_binary_message(struct peal_eio_session *s, struct peal_slice data)
 {
     grace(s);
     return on_message(s, true, data);
@@ -223,23 +224,23 @@ on_base64(struct peal_eio_session *s, struct peal_slice base64)
     struct peal_blob *b = NULL;
     bool go_on;
 
-    if (peal_eio_binary(base64, &b) != PEAL_OK) {
+    if (peal_eiopkt_binary(base64, &b) != PEAL_OK) {
         peal_eio_fail(s);
         return false;
     }
     go_on = on_message(s, true, peal_blob_slice(b));
-    peal_blob_drop(b);
+    peal_blob_release(b);
     return go_on;
 }
 
 bool
-peal_eio_packet(struct peal_eio_session *s, struct peal_slice packet)
+peal_eio_on_packet(struct peal_eio_session *s, struct peal_slice packet)
 {
-    struct peal_eio_packet p;
+    struct peal_eiopkt p;
 
     if (s->ended || s->closing)
         return false;
-    if (peal_eio_parse(packet, &p) != PEAL_OK) {
+    if (peal_eiopkt_parse(packet, &p) != PEAL_OK) {
         peal_eio_fail(s);
         return false;
     }
@@ -295,7 +296,7 @@ peal_eio_end(struct peal_eio_session *s, struct peal_blob *last)
     peal_list_unlink(&s->link);
     if (s->polling != NULL) {
         peal_eio_release(s, last);
-        peal_eio_probe_drop(s);
+        peal_eio_probe_free(s);
         peal_eio_polling_free(s);
     }
     peal_wsconn_close(&s->ws, PEAL_WS_CLOSE_NONE, PEAL_S(""));
@@ -325,7 +326,7 @@ peal_eio_close(struct peal_eio_session *s)
     } else {
         /* Not both in one answer: the official client would look at the close first. */
         peal_eio_flush(s);
-        peal_eio_probe_drop(s);
+        peal_eio_probe_free(s);
         peal_loop_start(peal_eio_loop(s), &s->timer, CLOSING_MS);
     }
 }

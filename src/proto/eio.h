@@ -9,7 +9,7 @@
 #define PEAL_PROTO_EIO_H
 
 #include "proto/proto.h"
-#include "wire/forms.h"
+#include "wire/encode.h"
 
 struct peal_eio;
 struct peal_eio_session;

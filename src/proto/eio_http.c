@@ -5,7 +5,7 @@
  */
 #include "http/forward.h"
 #include "hub/hub.h"
-#include "proto/eio_session.h"
+#include "proto/eio_priv.h"
 #include "wire/query.h"
 
 #define TYPE_JSON "application/json"
@@ -20,16 +20,16 @@ struct request {
 
 /* A WebSocket client sees text and a closed socket, everyone else JSON. */
 static void
-refuse(struct peal_http *h, const struct request *r, enum peal_eio_code code)
+refuse(struct peal_http *h, const struct request *r, enum peal_eiopkt_code code)
 {
-    const struct peal_eio_error *e = &peal_eio_errors[code];
+    const struct peal_eiopkt_error *e = &peal_eiopkt_errors[code];
     struct peal_buf body = { 0 };
 
     if (r->upgrade) {
         peal_http_refuse(h, 400, "text/html", peal_slice_str(e->message));
         return;
     }
-    if (peal_eio_error_body(&body, code, PEAL_S("")) == PEAL_OK)
+    if (peal_eiopkt_error_body(&body, code, PEAL_S("")) == PEAL_OK)
         peal_http_reply(h, (unsigned)e->status, TYPE_JSON, peal_buf_slice(&body));
     else
         peal_http_close(h, PEAL_CLOSE_ERROR);
@@ -170,7 +170,7 @@ find(struct peal_eio *e, struct peal_http *h, const struct request *r, bool may_
         owner = peal_shard_owner(e->proto->shard, r->sid);
         if (may_move && owner >= 0 &&
             (unsigned)owner != peal_shard_index(e->proto->shard))
-            peal_http_move(h, (unsigned)owner);
+            peal_http_migrate(h, (unsigned)owner);
         else if (!may_move || owner >= 0 || !forward(e, h, r->sid))
             refuse(h, r, PEAL_EIO_SESSION_UNKNOWN);
         return NULL;
@@ -202,7 +202,7 @@ peal_eio_begin(struct peal_http *h, void *proto)
     if (peal_http_cors(h, &e->proto->config->sio_cors) || !read_request(e, h, &r))
         return;
     if (r.sid.data == NULL) {
-        (void)(peal_admit(proto, h) && check_new(e, h, &r));
+        (void)(peal_admission_try(proto, h) && check_new(e, h, &r));
         return;
     }
     if ((s = find(e, h, &r, true)) == NULL || r.upgrade || is(h, PEAL_S("GET")))
@@ -223,7 +223,7 @@ open_polling(struct peal_eio *e, struct peal_http *h, bool b64)
     struct peal_blob *body = NULL;
 
     if (s != NULL &&
-        peal_eio_open(&text, peal_eio_sid(s), c->websocket, c->ping_interval_ms,
+        peal_eiopkt_open(&text, peal_eio_sid(s), c->websocket, c->ping_interval_ms,
             c->ping_timeout_ms, c->max_payload) == PEAL_OK)
         body = peal_blob_copy(peal_buf_slice(&text));
     peal_buf_fini(&text);
@@ -237,7 +237,7 @@ open_polling(struct peal_eio *e, struct peal_http *h, bool b64)
         peal_http_add(h, "Set-Cookie", "%.*s=%.*s; Path=/; HttpOnly; SameSite=Lax",
             (int)c->cookie.len, c->cookie.data, PEAL_ID_LEN, s->id);
     peal_eio_answer(h, "text/plain; charset=UTF-8", body);
-    peal_blob_drop(body);
+    peal_blob_release(body);
     peal_eio_start(s);
 }
 

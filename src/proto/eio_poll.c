@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "proto/eio_session.h"
+#include "proto/eio_priv.h"
 
 #define TYPE_PACKETS "text/plain; charset=UTF-8"
 
@@ -24,7 +24,7 @@ static void
 drop_pieces(struct peal_eio_polling *p)
 {
     for (uint32_t i = 0; i < p->n; i++)
-        peal_blob_drop(p->pieces[i].blob);
+        peal_blob_release(p->pieces[i].blob);
     p->n = 0;
     p->bytes = 0;
 }
@@ -83,7 +83,7 @@ peal_eio_release(struct peal_eio_session *s, struct peal_blob *body)
     h->gone = NULL;
     small = compress(s, h, body);
     peal_eio_answer(h, TYPE_PACKETS, small != NULL ? small : body);
-    peal_blob_drop(small);
+    peal_blob_release(small);
 }
 
 /* All pieces, with separators between. NULL: out of memory. */
@@ -95,7 +95,7 @@ join(const struct peal_eio_polling *p)
     char *at;
 
     if (p->n == 1)
-        return peal_blob_hold(p->pieces[0].blob);
+        return peal_blob_retain(p->pieces[0].blob);
     if ((b = peal_blob_new(len - 1)) == NULL)
         return NULL;
     at = b->data;
@@ -139,7 +139,7 @@ peal_eio_flush(struct peal_eio_session *s)
     }
     drop_pieces(p);
     peal_eio_release(s, body);
-    peal_blob_drop(body);
+    peal_blob_release(body);
 }
 
 bool
@@ -178,7 +178,7 @@ drop_some(struct peal_eio_session *s, uint32_t tag, size_t need, size_t max)
             continue;
         }
         p->bytes -= x->blob->len;
-        peal_blob_drop(x->blob);
+        peal_blob_release(x->blob);
         peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_SLOW_DROPPED, 1);
     }
     p->n = kept;
@@ -234,7 +234,7 @@ peal_eio_queue(struct peal_eio_session *s, struct peal_blob *piece, uint32_t tag
         doom(s);
         return false;
     }
-    p->pieces[p->n++] = (struct peal_eio_piece){ peal_blob_hold(piece), tag };
+    p->pieces[p->n++] = (struct peal_eio_piece){ peal_blob_retain(piece), tag };
     p->bytes += piece->len;
     if (p->poll != NULL)
         mark_dirty(s);
@@ -245,7 +245,7 @@ void
 peal_eio_close_poll(struct peal_eio_session *s, struct peal_blob *last)
 {
     if (s->leaving) /* by another connection a balancer can take it to another node */
-        peal_http_last(s->polling->poll);
+        peal_http_close_after(s->polling->poll);
     peal_eio_end(s, last);
 }
 
@@ -300,7 +300,7 @@ post_gone(struct peal_http *h)
 void
 peal_eio_post_begin(struct peal_eio_session *s, struct peal_http *h)
 {
-    struct peal_slice type = peal_http_header(h->head, PEAL_S("Content-Type"));
+    struct peal_slice type = peal_httphead_get(h->head, PEAL_S("Content-Type"));
     struct peal_http *first = s->polling->post;
 
     if (first == NULL && !peal_slice_ieq(peal_slice_trim(peal_slice_cut(&type, ';')),
@@ -330,7 +330,7 @@ peal_eio_post(struct peal_http *h)
     s->polling->post = NULL;
     if (rest.data == NULL)
         rest = PEAL_S("");
-    while (peal_eio_payload_next(&rest, &packet) && peal_eio_packet(s, packet))
+    while (peal_eiopkt_payload_next(&rest, &packet) && peal_eio_on_packet(s, packet))
         ;
     peal_http_add(h, "Cache-Control", "no-store");
     peal_http_reply(h, 200, "text/html", PEAL_S("ok"));

@@ -10,7 +10,7 @@
  */
 #include <stdlib.h>
 
-#include "proto/eio_session.h"
+#include "proto/eio_priv.h"
 
 #define PROBE_TICK_MS 100
 
@@ -30,9 +30,9 @@ on_message(struct peal_wsconn *w, bool binary, struct peal_slice payload)
     if (s->ended || s->closing)
         return;
     if (binary)
-        peal_eio_binary_message(s, payload);
+        peal_eio_on_binary_message(s, payload);
     else
-        peal_eio_packet(s, payload);
+        peal_eio_on_packet(s, payload);
 }
 
 static void
@@ -67,11 +67,11 @@ send_open(struct peal_eio_session *s)
     struct peal_blob *b = NULL;
     bool ok;
 
-    if (peal_eio_open(&text, peal_eio_sid(s), false, c->ping_interval_ms,
+    if (peal_eiopkt_open(&text, peal_eio_sid(s), false, c->ping_interval_ms,
             c->ping_timeout_ms, c->max_payload) == PEAL_OK)
         b = peal_sio_pack_engine(peal_buf_slice(&text), peal_eio_transport(s));
     ok = b != NULL && peal_eio_send(s, b, 0);
-    peal_blob_drop(b);
+    peal_blob_release(b);
     peal_buf_fini(&text);
     return ok;
 }
@@ -115,7 +115,7 @@ give_up(struct peal_eio_probe *probe)
 }
 
 void
-peal_eio_probe_drop(struct peal_eio_session *s)
+peal_eio_probe_free(struct peal_eio_session *s)
 {
     if (s->polling->probe != NULL)
         give_up(s->polling->probe);
@@ -157,19 +157,19 @@ send_piece(struct peal_eio_session *s, struct peal_slice piece, uint32_t tag)
     struct peal_slice packet;
     bool ok = true;
 
-    while (ok && peal_eio_payload_next(&piece, &packet)) {
+    while (ok && peal_eiopkt_payload_next(&piece, &packet)) {
         struct peal_blob *bytes = NULL, *b;
 
         if (packet.len > 0 && packet.data[0] == 'b' && t == PEAL_SIO_WS) {
-            if (peal_eio_binary(peal_slice_from(packet, 1), &bytes) != PEAL_OK)
+            if (peal_eiopkt_binary(peal_slice_skip(packet, 1), &bytes) != PEAL_OK)
                 return false;
             b = peal_sio_pack_binary(peal_blob_slice(bytes), t);
         } else {
             b = peal_sio_pack_engine(packet, t);
         }
         ok = b != NULL && peal_eio_send(s, b, tag);
-        peal_blob_drop(b);
-        peal_blob_drop(bytes);
+        peal_blob_release(b);
+        peal_blob_release(bytes);
     }
     return ok;
 }

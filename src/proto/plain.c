@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Plain sessions: which channels a request names, and whether it may have them. */
-#include "proto/plain_session.h"
+#include "proto/plain_priv.h"
 
 #include <stdlib.h>
 
@@ -38,7 +38,7 @@ subscribe(struct peal_plain *p, struct peal_slice raw, bool query, struct refusa
             peal_stat_add(peal_proto_stats(p->proto), PEAL_STAT_DENIED, 1);
             *no = (struct refusal){ 403, "this channel is not open to you\n" };
             err = PEAL_EPERM;
-        } else if ((err = peal_join(&p->session, channel)) == PEAL_EEXIST) {
+        } else if ((err = peal_session_subscribe(&p->session, channel)) == PEAL_EEXIST) {
             err = PEAL_OK;
         } else if (err == PEAL_EPERM) {
             *no = (struct refusal){ 403, "the id of a session is not a channel\n" };
@@ -57,7 +57,7 @@ subscribe(struct peal_plain *p, struct peal_slice raw, bool query, struct refusa
 bool
 peal_plain_subscribe(struct peal_plain *p, struct peal_http *h, struct peal_slice prefix)
 {
-    struct peal_slice path = peal_slice_from(h->head->path, prefix.len);
+    struct peal_slice path = peal_slice_skip(h->head->path, prefix.len);
     struct peal_slice rest = h->head->query, key, value;
     struct refusal no = { 400, "name a channel: in the path, or as ?channel=\n" };
     bool ok = true;
@@ -95,7 +95,7 @@ peal_plain_node(const struct peal_proto *p, struct peal_buf *out)
 void
 peal_plain_begin(struct peal_plain *p, enum peal_stat gauge)
 {
-    p->session.time = (uint32_t)peal_leave_at(p->proto);
+    p->session.time = (uint32_t)peal_session_drain_at(p->proto);
     peal_list_append(&p->proto->sessions, &p->link);
     peal_stat_add(peal_proto_stats(p->proto), gauge, 1);
 }
@@ -123,7 +123,8 @@ on_subscribed(void *arg, bool gone)
     struct hold *h = arg;
 
     if (!gone) {
-        if (peal_await_all(&h->plain->session, on_subscribed, h) == PEAL_EAGAIN)
+        if (peal_session_await_all_subscribed(&h->plain->session, on_subscribed, h) ==
+            PEAL_EAGAIN)
             return;
         peal_conn_uncork(h->conn);
     }
@@ -138,7 +139,7 @@ peal_plain_hold(struct peal_plain *p, struct peal_conn *conn)
     if (h == NULL)
         return; /* better early than never */
     *h = (struct hold){ p, conn };
-    if (peal_await_all(&p->session, on_subscribed, h) == PEAL_EAGAIN)
+    if (peal_session_await_all_subscribed(&p->session, on_subscribed, h) == PEAL_EAGAIN)
         peal_conn_cork(conn);
     else
         free(h);
@@ -180,7 +181,7 @@ peal_plain_drain(struct peal_proto *proto, unsigned n, bool youngest)
 
         n--;
         peal_session_catch_up(&p->session);
-        p->session.ops->leave(&p->session);
+        p->session.ops->drain(&p->session);
     }
     return (unsigned)(peal_stat_get(stats, PEAL_STAT_WS_SESSIONS) +
                       peal_stat_get(stats, PEAL_STAT_SSE_SESSIONS));

@@ -13,7 +13,7 @@
 
 /* Settings, the same for all workers; kept as long as they run. */
 struct peal_proto_config {
-    struct peal_ws_limits ws; /* /ws */
+    struct peal_wsframe_limits ws; /* /ws */
     uint64_t ws_ping_interval_ms, ws_ping_timeout_ms;
     bool ws_deflate;
     size_t deflate_threshold; /* bytes; smaller messages are sent as they are */
@@ -25,7 +25,7 @@ struct peal_proto_config {
     uint64_t sse_ping_interval_ms, sse_retry_ms;
 
     struct peal_slice sio_path; /* with a slash at its end */
-    struct peal_ws_limits sio_ws;
+    struct peal_wsframe_limits sio_ws;
     size_t max_payload;
     uint64_t ping_interval_ms, ping_timeout_ms, upgrade_timeout_ms, connect_timeout_ms;
     struct peal_cors sio_cors;

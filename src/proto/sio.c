@@ -15,7 +15,7 @@
 #include <time.h>
 
 #include "base/json.h"
-#include "hub/ask.h"
+#include "hub/ackreq.h"
 #include "wire/sio_msgpack.h"
 
 struct socket;
@@ -39,7 +39,7 @@ struct socket {
     struct peal_session session; /* first */
     struct client *client;
     struct socket *next;
-    struct peal_owed *owed; /* acknowledgements that the client owes */
+    struct peal_pending_ack *owed; /* acknowledgements that the client owes */
     uint32_t nsp_len;
     char nsp[];
 };
@@ -102,7 +102,7 @@ send_built(struct client *c, peal_err err, struct peal_blob *const *atts, unsign
         peal_session_catch_up(&so->session);
     if (b != NULL)
         peal_eio_send(c->engine, b, 0);
-    peal_blob_drop(b);
+    peal_blob_release(b);
 }
 
 static void
@@ -166,9 +166,9 @@ static void
 free_held(struct held *w)
 {
     for (unsigned i = 0; i < w->n_atts; i++)
-        peal_blob_drop(w->atts[i]);
-    peal_blob_drop(w->id);
-    peal_blob_drop(w->args);
+        peal_blob_release(w->atts[i]);
+    peal_blob_release(w->id);
+    peal_blob_release(w->args);
     free(w);
 }
 
@@ -177,7 +177,8 @@ on_ack_due(void *arg, bool gone)
 {
     struct held *w = arg;
 
-    if (!gone && peal_await_all(&w->socket->session, on_ack_due, w) == PEAL_EAGAIN)
+    if (!gone && peal_session_await_all_subscribed(&w->socket->session, on_ack_due, w) ==
+                     PEAL_EAGAIN)
         return;
     if (!gone)
         send_ack_now(w->socket, peal_blob_slice(w->id), peal_blob_slice(w->args), w->atts,
@@ -192,15 +193,15 @@ hold_ack(struct socket *so, struct peal_slice id, struct peal_slice args,
 {
     struct held *w;
 
-    if (peal_subscribed(&so->session) || (w = calloc(1, sizeof(*w))) == NULL)
+    if (peal_session_all_subscribed(&so->session) || (w = calloc(1, sizeof(*w))) == NULL)
         return false;
     w->socket = so;
     w->id = peal_blob_copy(id);
     w->args = peal_blob_copy(args);
     for (; w->n_atts < n_atts; w->n_atts++)
-        w->atts[w->n_atts] = peal_blob_hold(atts[w->n_atts]);
+        w->atts[w->n_atts] = peal_blob_retain(atts[w->n_atts]);
     if (w->id != NULL && w->args != NULL &&
-        peal_await_all(&so->session, on_ack_due, w) == PEAL_EAGAIN)
+        peal_session_await_all_subscribed(&so->session, on_ack_due, w) == PEAL_EAGAIN)
         return true;
     free_held(w);
     return false;
@@ -256,7 +257,7 @@ remove_socket(struct socket *so, bool connected)
         at = &(*at)->next;
     *at = so->next;
     c->n_sockets--;
-    peal_owed_drop(&so->owed);
+    peal_pending_acks_clear(&so->owed);
     if (connected) {
         peal_stat_add(peal_proto_stats(p), PEAL_STAT_SIO_SESSIONS, -1);
         p->app->ops->disconnect(p->app, &so->session);
@@ -287,12 +288,12 @@ static bool
 deliver_msgpack_b64(struct client *c, struct peal_msg *m, unsigned k)
 {
     struct peal_blob *piece =
-        peal_form(m, PEAL_FMT_SIO_MSGPACK_POLL, proto_of(c)->deflate);
+        peal_encode_form(m, PEAL_FMT_SIO_MSGPACK_POLL, proto_of(c)->deflate);
     struct peal_blob *b =
         piece == NULL ? NULL : peal_sio_pack_engine(peal_blob_slice(piece), PEAL_SIO_B64);
     bool ok = b != NULL && peal_eio_send(c->engine, b, m->channels[k].hash | 1);
 
-    peal_blob_drop(b);
+    peal_blob_release(b);
     return ok;
 }
 
@@ -318,17 +319,17 @@ deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
     enum peal_format fmt = format_of(c);
     struct peal_blob *b;
 
-    if ((m->flags & PEAL_MSG_ASK) != 0 || !takes(so, m))
+    if ((m->flags & PEAL_MSG_NEEDS_ACK) != 0 || !takes(so, m))
         return false;
     if (fmt == PEAL_FMT_SIO_B64 && is_msgpack(c))
         return deliver_msgpack_b64(c, m, k);
-    b = peal_form(m, fmt, proto_of(c)->deflate);
+    b = peal_encode_form(m, fmt, proto_of(c)->deflate);
     return b != NULL && peal_eio_send(c->engine, b, m->channels[k].hash | 1);
 }
 
 /* The event has an id of its own, so it is built for this socket alone. */
 static bool
-ask(struct peal_session *s, struct peal_msg *m, unsigned k, struct peal_owed *owed)
+ask(struct peal_session *s, struct peal_msg *m, unsigned k, struct peal_pending_ack *owed)
 {
     struct socket *so = (struct socket *)s;
     struct client *c = so->client;
@@ -339,17 +340,17 @@ ask(struct peal_session *s, struct peal_msg *m, unsigned k, struct peal_owed *ow
 
     if (!takes(so, m))
         return false;
-    if (!peal_may_owe(so->owed)) {
+    if (!peal_pending_ack_has_room(so->owed)) {
         peal_stat_add(peal_proto_stats(p), PEAL_STAT_ASKS_DROPPED, 1);
         return false;
     }
     snprintf(id, sizeof(id), "%llu", (unsigned long long)owed->id);
-    b = peal_form_sio_ask(m, peal_slice_str(id), is_msgpack(c),
+    b = peal_encode_sio_with_ack(m, peal_slice_str(id), is_msgpack(c),
         peal_eio_transport(c->engine), peal_eio_deflates(c->engine) ? p->deflate : NULL);
     ok = b != NULL && peal_eio_send(c->engine, b, m->channels[k].hash | 1);
-    peal_blob_drop(b);
+    peal_blob_release(b);
     if (ok)
-        peal_owe(&so->owed, owed);
+        peal_pending_ack_add(&so->owed, owed);
     return ok;
 }
 
@@ -369,9 +370,10 @@ disconnect(struct peal_session *s, bool everything)
     peal_eio_close(c->engine);
 }
 
-static const struct peal_session_ops session_ops = {
-    .protocol = "socketio", .deliver = deliver, .disconnect = disconnect, .ask = ask
-};
+static const struct peal_session_ops session_ops = { .protocol = "socketio",
+    .deliver = deliver,
+    .disconnect = disconnect,
+    .deliver_with_ack = ask };
 
 static struct socket *
 new_socket(struct client *c, struct peal_slice nsp)
@@ -433,10 +435,12 @@ welcome(struct socket *so, struct peal_slice auth)
 {
     struct held *w = NULL;
 
-    if (!peal_subscribed(&so->session) && (w = calloc(1, sizeof(*w))) != NULL) {
+    if (!peal_session_all_subscribed(&so->session) &&
+        (w = calloc(1, sizeof(*w))) != NULL) {
         w->socket = so;
         if ((w->args = peal_blob_copy(auth)) != NULL &&
-            peal_await_all(&so->session, on_welcome_due, w) == PEAL_EAGAIN)
+            peal_session_await_all_subscribed(&so->session, on_welcome_due, w) ==
+                PEAL_EAGAIN)
             return;
         free_held(w);
     }
@@ -458,7 +462,9 @@ may_connect(struct socket *so, struct peal_slice auth)
         return "Invalid namespace";
     if (err != PEAL_OK)
         return err == PEAL_EPERM ? why : "try again later";
-    return peal_join(&so->session, nsp_of(so)) == PEAL_OK ? NULL : "try again later";
+    return peal_session_subscribe(&so->session, nsp_of(so)) == PEAL_OK
+               ? NULL
+               : "try again later";
 }
 
 static bool
@@ -536,7 +542,7 @@ static bool
 on_ack(struct client *c, const struct peal_sio_packet *p, struct peal_blob *const *atts)
 {
     struct socket *so = find(c, p->nsp);
-    struct peal_answer said = {
+    struct peal_ack_answer said = {
         .args = p->args, .n_args = p->n_args, .atts = atts, .n_atts = p->n_atts
     };
     uint64_t id;
@@ -544,7 +550,7 @@ on_ack(struct client *c, const struct peal_sio_packet *p, struct peal_blob *cons
     if (so == NULL)
         return false;
     if (peal_slice_u64(p->id, UINT64_MAX, &id) == PEAL_OK)
-        peal_owed_answer(so->owed, id, &said);
+        peal_pending_ack_resolve(so->owed, id, &said);
     return true;
 }
 
@@ -581,7 +587,7 @@ drop_pending(struct client *c)
     if (w == NULL)
         return;
     for (unsigned i = 0; i < w->have; i++)
-        peal_blob_drop(w->atts[i]);
+        peal_blob_release(w->atts[i]);
     peal_buf_fini(&w->text);
     free(w);
     c->pending = NULL;
@@ -615,7 +621,7 @@ on_attachment(struct client *c, struct peal_slice data)
     c->pending = NULL;
     ok = on_packet(c, &p, w->atts);
     for (unsigned i = 0; i < w->have; i++)
-        peal_blob_drop(w->atts[i]);
+        peal_blob_release(w->atts[i]);
     peal_buf_fini(&w->text);
     free(w);
     return ok;
@@ -642,7 +648,7 @@ on_msgpack(struct client *c, struct peal_slice data)
     if (ok) {
         ok = on_packet(c, &p, atts);
         for (unsigned i = 0; i < p.n_atts; i++)
-            peal_blob_drop(atts[i]);
+            peal_blob_release(atts[i]);
     }
     peal_buf_fini(&text);
     return ok;

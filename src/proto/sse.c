@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 #include "base/id.h"
-#include "proto/plain_session.h"
-#include "wire/forms.h"
+#include "proto/plain_priv.h"
+#include "wire/encode.h"
 
 #define TYPE "text/event-stream; charset=utf-8"
 #define EXTRA_MAX 4096 /* bytes that a client may send after its request */
@@ -59,7 +59,7 @@ deliver(struct peal_session *session, struct peal_msg *m, unsigned k)
         peal_stat_add(peal_proto_stats(s->plain.proto), PEAL_STAT_VOLATILE_DROPPED, 1);
         return false;
     }
-    b = peal_form(m, PEAL_FMT_SSE, s->plain.proto->deflate);
+    b = peal_encode_form(m, PEAL_FMT_SSE, s->plain.proto->deflate);
     return b != NULL && peal_conn_send(s->conn, b, m->channels[k].hash | 1);
 }
 
@@ -108,7 +108,7 @@ leave(struct peal_session *session)
 }
 
 static const struct peal_session_ops session_ops = {
-    .protocol = "sse", .deliver = deliver, .disconnect = disconnect, .leave = leave
+    .protocol = "sse", .deliver = deliver, .disconnect = disconnect, .drain = leave
 };
 
 static void
@@ -139,7 +139,7 @@ peal_sse_turn_away(const struct peal_proto *p, struct peal_http *h)
 
     if (peal_sse_retry(&retry, jittered(p)) == PEAL_OK) {
         add_fields(h);
-        peal_http_last(h);
+        peal_http_close_after(h);
         peal_http_reply(h, 200, TYPE, peal_buf_slice(&retry));
     } else {
         peal_http_close(h, PEAL_CLOSE_ERROR);
@@ -154,7 +154,7 @@ take(struct sse *s, struct peal_http *h)
     bool asks_node = peal_plain_asks_node(h);
 
     add_fields(h);
-    s->conn = peal_http_take(h, 200, TYPE, &conn_ops, s);
+    s->conn = peal_http_hijack(h, 200, TYPE, &conn_ops, s);
     if (s->conn != NULL)
         send_retry(s, s->plain.proto->config->sse_retry_ms);
     if (s->conn != NULL && asks_node &&
@@ -175,7 +175,7 @@ peal_sse_begin(struct peal_http *h, void *proto)
     if (!h->again && peal_http_cors(h, &p->config->cors))
         return;
     if (peal_slice_eq(h->head->method, PEAL_S("GET")))
-        (void)peal_admit_stream(p, h);
+        (void)peal_admission_try_stream(p, h);
 }
 
 void

@@ -7,8 +7,8 @@
 
 #include "base/id.h"
 #include "base/json.h"
-#include "proto/plain_session.h"
-#include "wire/forms.h"
+#include "proto/plain_priv.h"
+#include "wire/encode.h"
 
 struct ws {
     struct peal_plain plain; /* first */
@@ -61,11 +61,12 @@ bytes_of(struct ws *w, struct peal_msg *m, unsigned k, bool *ours)
 
     *ours = false;
     if (!peal_plain_several(&w->plain))
-        return peal_form(m, deflate ? PEAL_FMT_WS_DEFLATE : PEAL_FMT_WS, z);
+        return peal_encode_form(m, deflate ? PEAL_FMT_WS_DEFLATE : PEAL_FMT_WS, z);
     if (k == 0)
-        return peal_form(m, deflate ? PEAL_FMT_ENVELOPE_DEFLATE : PEAL_FMT_ENVELOPE, z);
+        return peal_encode_form(
+            m, deflate ? PEAL_FMT_ENVELOPE_DEFLATE : PEAL_FMT_ENVELOPE, z);
     *ours = true;
-    return peal_form_envelope_for(m, k, deflate ? z : NULL);
+    return peal_encode_envelope_for(m, k, deflate ? z : NULL);
 }
 
 static bool
@@ -83,7 +84,7 @@ deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
     b = bytes_of(w, m, k, &ours);
     ok = b != NULL && peal_wsconn_send_frames(&w->conn, b, m->channels[k].hash | 1);
     if (ours)
-        peal_blob_drop(b);
+        peal_blob_release(b);
     return ok;
 }
 
@@ -100,7 +101,7 @@ leave(struct peal_session *s)
 }
 
 static const struct peal_session_ops session_ops = {
-    .protocol = "ws", .deliver = deliver, .disconnect = disconnect, .leave = leave
+    .protocol = "ws", .deliver = deliver, .disconnect = disconnect, .drain = leave
 };
 
 /* From the client to channels. */
@@ -135,7 +136,7 @@ publish(struct ws *w, struct peal_msg_spec *spec, struct peal_slice channel)
         return;
     }
     peal_publish(p->shard, m);
-    peal_msg_drop(m);
+    peal_msg_release(m);
 }
 
 /* The one channel of a session. */
@@ -282,7 +283,7 @@ on_timer(struct peal_timer *t)
     }
     if (*marks == WAITING) {
         peal_stat_add(peal_proto_stats(w->plain.proto), PEAL_STAT_PING_TIMEOUTS, 1);
-        peal_wsconn_drop(&w->conn, PEAL_CLOSE_TIMEOUT);
+        peal_wsconn_abort(&w->conn, PEAL_CLOSE_TIMEOUT);
         end(w);
         return;
     }
@@ -335,7 +336,7 @@ peal_ws_handle(struct peal_http *h, void *proto)
     struct ws *w;
     bool asks_node = peal_plain_asks_node(h);
 
-    if (!peal_admit(p, h) || !check(p, h))
+    if (!peal_admission_try(p, h) || !check(p, h))
         return;
     if ((w = calloc(1, sizeof(*w))) == NULL) {
         peal_http_close(h, PEAL_CLOSE_ERROR);

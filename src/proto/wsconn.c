@@ -13,7 +13,7 @@ static void
 forget(struct peal_wsconn *w)
 {
     w->conn = NULL;
-    peal_ws_decoder_fini(&w->decoder);
+    peal_wsframe_decoder_fini(&w->decoder);
 }
 
 static void
@@ -27,10 +27,10 @@ on_closed(struct peal_conn *c, enum peal_close why)
 
 static void
 send_control(
-    struct peal_wsconn *w, enum peal_ws_opcode op, const void *payload, size_t len)
+    struct peal_wsconn *w, enum peal_wsframe_opcode op, const void *payload, size_t len)
 {
     uint8_t frame[PEAL_WS_HEAD_MAX + PEAL_WS_CONTROL_MAX];
-    size_t n = peal_ws_head(frame, op, false, len);
+    size_t n = peal_wsframe_head(frame, op, false, len);
 
     memcpy(frame + n, payload, len);
     peal_conn_send_bytes(w->conn, peal_slice_of(frame, n + len));
@@ -44,7 +44,8 @@ close_with(
 
     if (w->conn == NULL)
         return;
-    send_control(w, PEAL_WS_CLOSE, payload, peal_ws_close_payload(payload, code, reason));
+    send_control(
+        w, PEAL_WS_CLOSE, payload, peal_wsframe_close_payload(payload, code, reason));
     peal_conn_finish(w->conn, why);
     forget(w);
 }
@@ -56,7 +57,7 @@ peal_wsconn_close(struct peal_wsconn *w, uint16_t code, struct peal_slice reason
 }
 
 void
-peal_wsconn_drop(struct peal_wsconn *w, enum peal_close why)
+peal_wsconn_abort(struct peal_wsconn *w, enum peal_close why)
 {
     if (w->conn == NULL)
         return;
@@ -72,7 +73,7 @@ peal_wsconn_ping(struct peal_wsconn *w)
 }
 
 static void
-on_event(struct peal_wsconn *w, const struct peal_ws_event *ev)
+on_event(struct peal_wsconn *w, const struct peal_wsframe_event *ev)
 {
     uint16_t code = ev->close_code;
 
@@ -111,13 +112,13 @@ on_data(struct peal_conn *c, uint8_t *data, size_t len)
     /* The owner may close, or move the connection to another struct, at any message. */
     for (;;) {
         struct peal_wsconn *w = peal_conn_owner(c);
-        struct peal_ws_event ev;
+        struct peal_wsframe_event ev;
         size_t used = 0;
         peal_err err;
 
         if (c->fd < 0 || c->finishing)
             return len;
-        err = peal_ws_decode(
+        err = peal_wsframe_decode(
             &w->decoder, data + at, len - at, w->ops->codec(w), &used, &ev);
         at += used;
         if (err == PEAL_EAGAIN)
@@ -133,9 +134,9 @@ on_data(struct peal_conn *c, uint8_t *data, size_t len)
 peal_err
 peal_wsconn_check(const struct peal_http *h, unsigned *status_out, const char **why_out)
 {
-    const struct peal_http_head *head = h->head;
-    struct peal_slice version = peal_http_header(head, PEAL_S("Sec-WebSocket-Version"));
-    struct peal_slice key = peal_http_header(head, PEAL_S("Sec-WebSocket-Key"));
+    const struct peal_httphead *head = h->head;
+    struct peal_slice version = peal_httphead_get(head, PEAL_S("Sec-WebSocket-Version"));
+    struct peal_slice key = peal_httphead_get(head, PEAL_S("Sec-WebSocket-Key"));
     char accept[PEAL_WS_ACCEPT_LEN];
 
     *status_out = 400;
@@ -148,7 +149,7 @@ peal_wsconn_check(const struct peal_http *h, unsigned *status_out, const char **
                !peal_slice_eq(version, PEAL_S("8"))) {
         *status_out = 426;
         *why_out = "Sec-WebSocket-Version must be 13";
-    } else if (peal_ws_accept_key(key, accept) != PEAL_OK) {
+    } else if (peal_wshandshake_accept_key(key, accept) != PEAL_OK) {
         *why_out = "Sec-WebSocket-Key is missing or malformed";
     } else {
         return PEAL_OK;
@@ -159,26 +160,26 @@ peal_wsconn_check(const struct peal_http *h, unsigned *status_out, const char **
 /* Several fields of extensions are one list. */
 static peal_err
 negotiate(
-    struct peal_http *h, bool on, struct peal_ws_deflate *out, struct peal_buf *answer)
+    struct peal_http *h, bool on, struct peal_wsdeflate *out, struct peal_buf *answer)
 {
-    static const struct peal_ws_deflate_settings settings = { 15, 15 };
+    static const struct peal_wsdeflate_settings settings = { 15, 15 };
     struct peal_buf offers = { 0 };
     struct peal_slice value;
     unsigned i = 0;
     peal_err err = PEAL_OK;
 
-    *out = (struct peal_ws_deflate){ 0 };
+    *out = (struct peal_wsdeflate){ 0 };
     if (!on)
         return PEAL_OK;
-    while (err == PEAL_OK && peal_http_header_next(h->head,
-                                 PEAL_S("Sec-WebSocket-Extensions"), &i, &value)) {
+    while (err == PEAL_OK &&
+           peal_httphead_next(h->head, PEAL_S("Sec-WebSocket-Extensions"), &i, &value)) {
         if (offers.len > 0)
             err = peal_buf_add_char(&offers, ',');
         if (err == PEAL_OK)
             err = peal_buf_add_slice(&offers, value);
     }
     if (err == PEAL_OK)
-        err = peal_ws_deflate_negotiate(peal_buf_slice(&offers), &settings, out, answer);
+        err = peal_wsdeflate_negotiate(peal_buf_slice(&offers), &settings, out, answer);
     peal_buf_fini(&offers);
     return err;
 }
@@ -186,10 +187,10 @@ negotiate(
 static void
 add_subprotocol(struct peal_http *h)
 {
-    struct peal_slice rest = peal_http_header(h->head, PEAL_S("Sec-WebSocket-Protocol"));
+    struct peal_slice rest = peal_httphead_get(h->head, PEAL_S("Sec-WebSocket-Protocol"));
     struct peal_slice first = peal_slice_trim(peal_slice_cut(&rest, ','));
 
-    if (first.len > 0 && first.len <= SUBPROTOCOL_MAX && peal_http_is_token(first))
+    if (first.len > 0 && first.len <= SUBPROTOCOL_MAX && peal_httphead_is_token(first))
         peal_http_add(h, "Sec-WebSocket-Protocol", "%.*s", (int)first.len, first.data);
 }
 
@@ -197,15 +198,15 @@ peal_err
 peal_wsconn_accept(struct peal_wsconn *w, struct peal_http *h,
     const struct peal_wsconn_config *config, const struct peal_wsconn_ops *ops)
 {
-    struct peal_slice key = peal_http_header(h->head, PEAL_S("Sec-WebSocket-Key"));
-    struct peal_ws_deflate deflate;
+    struct peal_slice key = peal_httphead_get(h->head, PEAL_S("Sec-WebSocket-Key"));
+    struct peal_wsdeflate deflate;
     struct peal_buf answer = { 0 };
     char accept[PEAL_WS_ACCEPT_LEN];
     peal_err err = negotiate(h, config->deflate, &deflate, &answer);
 
     *w = (struct peal_wsconn){ .ops = ops };
     if (err == PEAL_OK)
-        err = peal_ws_accept_key(key, accept);
+        err = peal_wshandshake_accept_key(key, accept);
     if (err != PEAL_OK) {
         peal_buf_fini(&answer);
         peal_http_refuse(h, 400, "text/plain", PEAL_S("malformed WebSocket handshake\n"));
@@ -217,10 +218,10 @@ peal_wsconn_accept(struct peal_wsconn *w, struct peal_http *h,
             h, "Sec-WebSocket-Extensions", "%.*s", (int)answer.len, answer.data);
     peal_buf_fini(&answer);
     add_subprotocol(h);
-    peal_ws_decoder_init(
+    peal_wsframe_decoder_init(
         &w->decoder, PEAL_WS_SERVER | (deflate.on ? PEAL_WS_DEFLATE : 0), config->limits);
     w->decoder.peer_bits = deflate.on ? deflate.deflate_bits : 0;
-    w->conn = peal_http_take(h, 101, NULL, &conn_ops, w);
+    w->conn = peal_http_hijack(h, 101, NULL, &conn_ops, w);
     return w->conn != NULL ? PEAL_OK : PEAL_ENOMEM;
 }
 
@@ -230,16 +231,16 @@ peal_wsconn_move(
 {
     *to = *from;
     to->ops = ops;
-    peal_conn_own(to->conn, &conn_ops, to);
+    peal_conn_set_owner(to->conn, &conn_ops, to);
     from->conn = NULL;
-    peal_ws_decoder_init(&from->decoder, PEAL_WS_SERVER, to->decoder.limits);
+    peal_wsframe_decoder_init(&from->decoder, PEAL_WS_SERVER, to->decoder.limits);
 }
 
 bool
 peal_wsconn_send(
     struct peal_wsconn *w, bool binary, struct peal_slice payload, size_t threshold)
 {
-    enum peal_ws_opcode op = binary ? PEAL_WS_BINARY : PEAL_WS_TEXT;
+    enum peal_wsframe_opcode op = binary ? PEAL_WS_BINARY : PEAL_WS_TEXT;
     struct peal_buf packed = { 0 };
     uint8_t head[PEAL_WS_HEAD_MAX];
     int bits = (int)peal_wsconn_deflate_bits(w);
@@ -254,7 +255,7 @@ peal_wsconn_send(
         rsv1 = true;
         payload = peal_buf_slice(&packed);
     }
-    n = peal_ws_head(head, op, rsv1, payload.len);
+    n = peal_wsframe_head(head, op, rsv1, payload.len);
     if ((b = peal_blob_new(n + payload.len)) != NULL) {
         memcpy(b->data, head, n);
         if (payload.len > 0)
@@ -262,6 +263,6 @@ peal_wsconn_send(
     }
     peal_buf_fini(&packed);
     ok = b != NULL && peal_conn_send(w->conn, b, 0);
-    peal_blob_drop(b);
+    peal_blob_release(b);
     return ok;
 }

@@ -26,7 +26,7 @@ struct peal_wsconn_ops {
 struct peal_wsconn {
     struct peal_conn *conn; /* NULL: closed */
     const struct peal_wsconn_ops *ops;
-    struct peal_ws_decoder decoder;
+    struct peal_wsframe_decoder decoder;
 };
 
 /* peal_wsconn_deflate_bits is the window agreed on; 0: permessage-deflate is off. */
@@ -38,7 +38,7 @@ peal_wsconn_deflate_bits(const struct peal_wsconn *w)
 
 /* What a handshake asks for, besides RFC 6455's rules. */
 struct peal_wsconn_config {
-    const struct peal_ws_limits *limits; /* kept */
+    const struct peal_wsframe_limits *limits; /* kept */
     bool deflate;
 };
 
@@ -80,7 +80,7 @@ void peal_wsconn_ping(struct peal_wsconn *w);
  * called. code PEAL_WS_CLOSE_NONE: an empty one. */
 void peal_wsconn_close(struct peal_wsconn *w, uint16_t code, struct peal_slice reason);
 
-/* peal_wsconn_drop closes at once, without a frame. */
-void peal_wsconn_drop(struct peal_wsconn *w, enum peal_close why);
+/* peal_wsconn_abort closes at once, without a frame. */
+void peal_wsconn_abort(struct peal_wsconn *w, enum peal_close why);
 
 #endif

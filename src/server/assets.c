@@ -15,9 +15,9 @@ matches(struct peal_slice list, const struct peal_asset *a)
 {
     struct peal_slice item;
 
-    while (peal_http_list_next(&list, &item)) {
+    while (peal_httphead_list_next(&list, &item)) {
         if (peal_slice_starts(item, PEAL_S("W/")))
-            item = peal_slice_from(item, 2);
+            item = peal_slice_skip(item, 2);
         if (peal_slice_eq(item, PEAL_S("*")) ||
             peal_slice_eq(item, peal_slice_str(a->etag)))
             return true;
@@ -43,7 +43,7 @@ takes_gzip(struct peal_slice list)
 {
     struct peal_slice item, coding;
 
-    while (peal_http_list_next(&list, &item)) {
+    while (peal_httphead_list_next(&list, &item)) {
         coding = peal_slice_trim(peal_slice_cut(&item, ';'));
         if (peal_slice_ieq(coding, PEAL_S("gzip")))
             return !is_zero(peal_slice_trim(item));
@@ -55,7 +55,7 @@ static void
 handle(struct peal_http *h, void *asset)
 {
     const struct peal_asset *a = asset;
-    bool gzip = takes_gzip(peal_http_header(h->head, PEAL_S("Accept-Encoding")));
+    bool gzip = takes_gzip(peal_httphead_get(h->head, PEAL_S("Accept-Encoding")));
 
     if (!peal_slice_eq(h->head->method, PEAL_S("GET")) && !h->is_head) {
         peal_http_add(h, "Allow", "GET, HEAD");
@@ -65,7 +65,7 @@ handle(struct peal_http *h, void *asset)
     peal_http_add(h, "Cache-Control", "public, max-age=0");
     peal_http_add(h, "ETag", "%s", a->etag);
     peal_http_add(h, "Vary", "Accept-Encoding");
-    if (matches(peal_http_header(h->head, PEAL_S("If-None-Match")), a)) {
+    if (matches(peal_httphead_get(h->head, PEAL_S("If-None-Match")), a)) {
         peal_http_reply(h, 304, NULL, PEAL_S(""));
         return;
     }

@@ -7,7 +7,7 @@
  * a few sessions a second, as a drain does, and their clients come back through the
  * balancer; most of them elsewhere if that counts connections.
  */
-#include "server/node.h"
+#include "server/server_priv.h"
 
 #define EVERY_MS 1000
 #define TOLERANCE 0.2    /* above the mean; within it nobody is moved */
@@ -42,7 +42,7 @@ look_at(void *arg, const struct peal_node_report *r, uint64_t seen_ms, bool own)
 }
 
 static void
-look(struct peal_node *node, struct view *v)
+look(struct peal_server *node, struct view *v)
 {
     uv_timeval64_t now;
 
@@ -65,7 +65,7 @@ surplus(const struct view *v)
 }
 
 static void
-shed(struct peal_node *node, int64_t n)
+shed(struct peal_server *node, int64_t n)
 {
     unsigned each = (unsigned)((n + node->n_workers - 1) / node->n_workers);
 
@@ -78,7 +78,7 @@ shed(struct peal_node *node, int64_t n)
 static void
 on_timer(struct peal_timer *t)
 {
-    struct peal_node *node = PEAL_CONTAINER(t, struct peal_node, balance);
+    struct peal_server *node = PEAL_CONTAINER(t, struct peal_server, balance);
     struct view v;
     int64_t n;
 
@@ -95,7 +95,7 @@ on_timer(struct peal_timer *t)
 }
 
 void
-peal_balance_start(struct peal_node *node)
+peal_balance_start(struct peal_server *node)
 {
     node->balance.fn = on_timer;
     peal_loop_start(node->control, &node->balance, EVERY_MS);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "backplane/redis.h"
-#include "server/node.h"
+#include "server/server_priv.h"
 
 /* What changes between two reports. Control thread. */
 static void
@@ -16,7 +16,7 @@ fill_report(void *arg, struct peal_node_report *own)
 {
     static const enum peal_stat sessions[] = { PEAL_STAT_WS_SESSIONS,
         PEAL_STAT_SSE_SESSIONS, PEAL_STAT_EIO_SESSIONS };
-    struct peal_node *n = arg;
+    struct peal_server *n = arg;
 
     own->connections = n->limits.open;
     own->room = n->o->sessions_rate * n->n_workers;
@@ -72,7 +72,7 @@ has_port(const char *address)
 
 /* Where others reach node.listen: as configured, or as bound, or a guess. */
 static void
-find_address(const struct peal_node *n, char *out, size_t size)
+find_address(const struct peal_server *n, char *out, size_t size)
 {
     const char *say = n->o->node_advertise;
     char bound[PEAL_ADDR_TEXT_MAX], guess[PEAL_ADDR_TEXT_MAX + 2];
@@ -92,7 +92,7 @@ find_address(const struct peal_node *n, char *out, size_t size)
 }
 
 static void
-describe(struct peal_node *n, struct peal_node_report *own)
+describe(struct peal_server *n, struct peal_node_report *own)
 {
     *own = (struct peal_node_report){ .started_ms = n->api.started_s * 1000 };
     snprintf(own->name, sizeof(own->name), "%s", n->api.name);
@@ -102,7 +102,7 @@ describe(struct peal_node *n, struct peal_node_report *own)
 }
 
 static bool
-make_link(struct peal_node *n, bool sharded, struct peal_backplane **out)
+make_link(struct peal_server *n, bool sharded, struct peal_backplane **out)
 {
     struct peal_buf why = { 0 };
     struct peal_redis_url url;
@@ -123,14 +123,14 @@ make_link(struct peal_node *n, bool sharded, struct peal_backplane **out)
 static void
 start_nodes(void *arg)
 {
-    struct peal_node *n = arg;
+    struct peal_server *n = arg;
 
     peal_nodes_start(n->nodes);
     peal_balance_start(n);
 }
 
 static bool
-make_adapter(struct peal_node *n)
+make_adapter(struct peal_server *n)
 {
     struct peal_adapter_config config = { .loop = n->control,
         .hub = n->hub,
@@ -147,17 +147,17 @@ make_adapter(struct peal_node *n)
     if (peal_adapter_new(&config, &n->adapter) == PEAL_OK)
         return true;
     config.link->ops->free(config.link);
-    return peal_node_no_memory(n);
+    return peal_server_no_memory(n);
 }
 
 bool
-peal_cluster_on(const struct peal_node *n)
+peal_cluster_on(const struct peal_server *n)
 {
     return strcmp(n->o->backplane, "memory") != 0;
 }
 
 bool
-peal_cluster_init(struct peal_node *n)
+peal_cluster_init(struct peal_server *n)
 {
     struct peal_relay_config config = { .loop = n->control,
         .prefix = peal_slice_str(n->o->backplane_prefix),
@@ -171,12 +171,12 @@ peal_cluster_init(struct peal_node *n)
         return false;
     if (peal_relay_new(n->hub, &config, &n->relay) != PEAL_OK) {
         config.backplane->ops->free(config.backplane);
-        return peal_node_no_memory(n);
+        return peal_server_no_memory(n);
     }
     describe(n, &own);
     if (peal_nodes_new(n->hub, n->relay, n->control, &own, fill_report, n, &n->nodes) !=
         PEAL_OK)
-        return peal_node_no_memory(n);
+        return peal_server_no_memory(n);
     if (n->o->socketio_adapter != PEAL_ADAPTER_OFF && !make_adapter(n))
         return false;
     for (unsigned i = 0; i < n->n_workers; i++)
@@ -189,7 +189,7 @@ peal_cluster_init(struct peal_node *n)
 }
 
 void
-peal_cluster_start(struct peal_node *n)
+peal_cluster_start(struct peal_server *n)
 {
     if (n->adapter != NULL)
         peal_adapter_start(n->adapter);
@@ -198,7 +198,7 @@ peal_cluster_start(struct peal_node *n)
 }
 
 void
-peal_cluster_leave(struct peal_node *n)
+peal_cluster_leave(struct peal_server *n)
 {
     if (n->nodes == NULL)
         return;
@@ -209,7 +209,7 @@ peal_cluster_leave(struct peal_node *n)
 }
 
 void
-peal_cluster_fini(struct peal_node *n)
+peal_cluster_fini(struct peal_server *n)
 {
     peal_nodes_free(&n->nodes);
     peal_adapter_free(&n->adapter);

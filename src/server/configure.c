@@ -7,14 +7,14 @@
 #include <unistd.h>
 
 #include "app/rules.h"
-#include "server/node.h"
+#include "server/server_priv.h"
 
 #define FORWARD_LINE_MAX 256 /* bytes that a forwarded request's head is longer by */
 
 /* Strings of an option as slices, kept by the node. NULL with *n_out 0: there are none,
  * or n->no_memory is set. */
 static const struct peal_slice *
-slices(struct peal_node *n, const struct peal_strings *s, unsigned *n_out)
+slices(struct peal_server *n, const struct peal_strings *s, unsigned *n_out)
 {
     struct peal_slice *list;
 
@@ -33,7 +33,7 @@ slices(struct peal_node *n, const struct peal_strings *s, unsigned *n_out)
 }
 
 static bool
-set_trusted(struct peal_node *n)
+set_trusted(struct peal_server *n)
 {
     const struct peal_strings *s = &n->o->http_trusted_proxies;
 
@@ -48,7 +48,7 @@ set_trusted(struct peal_node *n)
 }
 
 static bool
-set_http(struct peal_node *n)
+set_http(struct peal_server *n)
 {
     const struct peal_options *o = n->o;
 
@@ -82,7 +82,7 @@ has(const struct peal_strings *s, const char *word)
 }
 
 static void
-set_proto(struct peal_node *n)
+set_proto(struct peal_server *n)
 {
     const struct peal_options *o = n->o;
     struct peal_proto_config *c = &n->proto;
@@ -126,7 +126,7 @@ set_proto(struct peal_node *n)
 }
 
 static void
-set_api(struct peal_node *n)
+set_api(struct peal_server *n)
 {
     const struct peal_options *o = n->o;
 
@@ -147,7 +147,7 @@ set_api(struct peal_node *n)
 
 /* The application: of the program, or the rules. */
 static bool
-set_app(struct peal_node *n)
+set_app(struct peal_server *n)
 {
     struct peal_buf errors = { 0 };
     const char *file = n->o->file != NULL ? n->o->file : "rules";
@@ -165,7 +165,7 @@ set_app(struct peal_node *n)
 }
 
 struct peal_tls_ctx *
-peal_node_load_tls(struct peal_node *n)
+peal_server_load_tls(struct peal_server *n)
 {
     const struct peal_options *o = n->o;
     struct peal_tls_ctx *ctx = NULL;
@@ -181,31 +181,31 @@ peal_node_load_tls(struct peal_node *n)
 }
 
 bool
-peal_node_configure(struct peal_node *n)
+peal_server_configure(struct peal_server *n)
 {
     snprintf(n->secret, sizeof(n->secret), "%016" PRIx64 "%016" PRIx64, peal_random_u64(),
         peal_random_u64());
     if (!set_http(n))
-        return peal_node_no_memory(n);
+        return peal_server_no_memory(n);
     set_proto(n);
     set_api(n);
     if (n->no_memory || peal_assets_new(n->o, &n->assets) != PEAL_OK ||
         peal_hub_new((uint32_t)peal_random_u64() | 1, &n->hub) != PEAL_OK)
-        return peal_node_no_memory(n);
+        return peal_server_no_memory(n);
     if (!set_app(n))
         return false;
     if (n->o->tls_cert == NULL)
         return true;
-    return (n->tls = peal_node_load_tls(n)) != NULL;
+    return (n->tls = peal_server_load_tls(n)) != NULL;
 }
 
 void
-peal_node_unconfigure(struct peal_node *n)
+peal_server_unconfigure(struct peal_server *n)
 {
     if (n->app != NULL)
         n->app->ops->free(n->app);
     peal_hub_free(&n->hub);
-    peal_tls_ctx_drop(n->tls);
+    peal_tls_ctx_release(n->tls);
     peal_assets_free(&n->assets);
     for (unsigned i = 0; i < n->n_lists; i++)
         free(n->lists[i]);

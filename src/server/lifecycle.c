@@ -18,13 +18,13 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "server/node.h"
+#include "server/server_priv.h"
 
 #define STEP_MS 100  /* between two steps of a drain */
 #define LAST_MS 3000 /* for the last bytes of closed connections */
 
 struct life {
-    struct peal_node *node;
+    struct peal_server *node;
     uv_loop_t *loop; /* of the control thread */
     uv_signal_t term, interrupt, hup;
     uv_timer_t timer;
@@ -41,7 +41,7 @@ stop_now(struct life *life)
 }
 
 static int64_t
-sum(const struct peal_node *n, enum peal_stat gauge)
+sum(const struct peal_server *n, enum peal_stat gauge)
 {
     int64_t all = 0;
 
@@ -52,14 +52,14 @@ sum(const struct peal_node *n, enum peal_stat gauge)
 
 /* Also those that wait to be told that they are over. */
 static int64_t
-count_sessions(const struct peal_node *n)
+count_sessions(const struct peal_server *n)
 {
     return sum(n, PEAL_STAT_EIO_SESSIONS) + sum(n, PEAL_STAT_WS_SESSIONS) +
            sum(n, PEAL_STAT_SSE_SESSIONS);
 }
 
 static unsigned
-count_forwards(const struct peal_node *n)
+count_forwards(const struct peal_server *n)
 {
     unsigned all = 0;
 
@@ -71,7 +71,7 @@ count_forwards(const struct peal_node *n)
 static void
 stop_accepting_if_nobody_needs_it(struct life *life)
 {
-    struct peal_node *n = life->node;
+    struct peal_server *n = life->node;
 
     if (life->deaf || (n->nodes == NULL && sum(n, PEAL_STAT_EIO_POLLING) > 0))
         return;
@@ -85,7 +85,7 @@ static void
 on_last(uv_timer_t *t)
 {
     struct life *life = t->data;
-    struct peal_node *n = life->node;
+    struct peal_server *n = life->node;
 
     stop_accepting_if_nobody_needs_it(life);
     if ((n->limits.open == 0 && count_sessions(n) == 0) ||
@@ -98,7 +98,7 @@ on_last(uv_timer_t *t)
 static double
 share(const struct life *life)
 {
-    struct peal_node *n = life->node;
+    struct peal_server *n = life->node;
     double even = 1.0 / (1 + (double)(n->o->drain_window_ms / STEP_MS)), asked;
     uint32_t pace = atomic_load_explicit(&n->drain_pace, memory_order_relaxed);
 
@@ -112,7 +112,7 @@ static void
 on_step(uv_timer_t *t)
 {
     struct life *life = t->data;
-    struct peal_node *n = life->node;
+    struct peal_server *n = life->node;
 
     life->keep -= share(life);
     if (life->keep < 0 || (count_sessions(n) == 0 && count_forwards(n) == 0))
@@ -131,7 +131,7 @@ static void
 on_delay(uv_timer_t *t)
 {
     struct life *life = t->data;
-    struct peal_node *n = life->node;
+    struct peal_server *n = life->node;
 
     life->sessions = count_sessions(n);
     life->keep = 1;
@@ -149,7 +149,7 @@ static void
 on_stop_signal(uv_signal_t *s, int number)
 {
     struct life *life = s->data;
-    struct peal_node *n = life->node;
+    struct peal_server *n = life->node;
 
     if (life->draining) {
         peal_log(&n->log, PEAL_LOG_WARN, "stopping now", "connections=%lld",
@@ -168,25 +168,25 @@ on_stop_signal(uv_signal_t *s, int number)
 static void
 on_reload_signal(uv_signal_t *s, int number)
 {
-    struct peal_node *n = ((struct life *)s->data)->node;
+    struct peal_server *n = ((struct life *)s->data)->node;
     struct peal_tls_ctx *ctx;
 
     if (n->tls == NULL) {
         peal_log(&n->log, PEAL_LOG_INFO, "nothing to reload", NULL);
         return;
     }
-    if ((ctx = peal_node_load_tls(n)) == NULL)
+    if ((ctx = peal_server_load_tls(n)) == NULL)
         return; /* logged; the old one stays */
     for (unsigned i = 0; i < n->n_workers; i++)
-        peal_worker_tls(&n->workers[i], peal_tls_ctx_hold(ctx));
-    peal_tls_ctx_drop(n->tls);
+        peal_worker_tls(&n->workers[i], peal_tls_ctx_retain(ctx));
+    peal_tls_ctx_release(n->tls);
     n->tls = ctx;
     peal_log(
         &n->log, PEAL_LOG_INFO, "certificate reloaded", "tls.cert=%s", n->o->tls_cert);
 }
 
 void
-peal_node_block_signals(bool block)
+peal_server_block_signals(bool block)
 {
     sigset_t set;
 
@@ -214,9 +214,9 @@ live(struct life *life)
     watch(life, &life->hup, on_reload_signal, SIGHUP);
     uv_timer_init(life->loop, &life->timer);
     life->timer.data = life;
-    peal_node_block_signals(false); /* one that came meanwhile is handled now */
+    peal_server_block_signals(false); /* one that came meanwhile is handled now */
     peal_loop_run(life->node->control);
-    peal_node_block_signals(true); /* one more must not kill what is being taken down */
+    peal_server_block_signals(true); /* one more must not kill what is being taken down */
     uv_close((uv_handle_t *)&life->term, NULL);
     uv_close((uv_handle_t *)&life->interrupt, NULL);
     uv_close((uv_handle_t *)&life->hup, NULL);
@@ -224,10 +224,10 @@ live(struct life *life)
     uv_run(life->loop, UV_RUN_NOWAIT);
 }
 
-/* Ends the threads, and lets the loops take their last mails while all of them are still
+/* Ends the threads, and lets the loops take their last tasks while all of them are still
  * there. */
 static void
-join(struct peal_node *n)
+join(struct peal_server *n)
 {
     for (unsigned i = 0; i < n->n_workers; i++)
         if (n->workers[i].started)
@@ -236,10 +236,10 @@ join(struct peal_node *n)
         if (n->workers[i].started)
             uv_thread_join(&n->workers[i].thread);
     for (unsigned i = 0; i < n->n_workers; i++)
-        peal_http_server_stop_moves(n->workers[i].http);
+        peal_http_server_stop_migrations(n->workers[i].http);
     for (unsigned i = 0; i < n->n_workers; i++)
         if (n->workers[i].inner != NULL)
-            peal_http_server_stop_moves(n->workers[i].inner);
+            peal_http_server_stop_migrations(n->workers[i].inner);
     for (unsigned i = 0; i < n->n_workers; i++)
         if (n->workers[i].loop != NULL)
             uv_run(&n->workers[i].loop->uv, UV_RUN_NOWAIT);
@@ -247,7 +247,7 @@ join(struct peal_node *n)
 }
 
 int
-peal_node_run(struct peal_node *n)
+peal_server_run(struct peal_server *n)
 {
     struct life life = { .node = n, .loop = &n->control->uv };
     bool ok = true;

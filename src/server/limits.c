@@ -2,13 +2,13 @@
 /* The limit of open files: raised as far as it goes, and what fits below it. */
 #include <sys/resource.h>
 
-#include "server/node.h"
+#include "server/server_priv.h"
 
 #define RESERVE 64      /* descriptors for logs, files, signals */
 #define RESERVE_EACH 16 /* and for each worker: loop, ring, listeners, spare */
 
 bool
-peal_node_limits(struct peal_node *n)
+peal_server_limits(struct peal_server *n)
 {
     int64_t reserve = RESERVE + RESERVE_EACH * (int64_t)n->n_workers;
     int64_t want = n->o->max_connections, have;

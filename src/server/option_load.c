@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "app/rules.h"
-#include "server/option_set.h"
+#include "server/option_set_priv.h"
 
 #define KEY_MAX 128
 
@@ -233,7 +233,7 @@ complain_variable(struct peal_option_loader *l, const char *name)
 
     for (unsigned i = 0; i < PEAL_OPTION_N; i++)
         list[i] = peal_option_env(&peal_option_table[i], names[i]) + prefix;
-    if ((near = peal_yaml_nearest(peal_slice_str(name + prefix), list)) != NULL)
+    if ((near = peal_text_suggest(peal_slice_str(name + prefix), list)) != NULL)
         peal_option_complain(l, &src, name, "%s; did you mean PEAL_%s?", form, near);
     else
         peal_option_complain(l, &src, name, "%s; `peal config --env` lists them", form);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Setting options: what a text means for a row, and what is said when it means nothing.
  */
-#include "server/option_set.h"
+#include "server/option_set_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -39,7 +39,7 @@ void
 peal_option_unknown(
     struct peal_option_loader *l, const struct peal_option_source *src, const char *key)
 {
-    const char *near = peal_yaml_nearest(peal_slice_str(key), peal_option_names);
+    const char *near = peal_text_suggest(peal_slice_str(key), peal_option_names);
 
     if (near != NULL)
         peal_option_complain(l, src, key, "unknown option; did you mean %s?", near);
@@ -108,7 +108,7 @@ read_amount(struct peal_slice text, const struct unit *units, uint64_t *out)
     while (digits.len < text.len && text.data[digits.len] >= '0' &&
            text.data[digits.len] <= '9')
         digits.len++;
-    unit = peal_slice_from(text, digits.len);
+    unit = peal_slice_skip(text, digits.len);
     if (peal_slice_u64(digits, INT64_MAX, &n) != PEAL_OK)
         return false;
     if (n == 0 && unit.len == 0) {
@@ -129,7 +129,7 @@ read_int(struct peal_slice text, int64_t *out)
     bool minus = text.len > 0 && text.data[0] == '-';
     uint64_t n;
 
-    if (peal_slice_u64(minus ? peal_slice_from(text, 1) : text, INT64_MAX, &n) != PEAL_OK)
+    if (peal_slice_u64(minus ? peal_slice_skip(text, 1) : text, INT64_MAX, &n) != PEAL_OK)
         return false;
     *out = minus ? -(int64_t)n : (int64_t)n;
     return true;

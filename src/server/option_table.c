@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "server/option_checks.h"
-#include "server/option_set.h"
+#include "server/option_set_priv.h"
 
 #define AT(field) offsetof(struct peal_options, field)
 

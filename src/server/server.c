@@ -6,19 +6,19 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "server/node.h"
+#include "server/server_priv.h"
 
 #define CONTROL_STALL_MS 10000 /* how long a link may take nothing of what it is sent */
 
 bool
-peal_node_no_memory(struct peal_node *n)
+peal_server_no_memory(struct peal_server *n)
 {
     peal_log(&n->log, PEAL_LOG_ERROR, "out of memory", NULL);
     return false;
 }
 
 static bool
-allocate(struct peal_node *n)
+allocate(struct peal_server *n)
 {
     unsigned count = n->n_workers;
 
@@ -34,16 +34,16 @@ allocate(struct peal_node *n)
     if (n->workers != NULL && n->peers != NULL && n->inner_peers != NULL &&
         n->loops != NULL && peal_loop_new(&control, &n->control) == PEAL_OK)
         return true;
-    return peal_node_no_memory(n);
+    return peal_server_no_memory(n);
 }
 
 static bool
-make_workers(struct peal_node *n)
+make_workers(struct peal_server *n)
 {
     for (unsigned i = 0; i < n->n_workers; i++)
         if (!peal_worker_init(&n->workers[i], n, i))
             return false;
-    if (!peal_node_sockets(n))
+    if (!peal_server_open_sockets(n))
         return false;
     for (unsigned i = 0; i < n->n_workers; i++)
         if (!peal_worker_listen(&n->workers[i]))
@@ -52,7 +52,7 @@ make_workers(struct peal_node *n)
 }
 
 static void
-say_hello(struct peal_node *n)
+say_hello(struct peal_server *n)
 {
     peal_log(&n->log, PEAL_LOG_INFO, "started",
         "version=%s pid=%d workers=%u engine=%s tls=%s open_files=%lld "
@@ -78,7 +78,7 @@ int
 peal_serve(struct peal_options *opts, const struct peal_program *program)
 {
     static const struct peal_program none = { 0 };
-    struct peal_node n = { .o = opts,
+    struct peal_server n = { .o = opts,
         .program = program != NULL ? program : &none,
         .log = { .fd = STDERR_FILENO,
             .friendly = opts->log_format == PEAL_LOG_FRIENDLY,
@@ -88,18 +88,18 @@ peal_serve(struct peal_options *opts, const struct peal_program *program)
     int status = 1;
 
     signal(SIGPIPE, SIG_IGN);
-    peal_node_block_signals(true);
-    if (allocate(&n) && peal_node_limits(&n) && peal_node_configure(&n) &&
+    peal_server_block_signals(true);
+    if (allocate(&n) && peal_server_limits(&n) && peal_server_configure(&n) &&
         make_workers(&n) && peal_cluster_init(&n)) {
         say_hello(&n);
-        status = peal_node_run(&n);
+        status = peal_server_run(&n);
     }
     for (unsigned i = 0; i < n.n_workers && n.workers != NULL; i++)
         peal_worker_fini(&n.workers[i]);
     peal_cluster_fini(&n);
-    peal_node_close_sockets(&n);
-    peal_loop_free(&n.control); /* mails of workers are still on their way to it */
-    peal_node_unconfigure(&n);
+    peal_server_close_sockets(&n);
+    peal_loop_free(&n.control); /* tasks of workers are still on their way to it */
+    peal_server_unconfigure(&n);
     free(n.workers);
     free(n.peers);
     free(n.inner_peers);

@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "server/node.h"
+#include "server/server_priv.h"
 
 struct address {
     const char *text;
@@ -20,7 +20,7 @@ struct address {
 };
 
 static bool
-complain(struct peal_node *n, const struct address *a, const char *why)
+complain(struct peal_server *n, const struct address *a, const char *why)
 {
     peal_log(
         &n->log, PEAL_LOG_ERROR, "cannot listen", "address=%s why=\"%s\"", a->text, why);
@@ -28,7 +28,7 @@ complain(struct peal_node *n, const struct address *a, const char *why)
 }
 
 static bool
-read_address(struct peal_node *n, struct address *a)
+read_address(struct peal_server *n, struct address *a)
 {
     struct peal_addr addr;
     struct peal_slice path;
@@ -64,7 +64,7 @@ is_taken(const struct address *a)
 }
 
 static bool
-add(struct peal_node *n, int fd, unsigned worker, enum peal_socket_for who)
+add(struct peal_server *n, int fd, unsigned worker, enum peal_socket_for who)
 {
     struct peal_socket *s = realloc(n->sockets, (n->n_sockets + 1) * sizeof(*s));
 
@@ -98,7 +98,7 @@ fall_back(struct address *a)
 }
 
 static void
-say_listening(struct peal_node *n, const struct address *a, enum peal_socket_for who)
+say_listening(struct peal_server *n, const struct address *a, enum peal_socket_for who)
 {
     char text[PEAL_ADDR_TEXT_MAX];
     struct peal_addr addr;
@@ -121,7 +121,7 @@ say_listening(struct peal_node *n, const struct address *a, enum peal_socket_for
 /* The other workers' sockets: more on the same port, or the same unix socket. */
 static bool
 open_more(
-    struct peal_node *n, const struct address *a, int first, enum peal_socket_for who)
+    struct peal_server *n, const struct address *a, int first, enum peal_socket_for who)
 {
     for (unsigned w = 1; w < n->n_workers; w++) {
         uint16_t port;
@@ -141,7 +141,7 @@ open_more(
 }
 
 static bool
-open_address(struct peal_node *n, const char *text, enum peal_socket_for who)
+open_address(struct peal_server *n, const char *text, enum peal_socket_for who)
 {
     struct address a = { .text = text };
     uint16_t port = 0;
@@ -170,7 +170,7 @@ open_address(struct peal_node *n, const char *text, enum peal_socket_for who)
 /* Where other nodes bring requests: as configured, or beside the first address of
  * clients, on any port. */
 static bool
-open_inner(struct peal_node *n)
+open_inner(struct peal_server *n)
 {
     const char *first = n->o->listen.v[0], *colon = strrchr(first, ':');
     char text[PEAL_ADDR_TEXT_MAX + 8];
@@ -185,7 +185,7 @@ open_inner(struct peal_node *n)
 }
 
 bool
-peal_node_sockets(struct peal_node *n)
+peal_server_open_sockets(struct peal_server *n)
 {
     for (unsigned i = 0; i < n->o->listen.n; i++)
         if (!open_address(n, n->o->listen.v[i], PEAL_FOR_CLIENTS))
@@ -197,7 +197,7 @@ peal_node_sockets(struct peal_node *n)
 }
 
 void
-peal_node_close_sockets(struct peal_node *n)
+peal_server_close_sockets(struct peal_server *n)
 {
     for (unsigned i = 0; i < n->n_sockets; i++)
         if (n->sockets[i].fd >= 0)

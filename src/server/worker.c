@@ -5,7 +5,7 @@
 #include "http/forward.h"
 #include "proto/plain.h"
 #include "proto/sio.h"
-#include "server/node.h"
+#include "server/server_priv.h"
 #include "wire/deflate.h"
 
 #define DEFLATE_LEVEL 1 /* fan-out is once a message, but it is in everybody's way */
@@ -24,7 +24,7 @@ add_route(struct peal_worker *w, unsigned *n, const char *path, bool prefix,
 static unsigned
 make_routes(struct peal_worker *w)
 {
-    const struct peal_node *node = w->node;
+    const struct peal_server *node = w->node;
     const struct peal_program *program = node->program;
     unsigned n = 0;
 
@@ -54,7 +54,7 @@ make_routes(struct peal_worker *w)
 static bool
 init_loop(struct peal_worker *w)
 {
-    struct peal_node *n = w->node;
+    struct peal_server *n = w->node;
     struct peal_loop_config config = { .engine = (enum peal_io_engine)n->o->io_engine,
         .slow_policy = (enum peal_slow_policy)n->o->io_slow_policy,
         .queue_bytes_max = n->o->io_queue_max,
@@ -73,7 +73,7 @@ init_loop(struct peal_worker *w)
 }
 
 bool
-peal_worker_init(struct peal_worker *w, struct peal_node *n, unsigned index)
+peal_worker_init(struct peal_worker *w, struct peal_server *n, unsigned index)
 {
     const struct peal_eio_ops *engine =
         n->program->engine != NULL ? n->program->engine : &peal_sio_ops;
@@ -94,20 +94,20 @@ peal_worker_init(struct peal_worker *w, struct peal_node *n, unsigned index)
         peal_shard_new(n->hub, index, w->loop, (unsigned)n->o->io_turn_budget, p->deflate,
             &p->shard) != PEAL_OK ||
         peal_eio_new(p, engine) != PEAL_OK)
-        return peal_node_no_memory(n);
+        return peal_server_no_memory(n);
     peal_deflate_set_threshold(p->deflate, n->proto.deflate_threshold);
     w->api.shard = p->shard;
     n_routes = make_routes(w);
     if (peal_http_server_new(
             w->loop, &n->http, w->routes, n_routes, n->peers, &w->http) != PEAL_OK)
-        return peal_node_no_memory(n);
+        return peal_server_no_memory(n);
     n->peers[index] = w->http;
     if (n->tls != NULL)
-        peal_http_server_tls(w->http, peal_tls_ctx_hold(n->tls));
+        peal_http_server_tls(w->http, peal_tls_ctx_retain(n->tls));
     if (peal_cluster_on(n)) {
         if (peal_http_server_new(w->loop, &n->inner_http, w->routes, n_routes,
                 n->inner_peers, &w->inner) != PEAL_OK)
-            return peal_node_no_memory(n);
+            return peal_server_no_memory(n);
         n->inner_peers[index] = w->inner;
     }
     if (index > 0 || n->o->admin_listen.n == 0)
@@ -115,18 +115,18 @@ peal_worker_init(struct peal_worker *w, struct peal_node *n, unsigned index)
     n_routes = peal_api_admin_routes(&w->api, w->admin_routes);
     if (peal_http_server_new(w->loop, &n->admin_http, w->admin_routes, n_routes, NULL,
             &w->admin) != PEAL_OK)
-        return peal_node_no_memory(n);
+        return peal_server_no_memory(n);
     return true;
 }
 
 bool
 peal_worker_listen(struct peal_worker *w)
 {
-    struct peal_node *n = w->node;
+    struct peal_server *n = w->node;
     unsigned index = (unsigned)(w - n->workers);
 
     if ((w->listeners = calloc(n->n_sockets, sizeof(struct peal_listener *))) == NULL)
-        return peal_node_no_memory(n);
+        return peal_server_no_memory(n);
     for (unsigned i = 0; i < n->n_sockets; i++) {
         struct peal_socket *s = &n->sockets[i];
 
@@ -137,7 +137,7 @@ peal_worker_listen(struct peal_worker *w)
                 : s->who == PEAL_FOR_NODES ? w->inner
                                            : w->http,
                 &w->listeners[w->n_listeners]) != PEAL_OK)
-            return peal_node_no_memory(n);
+            return peal_server_no_memory(n);
         w->n_listeners++;
         w->n_client_listeners += s->who == PEAL_FOR_CLIENTS;
         s->fd = -1;
@@ -182,7 +182,7 @@ peal_worker_fini(struct peal_worker *w)
 /* Asking a running worker. */
 
 struct order {
-    struct peal_mail mail; /* first */
+    struct peal_task task; /* first */
     struct peal_worker *worker;
     struct peal_tls_ctx *tls;
     double keep;
@@ -190,22 +190,22 @@ struct order {
 };
 
 static void
-ask(struct peal_worker *w, peal_mail_fn *fn, struct order what)
+ask(struct peal_worker *w, peal_task_fn *fn, struct order what)
 {
     struct order *o = calloc(1, sizeof(*o));
 
     if (o == NULL) {
-        peal_tls_ctx_drop(what.tls);
+        peal_tls_ctx_release(what.tls);
         return;
     }
     *o = what;
-    o->mail.fn = fn;
+    o->task.fn = fn;
     o->worker = w;
-    peal_loop_post(w->loop, &o->mail);
+    peal_loop_post(w->loop, &o->task);
 }
 
 static void
-do_stop(struct peal_loop *loop, struct peal_mail *mail)
+do_stop(struct peal_loop *loop, struct peal_task *task)
 {
     peal_loop_stop(loop);
 }
@@ -218,9 +218,9 @@ peal_worker_stop(struct peal_worker *w)
 }
 
 static void
-do_refuse(struct peal_loop *loop, struct peal_mail *mail)
+do_refuse(struct peal_loop *loop, struct peal_task *task)
 {
-    struct peal_worker *w = ((struct order *)mail)->worker;
+    struct peal_worker *w = ((struct order *)task)->worker;
 
     peal_admission_close(&w->proto);
     peal_eio_pollers_first(&w->proto);
@@ -231,7 +231,7 @@ do_refuse(struct peal_loop *loop, struct peal_mail *mail)
     w->engine_began = peal_eio_drain(&w->proto, 0, false);
     w->forwards_began = peal_http_forwards_drain(w->http, 0);
     w->forwards = w->forwards_began;
-    free(mail);
+    free(task);
 }
 
 void
@@ -241,13 +241,13 @@ peal_worker_refuse(struct peal_worker *w)
 }
 
 static void
-do_stop_accepting(struct peal_loop *loop, struct peal_mail *mail)
+do_stop_accepting(struct peal_loop *loop, struct peal_task *task)
 {
-    struct peal_worker *w = ((struct order *)mail)->worker;
+    struct peal_worker *w = ((struct order *)task)->worker;
 
     for (unsigned i = 0; i < w->n_client_listeners; i++)
         peal_listener_finish(&w->listeners[i]);
-    free(mail);
+    free(task);
 }
 
 void
@@ -277,10 +277,10 @@ finish_http(struct peal_worker *w)
 }
 
 static void
-do_drain(struct peal_loop *loop, struct peal_mail *mail)
+do_drain(struct peal_loop *loop, struct peal_task *task)
 {
-    struct peal_worker *w = ((struct order *)mail)->worker;
-    double keep = ((struct order *)mail)->keep;
+    struct peal_worker *w = ((struct order *)task)->worker;
+    double keep = ((struct order *)task)->keep;
     unsigned plain = peal_plain_drain(&w->proto, 0, false);
     unsigned engine = peal_eio_drain(&w->proto, 0, false);
     unsigned forwards = peal_http_forwards_drain(w->http, 0);
@@ -291,7 +291,7 @@ do_drain(struct peal_loop *loop, struct peal_mail *mail)
         peal_http_forwards_drain(w->http, surplus(forwards, w->forwards_began, keep));
     if (keep <= 0)
         finish_http(w);
-    free(mail);
+    free(task);
 }
 
 void
@@ -301,11 +301,11 @@ peal_worker_drain(struct peal_worker *w, double keep)
 }
 
 static void
-do_shed(struct peal_loop *loop, struct peal_mail *mail)
+do_shed(struct peal_loop *loop, struct peal_task *task)
 {
-    struct order *o = (struct order *)mail;
+    struct order *o = (struct order *)task;
 
-    peal_shed(&o->worker->proto, o->n);
+    peal_sessions_shed(&o->worker->proto, o->n);
     free(o);
 }
 
@@ -316,9 +316,9 @@ peal_worker_shed(struct peal_worker *w, unsigned n)
 }
 
 static void
-do_tls(struct peal_loop *loop, struct peal_mail *mail)
+do_tls(struct peal_loop *loop, struct peal_task *task)
 {
-    struct order *o = (struct order *)mail;
+    struct order *o = (struct order *)task;
 
     peal_http_server_tls(o->worker->http, o->tls);
     free(o);

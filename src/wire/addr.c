@@ -78,7 +78,7 @@ parse_host_port(struct peal_slice text, struct peal_addr *out)
     if (colon == NULL)
         return PEAL_EINVAL;
     host = (struct peal_slice){ text.data, (size_t)(colon - text.data) };
-    port = peal_slice_from(text, host.len + 1);
+    port = peal_slice_skip(text, host.len + 1);
     if (peal_slice_ieq(host, PEAL_S("localhost"))) {
         host = PEAL_S("127.0.0.1");
     } else if (host.len > 2 && host.data[0] == '[' && host.data[host.len - 1] == ']') {
@@ -103,7 +103,7 @@ peal_addr_parse(
     if (path_out != NULL)
         *path_out = (struct peal_slice){ NULL, 0 };
     if (peal_slice_starts(text, PEAL_S("unix:"))) {
-        struct peal_slice path = peal_slice_from(text, 5);
+        struct peal_slice path = peal_slice_skip(text, 5);
 
         if (path_out == NULL || path.len == 0 || memchr(path.data, 0, path.len) ||
             path.len >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
@@ -114,7 +114,7 @@ peal_addr_parse(
     }
     if (text.len > 0 &&
         (text.data[0] == ':' || memchr(text.data, ':', text.len) == NULL)) {
-        err = parse_port(text.data[0] == ':' ? peal_slice_from(text, 1) : text, out);
+        err = parse_port(text.data[0] == ':' ? peal_slice_skip(text, 1) : text, out);
         out->kind = PEAL_ADDR_V6;
     } else {
         err = text.len > 0 ? parse_host_port(text, out) : PEAL_EINVAL;
@@ -308,7 +308,7 @@ list_last(struct peal_slice *list, struct peal_slice *item_out)
         const char *comma = memrchr(list->data, ',', list->len);
         size_t at = comma ? (size_t)(comma - list->data) + 1 : 0;
 
-        *item_out = peal_slice_trim(peal_slice_from(*list, at));
+        *item_out = peal_slice_trim(peal_slice_skip(*list, at));
         list->len = comma ? at - 1 : 0;
         if (item_out->len > 0)
             return true;

@@ -84,7 +84,7 @@ bool peal_cidr_any(const struct peal_cidr *nets, size_t n, const struct peal_add
  * the peer and, while the address it stands on is trusted, takes one step left in
  * X-Forwarded-For; it stops at the first untrusted address, or before an entry that is no
  * address. So an untrusted peer is its own client, whatever it sends.
- *   xff  the values of X-Forwarded-For in the order of the head (peal_http_header_next)
+ *   xff  the values of X-Forwarded-For in the order of the head (peal_httphead_next)
  * Never fails. out may be peer.
  */
 void peal_forwarded_client(const struct peal_addr *peer, const struct peal_cidr *trusted,

@@ -7,7 +7,7 @@
 #include "base/id.h"
 #include "base/json.h"
 
-const struct peal_eio_error peal_eio_errors[PEAL_EIO_CODE_N] = {
+const struct peal_eiopkt_error peal_eiopkt_errors[PEAL_EIO_CODE_N] = {
     { PEAL_EIO_TRANSPORT_UNKNOWN, "Transport unknown", 400 },
     { PEAL_EIO_SESSION_UNKNOWN, "Session ID unknown", 400 },
     { PEAL_EIO_BAD_METHOD, "Bad handshake method", 400 },
@@ -17,7 +17,7 @@ const struct peal_eio_error peal_eio_errors[PEAL_EIO_CODE_N] = {
 };
 
 bool
-peal_eio_payload_next(struct peal_slice *rest, struct peal_slice *packet_out)
+peal_eiopkt_payload_next(struct peal_slice *rest, struct peal_slice *packet_out)
 {
     if (rest->data == NULL)
         return false;
@@ -26,7 +26,7 @@ peal_eio_payload_next(struct peal_slice *rest, struct peal_slice *packet_out)
 }
 
 peal_err
-peal_eio_parse(struct peal_slice packet, struct peal_eio_packet *out)
+peal_eiopkt_parse(struct peal_slice packet, struct peal_eiopkt *out)
 {
     char c;
 
@@ -36,7 +36,7 @@ peal_eio_parse(struct peal_slice packet, struct peal_eio_packet *out)
     if (c == 'b')
         out->type = PEAL_EIO_MESSAGE;
     else if (c >= '0' && c <= '6')
-        out->type = (enum peal_eio_type)(c - '0');
+        out->type = (enum peal_eiopkt_type)(c - '0');
     else
         return PEAL_EPROTO;
     out->binary = c == 'b';
@@ -45,7 +45,7 @@ peal_eio_parse(struct peal_slice packet, struct peal_eio_packet *out)
 }
 
 peal_err
-peal_eio_binary(struct peal_slice base64, struct peal_blob **out)
+peal_eiopkt_binary(struct peal_slice base64, struct peal_blob **out)
 {
     /* The decoder wants room for whole groups; what is too much is left at the end. */
     struct peal_blob *b = peal_blob_new(base64.len / 4 * 3 + 3);
@@ -54,7 +54,7 @@ peal_eio_binary(struct peal_slice base64, struct peal_blob **out)
     if (b == NULL)
         return PEAL_ENOMEM;
     if (peal_base64_decode(base64, (unsigned char *)b->data, &len) != PEAL_OK) {
-        peal_blob_drop(b);
+        peal_blob_release(b);
         return PEAL_EPROTO;
     }
     b->len = (uint32_t)len;
@@ -63,7 +63,7 @@ peal_eio_binary(struct peal_slice base64, struct peal_blob **out)
 }
 
 peal_err
-peal_eio_open(struct peal_buf *out, struct peal_slice sid, bool websocket_upgrade,
+peal_eiopkt_open(struct peal_buf *out, struct peal_slice sid, bool websocket_upgrade,
     uint64_t ping_interval_ms, uint64_t ping_timeout_ms, uint64_t max_payload_bytes)
 {
     return peal_buf_printf(out,
@@ -74,14 +74,14 @@ peal_eio_open(struct peal_buf *out, struct peal_slice sid, bool websocket_upgrad
 }
 
 peal_err
-peal_eio_error_body(
-    struct peal_buf *out, enum peal_eio_code code, struct peal_slice message)
+peal_eiopkt_error_body(
+    struct peal_buf *out, enum peal_eiopkt_code code, struct peal_slice message)
 {
     size_t before = out->len;
     peal_err err;
 
     if (message.len == 0)
-        message = peal_slice_str(peal_eio_errors[code].message);
+        message = peal_slice_str(peal_eiopkt_errors[code].message);
     if ((err = peal_buf_printf(out, "{\"code\":%d,\"message\":", (int)code)) == PEAL_OK &&
         (err = peal_json_quote(out, message)) == PEAL_OK &&
         (err = peal_buf_add_char(out, '}')) == PEAL_OK)

@@ -145,7 +145,7 @@ peal_envelope_open(
     if (batch.len < PEAL_ENVELOPE_HEAD || p[0] != 'P' || p[1] == 0)
         return PEAL_EPROTO;
     *node_out = (uint32_t)p[2] << 24 | (uint32_t)p[3] << 16 | (uint32_t)p[4] << 8 | p[5];
-    *records_out = peal_slice_from(batch, PEAL_ENVELOPE_HEAD);
+    *records_out = peal_slice_skip(batch, PEAL_ENVELOPE_HEAD);
     return p[1] == VERSION ? PEAL_OK : PEAL_EUNSUPP;
 }
 
@@ -302,6 +302,6 @@ peal_envelope_next(
     err = read_record(&d, record, out);
     *number_out = d.number;
     for (unsigned i = 0; i < d.spec.n_atts; i++)
-        peal_blob_drop(d.atts[i]);
+        peal_blob_release(d.atts[i]);
     return err;
 }

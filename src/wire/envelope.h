@@ -13,7 +13,7 @@
  * Payloads lie in it as they are and are not parsed again.
  *
  * A message on several topics has a number, the same in each of its copies: see
- * hub/copies.h.
+ * hub/dedup.h.
  *
  * Pure. Any thread.
  */

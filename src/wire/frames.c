@@ -36,13 +36,13 @@ peal_frames(const struct peal_frame *frames, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         size_t payload = peal_parts_len(frames[i].parts, frames[i].n);
 
-        len += peal_ws_head(head, frames[i].op, false, payload) + payload;
+        len += peal_wsframe_head(head, frames[i].op, false, payload) + payload;
     }
     if ((b = peal_blob_new(len)) == NULL)
         return NULL;
     at = b->data;
     for (unsigned i = 0; i < n; i++) {
-        at += peal_ws_head((uint8_t *)at, frames[i].op, false,
+        at += peal_wsframe_head((uint8_t *)at, frames[i].op, false,
             peal_parts_len(frames[i].parts, frames[i].n));
         at = peal_parts_copy(at, frames[i].parts, frames[i].n);
     }
@@ -69,7 +69,7 @@ add_deflated(struct peal_buf *out, const struct peal_frame *f, struct peal_defla
         payload = peal_buf_slice(&packed);
     }
     if (err == PEAL_OK)
-        err = peal_buf_add(out, head, peal_ws_head(head, f->op, rsv1, payload.len));
+        err = peal_buf_add(out, head, peal_wsframe_head(head, f->op, rsv1, payload.len));
     if (err == PEAL_OK)
         err = peal_buf_add_slice(out, payload);
     peal_buf_fini(&plain);

@@ -8,7 +8,7 @@
 
 /* One WebSocket message: the payload is its parts, one after the other. */
 struct peal_frame {
-    enum peal_ws_opcode op;
+    enum peal_wsframe_opcode op;
     const struct peal_slice *parts;
     unsigned n;
 };

@@ -74,15 +74,15 @@ read_element(struct peal_slice element, struct wants *w)
 }
 
 enum peal_coding
-peal_coding_accepted(const struct peal_http_head *head)
+peal_coding_accepted(const struct peal_httphead *head)
 {
     struct wants w = { .named = { 0, -1, -1 } };
     struct peal_slice list, element;
     int best = PEAL_CODING_NONE;
     unsigned at = 0;
 
-    while (peal_http_header_next(head, PEAL_S("Accept-Encoding"), &at, &list))
-        while (peal_http_list_next(&list, &element))
+    while (peal_httphead_next(head, PEAL_S("Accept-Encoding"), &at, &list))
+        while (peal_httphead_list_next(&list, &element))
             read_element(element, &w);
     for (int i = PEAL_CODING_GZIP; i < N_CODINGS; i++) {
         if (w.named[i] < 0)

@@ -29,7 +29,7 @@ extern const char *const peal_coding_names[];
  * two, gzip before deflate. A weight of zero, or one that cannot be read, is a no; "*"
  * stands for what is not named. Without the field: PEAL_CODING_NONE.
  */
-enum peal_coding peal_coding_accepted(const struct peal_http_head *head);
+enum peal_coding peal_coding_accepted(const struct peal_httphead *head);
 
 struct peal_gzip; /* opaque; see gzip.c */
 

@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-const struct peal_http_limits peal_http_limits_default = {
+const struct peal_httphead_limits peal_httphead_limits_default = {
     .line_max = 8192,
     .head_max = 16384,
     .headers_max = 64,
@@ -76,7 +76,7 @@ struct seen {
 };
 
 static peal_err
-refuse(struct peal_http_head *h, unsigned status, const char *why)
+refuse(struct peal_httphead *h, unsigned status, const char *why)
 {
     h->status = status;
     h->why = why;
@@ -119,8 +119,8 @@ between(const char *from, const char *to)
  * as it is seen: its sender may never send the CRLF that we would wait for.
  */
 static peal_err
-find_end(struct peal_slice in, const struct peal_http_limits *lim, size_t *scan,
-    struct peal_http_head *h, size_t *start_out, size_t *end_out)
+find_end(struct peal_slice in, const struct peal_httphead_limits *lim, size_t *scan,
+    struct peal_httphead *h, size_t *start_out, size_t *end_out)
 {
     size_t start = 0, window, at;
 
@@ -181,7 +181,7 @@ host_valid(struct peal_slice s)
         port = between(end + 1, s.data + s.len);
         if (port.len > 0 && port.data[0] != ':')
             return false;
-        port = peal_slice_from(port, 1);
+        port = peal_slice_skip(port, 1);
     } else {
         port = s;
         name = peal_slice_cut(&port, ':');
@@ -198,7 +198,7 @@ host_valid(struct peal_slice s)
 }
 
 static void
-split_query(struct peal_slice s, struct peal_http_head *h)
+split_query(struct peal_slice s, struct peal_httphead *h)
 {
     h->path = peal_slice_cut(&s, '?');
     h->query = s;
@@ -206,7 +206,7 @@ split_query(struct peal_slice s, struct peal_http_head *h)
 
 /* absolute-form (section 3.2.2): its authority replaces Host. */
 static peal_err
-read_absolute(struct peal_slice rest, bool options, struct peal_http_head *h)
+read_absolute(struct peal_slice rest, bool options, struct peal_httphead *h)
 {
     size_t n = 0;
 
@@ -228,7 +228,7 @@ read_absolute(struct peal_slice rest, bool options, struct peal_http_head *h)
 }
 
 static peal_err
-read_target(struct peal_http_head *h)
+read_target(struct peal_httphead *h)
 {
     struct peal_slice t = h->target;
     bool options = peal_slice_eq(h->method, PEAL_S("OPTIONS"));
@@ -244,9 +244,9 @@ read_target(struct peal_http_head *h)
         return PEAL_OK;
     }
     if (t.len > 7 && peal_slice_ieq(peal_slice_of(t.data, 7), PEAL_S("http://")))
-        return read_absolute(peal_slice_from(t, 7), options, h);
+        return read_absolute(peal_slice_skip(t, 7), options, h);
     if (t.len > 8 && peal_slice_ieq(peal_slice_of(t.data, 8), PEAL_S("https://")))
-        return read_absolute(peal_slice_from(t, 8), options, h);
+        return read_absolute(peal_slice_skip(t, 8), options, h);
     return refuse(h, 400, "bad form of request target");
 }
 
@@ -258,7 +258,7 @@ is_digit(char c)
 
 /* "HTTP/1.1" CR: exactly, in this case (RFC 9112 section 2.3). */
 static peal_err
-read_version(const char *p, struct peal_http_head *h)
+read_version(const char *p, struct peal_httphead *h)
 {
     const char *cr = memchr(p, '\r', 9); /* an LF follows some CR: no bound is passed */
 
@@ -273,7 +273,7 @@ read_version(const char *p, struct peal_http_head *h)
 
 /* method SP request-target SP HTTP-version CRLF: single spaces, no others. */
 static peal_err
-read_request_line(const char **p_io, size_t line_max, struct peal_http_head *h)
+read_request_line(const char **p_io, size_t line_max, struct peal_httphead *h)
 {
     const char *p = *p_io, *start = p;
     peal_err err;
@@ -302,7 +302,7 @@ read_request_line(const char **p_io, size_t line_max, struct peal_http_head *h)
 
 /* Digits only; a list or a sign is refused even where it could be understood. */
 static void
-see_length(struct peal_slice v, struct peal_http_head *h, struct seen *seen)
+see_length(struct peal_slice v, struct peal_httphead *h, struct seen *seen)
 {
     uint64_t n = 0;
 
@@ -326,7 +326,7 @@ see_coding(struct peal_slice v, struct seen *seen)
 
     seen->codings++;
     seen->coding_chunked = peal_slice_ieq(v, PEAL_S("chunked"));
-    while (peal_http_list_next(&v, &coding))
+    while (peal_httphead_list_next(&v, &coding))
         chunked += peal_slice_ieq(coding, PEAL_S("chunked"));
     if (chunked > 1)
         seen->coding_repeated = true;
@@ -337,7 +337,7 @@ see_connection(struct peal_slice v, struct seen *seen)
 {
     struct peal_slice option;
 
-    while (peal_http_list_next(&v, &option)) {
+    while (peal_httphead_list_next(&v, &option)) {
         if (peal_slice_ieq(option, PEAL_S("close")))
             seen->close = true;
         else if (peal_slice_ieq(option, PEAL_S("keep-alive")))
@@ -358,7 +358,7 @@ see_expect(struct peal_slice v, struct seen *seen)
 
 /* The length tells the few names that matter here from nearly all others. */
 static void
-see_field(const struct peal_http_field *f, struct peal_http_head *h, struct seen *seen)
+see_field(const struct peal_httphead_field *f, struct peal_httphead *h, struct seen *seen)
 {
     switch (f->name.len) {
     case 4:
@@ -372,7 +372,7 @@ see_field(const struct peal_http_field *f, struct peal_http_head *h, struct seen
         break;
     case 7:
         if (peal_slice_ieq(f->name, PEAL_S("upgrade")) &&
-            peal_http_token_in(f->value, PEAL_S("websocket")))
+            peal_httphead_has_token(f->value, PEAL_S("websocket")))
             seen->websocket = true;
         break;
     case 10:
@@ -394,7 +394,7 @@ see_field(const struct peal_http_field *f, struct peal_http_head *h, struct seen
 
 /* field-name ":" OWS field-value OWS CRLF (RFC 9112 section 5). */
 static peal_err
-read_field(const char **p_io, struct peal_http_head *h, struct peal_http_field *f)
+read_field(const char **p_io, struct peal_httphead *h, struct peal_httphead_field *f)
 {
     const char *p = *p_io, *end;
 
@@ -423,11 +423,11 @@ read_field(const char **p_io, struct peal_http_head *h, struct peal_http_field *
 }
 
 static peal_err
-read_fields(const char *p, const char *end, const struct peal_http_limits *lim,
-    struct peal_http_head *h, struct seen *seen)
+read_fields(const char *p, const char *end, const struct peal_httphead_limits *lim,
+    struct peal_httphead *h, struct seen *seen)
 {
     while (p < end) {
-        struct peal_http_field *f = &h->headers[h->n_headers];
+        struct peal_httphead_field *f = &h->headers[h->n_headers];
         peal_err err;
 
         if (h->n_headers >= lim->headers_max || h->n_headers >= PEAL_HTTP_HEADERS_MAX)
@@ -442,7 +442,7 @@ read_fields(const char *p, const char *end, const struct peal_http_limits *lim,
 
 /* Which bytes are body: RFC 9112 section 6.3, every doubt refused. */
 static peal_err
-judge_framing(struct peal_http_head *h, const struct seen *seen)
+judge_framing(struct peal_httphead *h, const struct seen *seen)
 {
     if (seen->lengths > 1)
         return refuse(h, 400, "more than one Content-Length");
@@ -463,7 +463,7 @@ judge_framing(struct peal_http_head *h, const struct seen *seen)
 }
 
 static peal_err
-judge(struct peal_http_head *h, const struct seen *seen)
+judge(struct peal_httphead *h, const struct seen *seen)
 {
     bool body;
     peal_err err;
@@ -475,7 +475,7 @@ judge(struct peal_http_head *h, const struct seen *seen)
     if (seen->hosts == 0 && h->minor == 1)
         return refuse(h, 400, "no Host");
     if (seen->hosts == 1) {
-        struct peal_slice host = peal_http_header(h, PEAL_S("host"));
+        struct peal_slice host = peal_httphead_get(h, PEAL_S("host"));
 
         if (!host_valid(host) && (h->minor == 1 || host.len > 0))
             return refuse(h, 400, "bad Host");
@@ -491,18 +491,18 @@ judge(struct peal_http_head *h, const struct seen *seen)
 }
 
 peal_err
-peal_http_head_parse(struct peal_slice in, const struct peal_http_limits *lim,
-    size_t *scan, struct peal_http_head *h, size_t *used_out)
+peal_httphead_parse(struct peal_slice in, const struct peal_httphead_limits *lim,
+    size_t *scan, struct peal_httphead *h, size_t *used_out)
 {
     struct seen seen = { 0 };
     size_t start, end, unused = 0;
     const char *p;
     peal_err err;
 
-    memset(h, 0, offsetof(struct peal_http_head, headers));
+    memset(h, 0, offsetof(struct peal_httphead, headers));
     h->content_length = -1;
     if (lim == NULL)
-        lim = &peal_http_limits_default;
+        lim = &peal_httphead_limits_default;
     if ((err = find_end(in, lim, scan ? scan : &unused, h, &start, &end)) != PEAL_OK)
         return err;
     p = in.data + start;
@@ -515,11 +515,11 @@ peal_http_head_parse(struct peal_slice in, const struct peal_http_limits *lim,
 }
 
 bool
-peal_http_header_next(const struct peal_http_head *h, struct peal_slice name, unsigned *i,
+peal_httphead_next(const struct peal_httphead *h, struct peal_slice name, unsigned *i,
     struct peal_slice *value_out)
 {
     while (*i < h->n_headers) {
-        const struct peal_http_field *f = &h->headers[(*i)++];
+        const struct peal_httphead_field *f = &h->headers[(*i)++];
 
         if (peal_slice_ieq(f->name, name)) {
             *value_out = f->value;
@@ -530,17 +530,17 @@ peal_http_header_next(const struct peal_http_head *h, struct peal_slice name, un
 }
 
 struct peal_slice
-peal_http_header(const struct peal_http_head *h, struct peal_slice name)
+peal_httphead_get(const struct peal_httphead *h, struct peal_slice name)
 {
     struct peal_slice value = { NULL, 0 };
     unsigned i = 0;
 
-    peal_http_header_next(h, name, &i, &value);
+    peal_httphead_next(h, name, &i, &value);
     return value;
 }
 
 bool
-peal_http_is_token(struct peal_slice s)
+peal_httphead_is_token(struct peal_slice s)
 {
     return s.len > 0 && all_class(s, TOKEN);
 }

@@ -14,21 +14,21 @@
 #define PEAL_HTTP_HEADERS_MAX 129
 #define PEAL_HTTP_DATE_LEN 29
 
-struct peal_http_limits {
+struct peal_httphead_limits {
     size_t line_max;      /* bytes of the request line without CRLF; 414 beyond */
     size_t head_max;      /* bytes of the whole head; 431 beyond */
     unsigned headers_max; /* fields, at most PEAL_HTTP_HEADERS_MAX; 431 beyond */
 };
 
 /* 8 KiB, 16 KiB, 64. */
-extern const struct peal_http_limits peal_http_limits_default;
+extern const struct peal_httphead_limits peal_httphead_limits_default;
 
-struct peal_http_field {
+struct peal_httphead_field {
     struct peal_slice name;  /* as sent: compare with peal_slice_ieq */
     struct peal_slice value; /* without white space at its ends; may hold obs-text */
 };
 
-struct peal_http_head {
+struct peal_httphead {
     struct peal_slice method;
     struct peal_slice target; /* as sent */
     struct peal_slice path;   /* raw, from '/' to '?'; "*" for OPTIONS of the server */
@@ -48,13 +48,13 @@ struct peal_http_head {
     const char *why; /* on an error: a static English text, for the body and the log */
 
     unsigned n_headers;
-    struct peal_http_field headers[PEAL_HTTP_HEADERS_MAX];
+    struct peal_httphead_field headers[PEAL_HTTP_HEADERS_MAX];
 };
 
 /*
- * peal_http_head_parse reads a request head at the start of in.
+ * peal_httphead_parse reads a request head at the start of in.
  *   in    everything received for this request so far, from its first byte
- *   lim   borrowed; NULL: peal_http_limits_default
+ *   lim   borrowed; NULL: peal_httphead_limits_default
  *   scan  0 before the first call for a head; after PEAL_EAGAIN the bytes that need no
  *         second look, so a head that trickles in costs its length once. May be NULL.
  *   out   borrows from in: good while those bytes stay where they are
@@ -63,36 +63,37 @@ struct peal_http_head {
  * Errors: PEAL_EAGAIN: incomplete. PEAL_EPROTO, PEAL_ELIMIT: refused; answer out->status
  * and close, since where the next request starts is not known.
  */
-PEAL_MUST_USE peal_err peal_http_head_parse(struct peal_slice in,
-    const struct peal_http_limits *lim, size_t *scan, struct peal_http_head *out,
+PEAL_MUST_USE peal_err peal_httphead_parse(struct peal_slice in,
+    const struct peal_httphead_limits *lim, size_t *scan, struct peal_httphead *out,
     size_t *used_out);
 
-/* peal_http_header is the first value of a field, name in any case; data NULL: absent. */
-struct peal_slice peal_http_header(
-    const struct peal_http_head *head, struct peal_slice name);
+/* peal_httphead_get is the first value of a field, name in any case; data NULL: absent.
+ */
+struct peal_slice peal_httphead_get(
+    const struct peal_httphead *head, struct peal_slice name);
 
 /*
- * peal_http_header_next walks the values of a repeated field. *i starts at 0.
+ * peal_httphead_next walks the values of a repeated field. *i starts at 0.
  * false: no more.
  */
-bool peal_http_header_next(const struct peal_http_head *head, struct peal_slice name,
+bool peal_httphead_next(const struct peal_httphead *head, struct peal_slice name,
     unsigned *i, struct peal_slice *value_out);
 
-/* peal_http_list_next takes one non-empty element, trimmed, off a comma list. Commas
+/* peal_httphead_list_next takes one non-empty element, trimmed, off a comma list. Commas
  * inside quoted strings do not separate. false: no more. */
-bool peal_http_list_next(struct peal_slice *rest, struct peal_slice *item_out);
+bool peal_httphead_list_next(struct peal_slice *rest, struct peal_slice *item_out);
 
-/* peal_http_token_in says whether a comma list holds token, in any case. */
-bool peal_http_token_in(struct peal_slice list, struct peal_slice token);
+/* peal_httphead_has_token says whether a comma list holds token, in any case. */
+bool peal_httphead_has_token(struct peal_slice list, struct peal_slice token);
 
-/* peal_http_is_token says whether s is a token of RFC 9110 section 5.6.2. */
-bool peal_http_is_token(struct peal_slice s);
+/* peal_httphead_is_token says whether s is a token of RFC 9110 section 5.6.2. */
+bool peal_httphead_is_token(struct peal_slice s);
 
-/* peal_http_reason is the reason phrase of a status, "Unknown" for strange ones. */
-const char *peal_http_reason(unsigned status);
+/* peal_httphead_reason is the reason phrase of a status, "Unknown" for strange ones. */
+const char *peal_httphead_reason(unsigned status);
 
-/* peal_http_date writes an IMF-fixdate (RFC 9110 section 5.6.7) and a zero.
+/* peal_httphead_date writes an IMF-fixdate (RFC 9110 section 5.6.7) and a zero.
  *   unix_s  seconds since 1970; the years 1970 to 9999 */
-void peal_http_date(int64_t unix_s, char out[PEAL_HTTP_DATE_LEN + 1]);
+void peal_httphead_date(int64_t unix_s, char out[PEAL_HTTP_DATE_LEN + 1]);
 
 #endif

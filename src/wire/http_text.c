@@ -22,13 +22,13 @@ element_len(struct peal_slice s)
 }
 
 bool
-peal_http_list_next(struct peal_slice *rest, struct peal_slice *item_out)
+peal_httphead_list_next(struct peal_slice *rest, struct peal_slice *item_out)
 {
     while (rest->len > 0) {
         size_t n = element_len(*rest);
         struct peal_slice item = peal_slice_trim(peal_slice_of(rest->data, n));
 
-        *rest = peal_slice_from(*rest, n + 1);
+        *rest = peal_slice_skip(*rest, n + 1);
         if (item.len > 0) {
             *item_out = item;
             return true;
@@ -38,11 +38,11 @@ peal_http_list_next(struct peal_slice *rest, struct peal_slice *item_out)
 }
 
 bool
-peal_http_token_in(struct peal_slice list, struct peal_slice token)
+peal_httphead_has_token(struct peal_slice list, struct peal_slice token)
 {
     struct peal_slice item;
 
-    while (peal_http_list_next(&list, &item))
+    while (peal_httphead_list_next(&list, &item))
         if (peal_slice_ieq(item, token))
             return true;
     return false;
@@ -94,7 +94,7 @@ static const struct {
 };
 
 const char *
-peal_http_reason(unsigned status)
+peal_httphead_reason(unsigned status)
 {
     for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
         if (reasons[i].status == status)
@@ -129,7 +129,7 @@ civil_from_days(unsigned days, unsigned *year, unsigned *month, unsigned *day)
 }
 
 void
-peal_http_date(int64_t unix_s, char out[PEAL_HTTP_DATE_LEN + 1])
+peal_httphead_date(int64_t unix_s, char out[PEAL_HTTP_DATE_LEN + 1])
 {
     static const char week_days[] = "ThuFriSatSunMonTueWed"; /* 1970 began on one */
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";

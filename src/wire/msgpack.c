@@ -17,7 +17,7 @@ void
 peal_msgpack_atts_fini(struct peal_msgpack_atts *a)
 {
     for (unsigned i = 0; i < a->n; i++)
-        peal_blob_drop(a->blobs[i]);
+        peal_blob_release(a->blobs[i]);
     a->n = 0;
 }
 
@@ -52,7 +52,7 @@ take_be(struct peal_slice *s, unsigned size, uint64_t *out)
         return false;
     for (unsigned i = 0; i < size; i++)
         n = n << 8 | (uint8_t)s->data[i];
-    *s = peal_slice_from(*s, size);
+    *s = peal_slice_skip(*s, size);
     *out = n;
     return true;
 }
@@ -164,7 +164,7 @@ take_head(struct peal_slice *s, struct head *h)
     if (s->len == 0)
         return false;
     c = (uint8_t)s->data[0];
-    *s = peal_slice_from(*s, 1);
+    *s = peal_slice_skip(*s, 1);
     if (c < 0x80 || c >= 0xe0) {
         h->kind = c < 0x80 ? UINT : INT;
         h->n = (uint64_t)(int64_t)(int8_t)c;
@@ -183,7 +183,7 @@ take_head(struct peal_slice *s, struct head *h)
         if (h->n > s->len)
             return false;
         h->bytes = peal_slice_of(s->data, (size_t)h->n);
-        *s = peal_slice_from(*s, (size_t)h->n);
+        *s = peal_slice_skip(*s, (size_t)h->n);
     }
     return true;
 }

@@ -11,7 +11,7 @@
 
 #include "base/id.h"
 #include "base/json.h"
-#include "wire/sio_mark.h"
+#include "wire/sio_mark_priv.h"
 
 #define NUMBER_MAX 64 /* bytes of a JSON number that needs no allocation */
 #define DIGITS_MAX (UINT64_C(1) << 53)
@@ -84,7 +84,7 @@ take_digits(struct peal_slice *rest, uint64_t *n)
             *n = *n * 10 + (uint64_t)(rest->data[digits] - '0');
         digits++;
     }
-    *rest = peal_slice_from(*rest, digits);
+    *rest = peal_slice_skip(*rest, digits);
     return digits;
 }
 
@@ -96,13 +96,13 @@ short_double(struct peal_slice v, double *out)
     static const double tens[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10,
         1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
     bool negative = v.data[0] == '-';
-    struct peal_slice rest = peal_slice_from(v, negative);
+    struct peal_slice rest = peal_slice_skip(v, negative);
     uint64_t n = 0;
     unsigned scale = 0;
 
     take_digits(&rest, &n);
     if (rest.len > 0 && rest.data[0] == '.') {
-        rest = peal_slice_from(rest, 1);
+        rest = peal_slice_skip(rest, 1);
         scale = take_digits(&rest, &n);
     }
     if (rest.len > 0 || n > DIGITS_MAX || scale >= sizeof(tens) / sizeof(*tens))
@@ -141,7 +141,7 @@ pack_number(struct from_json *f, struct peal_slice v)
     if (whole && v.data[0] != '-' && peal_slice_u64(v, UINT64_MAX, &u) == PEAL_OK)
         return packed(msgpack_pack_uint64(&f->pk, u));
     if (whole && v.data[0] == '-' && v.len > 1 &&
-        peal_slice_u64(peal_slice_from(v, 1), (uint64_t)INT64_MAX + 1, &u) == PEAL_OK)
+        peal_slice_u64(peal_slice_skip(v, 1), (uint64_t)INT64_MAX + 1, &u) == PEAL_OK)
         return packed(msgpack_pack_int64(&f->pk, (int64_t)(0 - u)));
     return pack_double(f, v);
 }
@@ -271,7 +271,7 @@ step(struct from_json *f, struct peal_slice *rest)
     char c = token.data[0];
 
     token.len = peal_json_token(token);
-    *rest = peal_slice_from(*rest, token.len);
+    *rest = peal_slice_skip(*rest, token.len);
     switch (c) {
     case '{':
     case '[':

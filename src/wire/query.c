@@ -42,13 +42,13 @@ next_byte(struct peal_slice *s, bool plus_is_space)
     int hi, lo, c;
 
     if (p[0] != '%') {
-        *s = peal_slice_from(*s, 1);
+        *s = peal_slice_skip(*s, 1);
         c = p[0] == '+' && plus_is_space ? ' ' : (unsigned char)p[0];
         return c == 0 ? -1 : c;
     }
     if (s->len < 3 || (hi = hex_value(p[1])) < 0 || (lo = hex_value(p[2])) < 0)
         return -1;
-    *s = peal_slice_from(*s, 3);
+    *s = peal_slice_skip(*s, 3);
     c = hi << 4 | lo;
     return c == 0 ? -1 : c;
 }

@@ -24,7 +24,7 @@ take_attachments(struct peal_slice *s, unsigned *n_out)
     }
     if (n == 0 || i == s->len || s->data[i] != '-')
         return PEAL_EPROTO;
-    *s = peal_slice_from(*s, i + 1);
+    *s = peal_slice_skip(*s, i + 1);
     *n_out = n;
     return PEAL_OK;
 }
@@ -62,7 +62,7 @@ take_id(struct peal_slice *s, struct peal_slice *out)
     if (n > PEAL_SIO_ID_MAX)
         return PEAL_ELIMIT;
     *out = peal_slice_of(n > 0 ? s->data : NULL, n);
-    *s = peal_slice_from(*s, n);
+    *s = peal_slice_skip(*s, n);
     return PEAL_OK;
 }
 
@@ -72,7 +72,7 @@ peal_sio_parse(struct peal_slice text, struct peal_sio_packet *out)
     static const unsigned char types[] = { PEAL_SIO_CONNECT, PEAL_SIO_DISCONNECT,
         PEAL_SIO_EVENT, PEAL_SIO_ACK, PEAL_SIO_CONNECT_ERROR, PEAL_SIO_EVENT,
         PEAL_SIO_ACK };
-    struct peal_slice rest = peal_slice_from(text, 1);
+    struct peal_slice rest = peal_slice_skip(text, 1);
     peal_err err;
 
     *out = (struct peal_sio_packet){ 0 };
@@ -145,14 +145,14 @@ walk_array(struct peal_sio_packet *p, size_t *at_out)
 
     if (at == s.len || s.data[at] != '[')
         return PEAL_EPROTO;
-    p->payload = s = peal_slice_from(s, at);
+    p->payload = s = peal_slice_skip(s, at);
     at = skip_space(s, 1);
     if (at < s.len && s.data[at] == ']') {
         *at_out = at + 1;
         return PEAL_OK;
     }
     for (;;) {
-        if ((err = peal_json_skip(peal_slice_from(s, at), &item, &used)) != PEAL_OK)
+        if ((err = peal_json_skip(peal_slice_skip(s, at), &item, &used)) != PEAL_OK)
             return err;
         add_item(p, item);
         at = skip_space(s, at + used);
@@ -175,7 +175,7 @@ check_array(struct peal_sio_packet *p)
     p->n_args = 0;
     if ((err = walk_array(p, &after)) != PEAL_OK)
         return err;
-    if (!peal_json_blank(peal_slice_from(p->payload, after)))
+    if (!peal_json_blank(peal_slice_skip(p->payload, after)))
         return PEAL_EPROTO;
     p->payload.len = after;
     if (p->type == PEAL_SIO_EVENT && (p->event.data == NULL || !event_valid(p->event)))
@@ -193,7 +193,7 @@ check_value(struct peal_sio_packet *p)
 
     if (err != PEAL_OK)
         return err;
-    if (!peal_json_blank(peal_slice_from(p->payload, used)))
+    if (!peal_json_blank(peal_slice_skip(p->payload, used)))
         return PEAL_EPROTO;
     if (v.data[0] != '{' && (p->type == PEAL_SIO_CONNECT || v.data[0] != '"'))
         return PEAL_EPROTO;
@@ -235,7 +235,7 @@ add_header(struct peal_slice *parts, struct peal_slice head, bool engine,
 {
     unsigned n = 0;
 
-    parts[n++] = peal_slice_from(head, engine ? 0 : 1);
+    parts[n++] = peal_slice_skip(head, engine ? 0 : 1);
     if (nsp.len > 0 && !peal_slice_eq(nsp, PEAL_S("/"))) {
         parts[n++] = nsp;
         parts[n++] = PEAL_S(",");

@@ -8,7 +8,7 @@
  */
 #include "base/id.h"
 #include "base/json.h"
-#include "wire/sio_mark.h"
+#include "wire/sio_mark_priv.h"
 
 /* One more than a payload's items may have: they are checked apart from their array. */
 #define DEPTH_MAX (PEAL_JSON_DEPTH_MAX + 1)

@@ -4,7 +4,7 @@
 #include "wire/sio_redis.h"
 
 #include "base/json.h"
-#include "wire/sio_redis_types.h"
+#include "wire/sio_redis_priv.h"
 
 #define SOCKET_ID_LEN 20 /* as JavaScript counts: UTF-16 code units */
 
@@ -91,11 +91,11 @@ peal_sio_redis_split(struct peal_slice channel, struct peal_slice key,
     if (channel.len == 0 || channel.data[channel.len - 1] != '#' ||
         !peal_slice_starts(channel, key))
         return false;
-    rest = peal_slice_from(channel, key.len);
+    rest = peal_slice_skip(channel, key.len);
     while (!peal_slice_starts(rest, middles[c]))
         if (c++ == PEAL_SIO_REDIS_ON_RESPONSE)
             return false;
-    rest = peal_slice_from(rest, middles[c].len);
+    rest = peal_slice_skip(rest, middles[c].len);
     nsp = peal_slice_cut(&rest, '#');
     if (nsp.len == 0 || nsp.data[0] != '/')
         return false;
@@ -134,7 +134,7 @@ peal_sio_redis_own_channel(enum peal_sio_redis_mode mode, struct peal_slice room
 static struct peal_slice
 uid_of_json(struct peal_slice bytes)
 {
-    struct peal_slice rest = peal_slice_from(bytes, 1), key, value;
+    struct peal_slice rest = peal_slice_skip(bytes, 1), key, value;
 
     while (peal_json_field(&rest, &key, &value))
         if (peal_json_string_is(key, PEAL_S("uid")) && value.data[0] == '"')

@@ -8,7 +8,7 @@
 
 #include "base/json.h"
 #include "wire/sio.h"
-#include "wire/sio_redis_types.h"
+#include "wire/sio_redis_priv.h"
 
 #define KEEP_MAX                                                                         \
     (256u << 10) /* bytes of memory that a reader keeps for the next message */
@@ -93,7 +93,7 @@ open_document(struct read *d, struct peal_slice bytes)
     if (begins(bytes, '{')) {
         if ((err = peal_json_skip(bytes, &d->doc, &used)) != PEAL_OK)
             return err;
-        return peal_json_blank(peal_slice_from(bytes, used)) ? PEAL_OK : PEAL_EPROTO;
+        return peal_json_blank(peal_slice_skip(bytes, used)) ? PEAL_OK : PEAL_EPROTO;
     }
     err = peal_msgpack_to_json(&bytes, &r->text, &r->atts);
     d->doc = peal_buf_slice(&r->text);

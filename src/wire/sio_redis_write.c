@@ -9,7 +9,7 @@
 
 #include "base/json.h"
 #include "wire/sio.h"
-#include "wire/sio_redis_types.h"
+#include "wire/sio_redis_priv.h"
 
 #define NUMBER_MAX ((UINT64_C(1) << 53) - 1) /* that JavaScript has exactly */
 

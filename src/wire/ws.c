@@ -13,7 +13,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* Further bits of peal_ws_decoder.flags. */
+/* Further bits of peal_wsframe_decoder.flags. */
 #define FLAG_CLOSED 0x40 /* a close frame came: nothing after it counts */
 #define FLAG_FAILED 0x80
 
@@ -29,7 +29,7 @@ struct utf8 {
     uint8_t lo, hi; /* range of the next one */
 };
 
-struct peal_ws_partial {
+struct peal_wsframe_partial {
     struct peal_buf msg;   /* payload of the message so far, unmasked */
     struct peal_buf plain; /* a message inflated; only while the caller has it */
     uint64_t left;         /* bytes of frame's payload that did not come yet */
@@ -148,7 +148,7 @@ parse_head(const uint8_t *p, size_t n, struct frame *f)
 }
 
 static void
-drop_partial(struct peal_ws_decoder *d)
+drop_partial(struct peal_wsframe_decoder *d)
 {
     if (d->part == NULL)
         return;
@@ -167,7 +167,7 @@ fail_error(unsigned code)
 }
 
 static peal_err
-fail(struct peal_ws_decoder *d, enum peal_ws_close_code code)
+fail(struct peal_wsframe_decoder *d, enum peal_wsframe_close_code code)
 {
     drop_partial(d);
     d->flags |= FLAG_FAILED;
@@ -177,7 +177,7 @@ fail(struct peal_ws_decoder *d, enum peal_ws_close_code code)
 
 /* Makes sure that there is a partial. */
 static peal_err
-need_partial(struct peal_ws_decoder *d)
+need_partial(struct peal_wsframe_decoder *d)
 {
     if (d->part == NULL && (d->part = calloc(1, sizeof(*d->part))) == NULL)
         return fail(d, PEAL_WS_CLOSE_INTERNAL);
@@ -185,13 +185,13 @@ need_partial(struct peal_ws_decoder *d)
 }
 
 static bool
-in_message(const struct peal_ws_decoder *d)
+in_message(const struct peal_wsframe_decoder *d)
 {
     return d->part != NULL && d->part->op != 0;
 }
 
 static bool
-frame_allowed(const struct peal_ws_decoder *d, const struct frame *f)
+frame_allowed(const struct peal_wsframe_decoder *d, const struct frame *f)
 {
     if (f->reserved || f->masked != ((d->flags & PEAL_WS_SERVER) != 0))
         return false;
@@ -218,7 +218,7 @@ frame_allowed(const struct peal_ws_decoder *d, const struct frame *f)
 
 /* Would the frame make its message longer than allowed? */
 static bool
-frame_too_big(const struct peal_ws_decoder *d, const struct frame *f)
+frame_too_big(const struct peal_wsframe_decoder *d, const struct frame *f)
 {
     uint64_t max = d->limits->message_max, have = 0;
     bool compressed = f->rsv1;
@@ -240,10 +240,10 @@ frame_too_big(const struct peal_ws_decoder *d, const struct frame *f)
  * is a frame that may come here.
  */
 static peal_err
-take_head(struct peal_ws_decoder *d, const uint8_t *data, size_t len, size_t *used_out,
-    struct frame *f)
+take_head(struct peal_wsframe_decoder *d, const uint8_t *data, size_t len,
+    size_t *used_out, struct frame *f)
 {
-    struct peal_ws_partial *part = d->part;
+    struct peal_wsframe_partial *part = d->part;
     size_t n, have = part != NULL ? part->head_len : 0, take = len;
 
     if (have == 0) {
@@ -274,8 +274,8 @@ take_head(struct peal_ws_decoder *d, const uint8_t *data, size_t len, size_t *us
 }
 
 static peal_err
-close_event(
-    struct peal_ws_decoder *d, struct peal_slice payload, struct peal_ws_event *ev)
+close_event(struct peal_wsframe_decoder *d, struct peal_slice payload,
+    struct peal_wsframe_event *ev)
 {
     unsigned code;
 
@@ -284,8 +284,8 @@ close_event(
         if (payload.len == 1)
             return fail(d, PEAL_WS_CLOSE_PROTOCOL);
         code = (unsigned)read_be((const uint8_t *)payload.data, 2);
-        ev->payload = peal_slice_from(payload, 2);
-        if (!peal_ws_close_code_valid(code))
+        ev->payload = peal_slice_skip(payload, 2);
+        if (!peal_wsframe_close_code_valid(code))
             return fail(d, PEAL_WS_CLOSE_PROTOCOL);
         if (!peal_utf8_valid(ev->payload))
             return fail(d, PEAL_WS_CLOSE_BAD_DATA);
@@ -296,24 +296,24 @@ close_event(
 }
 
 static peal_err
-control_event(struct peal_ws_decoder *d, unsigned op, const uint8_t *p, size_t n,
-    struct peal_ws_event *ev)
+control_event(struct peal_wsframe_decoder *d, unsigned op, const uint8_t *p, size_t n,
+    struct peal_wsframe_event *ev)
 {
-    *ev = (struct peal_ws_event){ .type = op, .payload = { (const char *)p, n } };
+    *ev = (struct peal_wsframe_event){ .type = op, .payload = { (const char *)p, n } };
     return op == PEAL_WS_CLOSE ? close_event(d, ev->payload, ev) : PEAL_OK;
 }
 
 /* A whole message as it came, not compressed and, if it is text, already checked. */
 static peal_err
-plain_event(unsigned op, struct peal_slice payload, struct peal_ws_event *ev)
+plain_event(unsigned op, struct peal_slice payload, struct peal_wsframe_event *ev)
 {
-    *ev = (struct peal_ws_event){ .type = op, .payload = payload };
+    *ev = (struct peal_wsframe_event){ .type = op, .payload = payload };
     return PEAL_OK;
 }
 
 static peal_err
-compressed_event(struct peal_ws_decoder *d, unsigned op, struct peal_slice payload,
-    struct peal_deflate *z, struct peal_ws_event *ev)
+compressed_event(struct peal_wsframe_decoder *d, unsigned op, struct peal_slice payload,
+    struct peal_deflate *z, struct peal_wsframe_event *ev)
 {
     struct peal_buf *plain;
     peal_err err;
@@ -333,13 +333,13 @@ compressed_event(struct peal_ws_decoder *d, unsigned op, struct peal_slice paylo
 
 /* A frame that lies in the input whole and is a whole message or a control frame. */
 static peal_err
-whole_frame(struct peal_ws_decoder *d, const struct frame *f, uint8_t *p,
-    struct peal_deflate *z, struct peal_ws_event *ev)
+whole_frame(struct peal_wsframe_decoder *d, const struct frame *f, uint8_t *p,
+    struct peal_deflate *z, struct peal_wsframe_event *ev)
 {
     struct peal_slice payload = { (const char *)p, (size_t)f->len };
 
     if (f->masked)
-        peal_ws_mask(p, payload.len, f->key, 0);
+        peal_wsframe_mask(p, payload.len, f->key, 0);
     if (is_control(f->op))
         return control_event(d, f->op, p, payload.len, ev);
     if (f->rsv1)
@@ -351,9 +351,10 @@ whole_frame(struct peal_ws_decoder *d, const struct frame *f, uint8_t *p,
 
 /* The frame in progress is complete: PEAL_EAGAIN if its message is not. */
 static peal_err
-finish_frame(struct peal_ws_decoder *d, struct peal_deflate *z, struct peal_ws_event *ev)
+finish_frame(
+    struct peal_wsframe_decoder *d, struct peal_deflate *z, struct peal_wsframe_event *ev)
 {
-    struct peal_ws_partial *part = d->part;
+    struct peal_wsframe_partial *part = d->part;
     unsigned op = part->op;
 
     part->in_frame = false;
@@ -375,15 +376,16 @@ finish_frame(struct peal_ws_decoder *d, struct peal_deflate *z, struct peal_ws_e
 
 /* Takes payload of the frame in progress. */
 static peal_err
-take_payload(struct peal_ws_decoder *d, uint8_t *data, size_t len, struct peal_deflate *z,
-    size_t *used_out, struct peal_ws_event *ev)
+take_payload(struct peal_wsframe_decoder *d, uint8_t *data, size_t len,
+    struct peal_deflate *z, size_t *used_out, struct peal_wsframe_event *ev)
 {
-    struct peal_ws_partial *part = d->part;
+    struct peal_wsframe_partial *part = d->part;
     size_t n = len < part->left ? len : (size_t)part->left;
 
     *used_out = n;
     if (part->frame.masked)
-        peal_ws_mask(data, n, part->frame.key, (size_t)(part->frame.len - part->left));
+        peal_wsframe_mask(
+            data, n, part->frame.key, (size_t)(part->frame.len - part->left));
     part->left -= n;
     if (is_control(part->frame.op)) {
         if (n > 0)
@@ -401,8 +403,8 @@ take_payload(struct peal_ws_decoder *d, uint8_t *data, size_t len, struct peal_d
 
 /* Takes a piece of a frame: PEAL_EAGAIN if it does not lead to an event. */
 static peal_err
-step(struct peal_ws_decoder *d, uint8_t *data, size_t len, struct peal_deflate *z,
-    size_t *used_out, struct peal_ws_event *ev)
+step(struct peal_wsframe_decoder *d, uint8_t *data, size_t len, struct peal_deflate *z,
+    size_t *used_out, struct peal_wsframe_event *ev)
 {
     struct frame f;
     size_t n = 0;
@@ -434,24 +436,24 @@ step(struct peal_ws_decoder *d, uint8_t *data, size_t len, struct peal_deflate *
 }
 
 void
-peal_ws_decoder_init(
-    struct peal_ws_decoder *d, unsigned flags, const struct peal_ws_limits *limits)
+peal_wsframe_decoder_init(struct peal_wsframe_decoder *d, unsigned flags,
+    const struct peal_wsframe_limits *limits)
 {
-    *d = (struct peal_ws_decoder){ .limits = limits,
+    *d = (struct peal_wsframe_decoder){ .limits = limits,
         .flags = (uint8_t)(flags & (PEAL_WS_SERVER | PEAL_WS_DEFLATE)) };
 }
 
 void
-peal_ws_decoder_fini(struct peal_ws_decoder *d)
+peal_wsframe_decoder_fini(struct peal_wsframe_decoder *d)
 {
     drop_partial(d);
 }
 
 peal_err
-peal_ws_decode(struct peal_ws_decoder *d, uint8_t *data, size_t len,
-    struct peal_deflate *z, size_t *used_out, struct peal_ws_event *ev_out)
+peal_wsframe_decode(struct peal_wsframe_decoder *d, uint8_t *data, size_t len,
+    struct peal_deflate *z, size_t *used_out, struct peal_wsframe_event *ev_out)
 {
-    struct peal_ws_partial *part = d->part;
+    struct peal_wsframe_partial *part = d->part;
     size_t used = 0, n = 0;
     peal_err err;
 
@@ -473,7 +475,8 @@ peal_ws_decode(struct peal_ws_decoder *d, uint8_t *data, size_t len,
 }
 
 static size_t
-write_head(uint8_t *out, enum peal_ws_opcode op, bool rsv1, uint64_t len, uint8_t mask)
+write_head(
+    uint8_t *out, enum peal_wsframe_opcode op, bool rsv1, uint64_t len, uint8_t mask)
 {
     size_t ext = len > 0xffff ? 8 : len > 125 ? 2 : 0;
 
@@ -487,15 +490,15 @@ write_head(uint8_t *out, enum peal_ws_opcode op, bool rsv1, uint64_t len, uint8_
 }
 
 size_t
-peal_ws_head(
-    uint8_t out[PEAL_WS_HEAD_MAX], enum peal_ws_opcode op, bool rsv1, uint64_t len)
+peal_wsframe_head(
+    uint8_t out[PEAL_WS_HEAD_MAX], enum peal_wsframe_opcode op, bool rsv1, uint64_t len)
 {
     return write_head(out, op, rsv1, len, 0);
 }
 
 size_t
-peal_ws_head_masked(uint8_t out[PEAL_WS_HEAD_MAX], enum peal_ws_opcode op, bool rsv1,
-    uint64_t len, const uint8_t key[4])
+peal_wsframe_head_masked(uint8_t out[PEAL_WS_HEAD_MAX], enum peal_wsframe_opcode op,
+    bool rsv1, uint64_t len, const uint8_t key[4])
 {
     size_t n = write_head(out, op, rsv1, len, 0x80);
 
@@ -504,7 +507,7 @@ peal_ws_head_masked(uint8_t out[PEAL_WS_HEAD_MAX], enum peal_ws_opcode op, bool 
 }
 
 void
-peal_ws_mask(uint8_t *p, size_t n, const uint8_t key[4], size_t offset)
+peal_wsframe_mask(uint8_t *p, size_t n, const uint8_t key[4], size_t offset)
 {
     uint8_t turned[8];
     uint64_t k, w;
@@ -523,21 +526,21 @@ peal_ws_mask(uint8_t *p, size_t n, const uint8_t key[4], size_t offset)
 }
 
 bool
-peal_ws_close_code_valid(unsigned code)
+peal_wsframe_close_code_valid(unsigned code)
 {
     return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
            (code >= 3000 && code <= 4999);
 }
 
 size_t
-peal_ws_close_payload(
+peal_wsframe_close_payload(
     uint8_t out[PEAL_WS_CONTROL_MAX], uint16_t code, struct peal_slice reason)
 {
     size_t n = reason.len;
 
     if (code == PEAL_WS_CLOSE_NONE)
         return 0;
-    assert(peal_ws_close_code_valid(code));
+    assert(peal_wsframe_close_code_valid(code));
     if (n > PEAL_WS_CONTROL_MAX - 2) {
         n = PEAL_WS_CONTROL_MAX - 2;
         while (n > 0 && ((uint8_t)reason.data[n] & 0xc0) == 0x80)

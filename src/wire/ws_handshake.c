@@ -21,7 +21,7 @@ struct params {
 #define EXTENSION PEAL_S("permessage-deflate")
 
 peal_err
-peal_ws_accept_key(struct peal_slice key, char out[PEAL_WS_ACCEPT_LEN])
+peal_wshandshake_accept_key(struct peal_slice key, char out[PEAL_WS_ACCEPT_LEN])
 {
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     unsigned char raw[PEAL_WS_KEY_LEN / 4 * 3 + 3], digest[SHA_DIGEST_LENGTH];
@@ -49,7 +49,7 @@ static void
 skip_blanks(struct peal_slice *s)
 {
     while (s->len > 0 && (*s->data == ' ' || *s->data == '\t'))
-        *s = peal_slice_from(*s, 1);
+        *s = peal_slice_skip(*s, 1);
 }
 
 /* Takes c and the blanks around it off *s; false: something else is next. */
@@ -59,7 +59,7 @@ take_char(struct peal_slice *s, char c)
     skip_blanks(s);
     if (s->len == 0 || *s->data != c)
         return false;
-    *s = peal_slice_from(*s, 1);
+    *s = peal_slice_skip(*s, 1);
     skip_blanks(s);
     return true;
 }
@@ -81,7 +81,7 @@ take_token(struct peal_slice *s, struct peal_slice *out)
     while (n < s->len && is_token_char(s->data[n]))
         n++;
     *out = (struct peal_slice){ s->data, n };
-    *s = peal_slice_from(*s, n);
+    *s = peal_slice_skip(*s, n);
     return n > 0;
 }
 
@@ -101,7 +101,7 @@ take_value(struct peal_slice *s, struct peal_slice *out)
     if (n >= s->len)
         return false;
     *out = (struct peal_slice){ s->data + 1, n - 1 };
-    *s = peal_slice_from(*s, n + 1);
+    *s = peal_slice_skip(*s, n + 1);
     return n > 1;
 }
 
@@ -174,8 +174,8 @@ take_extension(struct peal_slice *s, struct params *p, bool *ours_out)
 }
 
 static peal_err
-answer(const struct params *offer, const struct peal_ws_deflate_settings *settings,
-    struct peal_ws_deflate *out, struct peal_buf *response)
+answer(const struct params *offer, const struct peal_wsdeflate_settings *settings,
+    struct peal_wsdeflate *out, struct peal_buf *response)
 {
     size_t before = response->len;
     unsigned bits = settings->server_bits;
@@ -199,20 +199,20 @@ answer(const struct params *offer, const struct peal_ws_deflate_settings *settin
         response->len = before;
         return err;
     }
-    *out = (struct peal_ws_deflate){ .on = true, .deflate_bits = (uint8_t)bits };
+    *out = (struct peal_wsdeflate){ .on = true, .deflate_bits = (uint8_t)bits };
     return PEAL_OK;
 }
 
 peal_err
-peal_ws_deflate_negotiate(struct peal_slice offers,
-    const struct peal_ws_deflate_settings *settings, struct peal_ws_deflate *out,
+peal_wsdeflate_negotiate(struct peal_slice offers,
+    const struct peal_wsdeflate_settings *settings, struct peal_wsdeflate *out,
     struct peal_buf *response)
 {
     struct params chosen = { 0 }, p;
     bool found = false, ours;
     peal_err err;
 
-    *out = (struct peal_ws_deflate){ 0 };
+    *out = (struct peal_wsdeflate){ 0 };
     skip_commas(&offers);
     while (offers.len > 0) {
         if ((err = take_extension(&offers, &p, &ours)) != PEAL_OK)
@@ -227,13 +227,13 @@ peal_ws_deflate_negotiate(struct peal_slice offers,
 }
 
 peal_err
-peal_ws_deflate_accept(struct peal_slice response, struct peal_ws_deflate *out)
+peal_wsdeflate_accept(struct peal_slice response, struct peal_wsdeflate *out)
 {
     struct params p;
     bool ours;
     unsigned bits = PEAL_DEFLATE_BITS_MAX;
 
-    *out = (struct peal_ws_deflate){ 0 };
+    *out = (struct peal_wsdeflate){ 0 };
     skip_commas(&response);
     if (response.len == 0)
         return PEAL_OK;
@@ -244,6 +244,6 @@ peal_ws_deflate_accept(struct peal_slice response, struct peal_ws_deflate *out)
         return PEAL_EPROTO;
     if (p.client_bits != 0)
         bits = p.client_bits;
-    *out = (struct peal_ws_deflate){ .on = true, .deflate_bits = (uint8_t)bits };
+    *out = (struct peal_wsdeflate){ .on = true, .deflate_bits = (uint8_t)bits };
     return PEAL_OK;
 }

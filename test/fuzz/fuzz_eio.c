@@ -14,34 +14,34 @@ binary(struct peal_slice base64)
     size_t len;
     char *text;
 
-    if (peal_eio_binary(base64, &b) != PEAL_OK)
+    if (peal_eiopkt_binary(base64, &b) != PEAL_OK)
         return;
     len = peal_base64_len(b->len);
     if ((text = malloc(len + 1)) == NULL)
         abort();
     peal_base64_encode(b->data, b->len, text);
-    if (peal_eio_binary(peal_slice_of(text, len), &again) != PEAL_OK ||
+    if (peal_eiopkt_binary(peal_slice_of(text, len), &again) != PEAL_OK ||
         !peal_slice_eq(peal_blob_slice(b), peal_blob_slice(again)))
         abort();
     if (len < base64.len || memcmp(text, base64.data, b->len / 3 * 4) != 0)
         abort();
     free(text);
-    peal_blob_drop(b);
-    peal_blob_drop(again);
+    peal_blob_release(b);
+    peal_blob_release(again);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct peal_slice all = { (const char *)data, size }, rest = all, one;
-    struct peal_eio_packet p;
+    struct peal_eiopkt p;
     const char *at = all.data;
 
-    while (peal_eio_payload_next(&rest, &one)) {
+    while (peal_eiopkt_payload_next(&rest, &one)) {
         if (one.data != at || one.data + one.len > all.data + all.len)
             abort();
         at += one.len + 1;
-        if (peal_eio_parse(one, &p) != PEAL_OK)
+        if (peal_eiopkt_parse(one, &p) != PEAL_OK)
             continue;
         if (p.type > PEAL_EIO_NOOP || p.data.data != one.data + 1 ||
             p.data.len != one.len - 1)

@@ -48,8 +48,8 @@ again(const struct peal_msg *m, uint32_t number)
     check(peal_envelope_next(&rest, &number_back, &back) == PEAL_OK && back != NULL);
     check(rest.len == 0 && number_back == number);
     check(same_names(m, back) && same_content(m, back));
-    peal_msg_drop(back);
-    peal_blob_drop(record);
+    peal_msg_release(back);
+    peal_blob_release(record);
 }
 
 int
@@ -67,7 +67,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(records.len < left);
         if (m != NULL)
             again(m, number);
-        peal_msg_drop(m);
+        peal_msg_release(m);
     }
     return 0;
 }

@@ -9,16 +9,16 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct peal_slice in = { (const char *)data, size };
-    struct peal_http_head whole = { 0 }, slow = { 0 };
+    struct peal_httphead whole = { 0 }, slow = { 0 };
     size_t used = 0, slow_used = 0, scan = 0;
-    peal_err err = peal_http_head_parse(in, NULL, NULL, &whole, &used), slow_err;
+    peal_err err = peal_httphead_parse(in, NULL, NULL, &whole, &used), slow_err;
 
     in.len = 0;
     do {
         in.len++;
         slow_err = in.len > size
                        ? PEAL_EAGAIN
-                       : peal_http_head_parse(in, NULL, &scan, &slow, &slow_used);
+                       : peal_httphead_parse(in, NULL, &scan, &slow, &slow_used);
     } while (slow_err == PEAL_EAGAIN && in.len < size);
     if (size == 0)
         return 0;

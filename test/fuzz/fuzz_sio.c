@@ -4,7 +4,7 @@
 #include "fuzz.h"
 
 #include "base/json.h"
-#include "wire/forms.h"
+#include "wire/encode.h"
 #include "wire/msgpack.h"
 
 static void
@@ -85,8 +85,8 @@ every_form(const struct peal_sio_packet *p, struct peal_blob **atts)
 
     check(peal_msg_new(&spec, &m) == PEAL_OK);
     for (int f = 0; f < PEAL_FMT_N; f++)
-        check(peal_form(m, (enum peal_format)f, NULL) != NULL);
-    peal_msg_drop(m);
+        check(peal_encode_form(m, (enum peal_format)f, NULL) != NULL);
+    peal_msg_release(m);
 }
 
 int
@@ -112,6 +112,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 put_inline(&p, atts);
         }
     }
-    peal_blob_drop(att);
+    peal_blob_release(att);
     return 0;
 }

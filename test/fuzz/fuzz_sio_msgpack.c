@@ -60,7 +60,7 @@ static void
 drop(struct peal_blob **atts, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
-        peal_blob_drop(atts[i]);
+        peal_blob_release(atts[i]);
 }
 
 static void

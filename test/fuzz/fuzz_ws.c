@@ -9,14 +9,14 @@
 
 /* Adds the events of some bytes to log. */
 static peal_err
-decode(struct peal_ws_decoder *d, uint8_t *data, size_t len, struct peal_deflate *z,
+decode(struct peal_wsframe_decoder *d, uint8_t *data, size_t len, struct peal_deflate *z,
     struct peal_buf *log)
 {
-    struct peal_ws_event ev;
+    struct peal_wsframe_event ev;
     peal_err err;
     size_t used;
 
-    while ((err = peal_ws_decode(d, data, len, z, &used, &ev)) == PEAL_OK) {
+    while ((err = peal_wsframe_decode(d, data, len, z, &used, &ev)) == PEAL_OK) {
         if (used > len || ev.payload.len > MESSAGE_MAX)
             abort();
         if (peal_buf_printf(log, "%d %u ", (int)ev.type, ev.close_code) != PEAL_OK ||
@@ -35,19 +35,19 @@ static peal_err
 run(const uint8_t *data, size_t size, size_t cut, unsigned flags, struct peal_deflate *z,
     struct peal_buf *log)
 {
-    static const struct peal_ws_limits limits = { .message_max = MESSAGE_MAX };
-    struct peal_ws_decoder d;
+    static const struct peal_wsframe_limits limits = { .message_max = MESSAGE_MAX };
+    struct peal_wsframe_decoder d;
     uint8_t *copy = malloc(size + 1);
     peal_err err;
 
     if (copy == NULL)
         abort();
     memcpy(copy, data, size);
-    peal_ws_decoder_init(&d, flags, &limits);
+    peal_wsframe_decoder_init(&d, flags, &limits);
     err = decode(&d, copy, cut, z, log);
     if (err == PEAL_EAGAIN)
         err = decode(&d, copy + cut, size - cut, z, log);
-    peal_ws_decoder_fini(&d);
+    peal_wsframe_decoder_fini(&d);
     free(copy);
     return err;
 }

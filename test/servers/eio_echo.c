@@ -17,7 +17,7 @@ on_message(struct peal_eio_session *s, bool binary, struct peal_slice data)
     if (b == NULL)
         return false;
     peal_eio_send(s, b, 0);
-    peal_blob_drop(b);
+    peal_blob_release(b);
     return true;
 }
 

@@ -9,8 +9,8 @@ handle(struct peal_http *h, void *proto)
     struct peal_slice path = h->head->path;
     uint64_t n;
 
-    if (peal_slice_u64(peal_slice_from(path, sizeof("/shed/") - 1), 1000, &n) == PEAL_OK)
-        peal_shed(proto, (unsigned)n);
+    if (peal_slice_u64(peal_slice_skip(path, sizeof("/shed/") - 1), 1000, &n) == PEAL_OK)
+        peal_sessions_shed(proto, (unsigned)n);
     peal_http_reply(h, 200, NULL, PEAL_S(""));
 }
 

@@ -50,7 +50,7 @@ greet(struct peal_timer *t)
 
     if (peal_msg_new(&spec, &m) == PEAL_OK) {
         peal_publish(g->shard, m);
-        peal_msg_drop(m);
+        peal_msg_release(m);
     }
     free_greeting(g);
 }

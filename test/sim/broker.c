@@ -74,7 +74,7 @@ put(struct queue *q, enum kind kind, struct peal_slice topic, struct peal_blob *
 
     i->kind = kind;
     i->topic = need(peal_blob_copy(topic));
-    i->bytes = bytes != NULL ? peal_blob_hold(bytes) : NULL;
+    i->bytes = bytes != NULL ? peal_blob_retain(bytes) : NULL;
     if (q->first == NULL)
         q->first = i;
     else
@@ -100,8 +100,8 @@ take(struct queue *q)
 static void
 item_free(struct item *i)
 {
-    peal_blob_drop(i->topic);
-    peal_blob_drop(i->bytes);
+    peal_blob_release(i->topic);
+    peal_blob_release(i->bytes);
     free(i);
 }
 
@@ -151,7 +151,7 @@ set_del(struct set *s, struct peal_slice topic)
 
     if (i == s->n)
         return;
-    peal_blob_drop(s->list[i]);
+    peal_blob_release(s->list[i]);
     s->n--;
     memmove(s->list + i, s->list + i + 1, (s->n - i) * sizeof(struct peal_blob *));
 }
@@ -160,7 +160,7 @@ static void
 set_clear(struct set *s)
 {
     while (s->n > 0)
-        peal_blob_drop(s->list[--s->n]);
+        peal_blob_release(s->list[--s->n]);
 }
 
 /* The relay's side. */
@@ -204,7 +204,7 @@ publish(struct peal_backplane *b, const struct peal_payload *list, unsigned n)
             l->unanswered++;
         else
             put(&l->payloads, PUBLISH, list[i].topic, bytes);
-        peal_blob_drop(bytes);
+        peal_blob_release(bytes);
     }
 }
 

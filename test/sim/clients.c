@@ -154,7 +154,8 @@ await(struct world *w, struct session *s, unsigned c)
         abort();
     *wait = (struct waiter){ w, s, c };
     w->n_waiters++;
-    err = peal_await(&s->s, peal_slice_str(channel_names[c]), on_confirmed, wait);
+    err = peal_session_await_subscribed(
+        &s->s, peal_slice_str(channel_names[c]), on_confirmed, wait);
     if (err == PEAL_EAGAIN)
         return;
     if (err != PEAL_OK)
@@ -173,7 +174,7 @@ world_join(struct world *w)
     if (s == NULL || s->member[c])
         return;
     sim_trace("session %u joins channel %u", s->index, c);
-    if (peal_join(&s->s, peal_slice_str(channel_names[c])) != PEAL_OK)
+    if (peal_session_subscribe(&s->s, peal_slice_str(channel_names[c])) != PEAL_OK)
         sim_wrong("session %u cannot join", s->index);
     model_joined(w->model, s, c);
     await(w, s, c);
@@ -188,7 +189,7 @@ world_leave(struct world *w)
     if (s == NULL || !s->member[c])
         return;
     sim_trace("session %u leaves channel %u", s->index, c);
-    if (peal_leave(&s->s, peal_slice_str(channel_names[c])) != PEAL_OK)
+    if (peal_session_unsubscribe(&s->s, peal_slice_str(channel_names[c])) != PEAL_OK)
         sim_wrong("session %u cannot leave", s->index);
     model_left(w->model, s, c);
 }
@@ -257,7 +258,7 @@ owe(struct world *w, const struct node *from, unsigned number)
 
         if (n != NULL && n != from && hears_all(n))
             model_owe(
-                w->model, number, s, peal_hub_knows(from->hub, peal_hub_node(n->hub)));
+                w->model, number, s, peal_hub_has_node(from->hub, peal_hub_node(n->hub)));
     }
 }
 
@@ -292,5 +293,5 @@ world_publish(struct world *w)
     model_publish(w->model, &d.m);
     if (peal_publish(n->shards[worker], m) == PEAL_OK && !link_is_cut(n->link))
         owe(w, n, number);
-    peal_msg_drop(m);
+    peal_msg_release(m);
 }

@@ -113,7 +113,7 @@ look(struct world *w, struct node *n)
     n->up = up;
     for (unsigned i = 0; i < w->n_places; i++) {
         const struct node *o = &w->nodes[i];
-        bool known = o->alive && peal_hub_knows(n->hub, peal_hub_node(o->hub));
+        bool known = o->alive && peal_hub_has_node(n->hub, peal_hub_node(o->hub));
 
         if (n->known[i] && !known && o->alive)
             model_forgets(w->model, n->index, o->index);

@@ -36,7 +36,7 @@ struct world {
     struct node nodes[NODES_MAX];
     unsigned n_places, n_lives, n_publishers;
     struct model *model;
-    unsigned n_waiters; /* of peal_await, not yet told */
+    unsigned n_waiters; /* of peal_session_await_subscribed, not yet told */
     /* What is different in each world. */
     size_t queue_max;
     uint64_t linger_ms;

@@ -14,8 +14,8 @@
 
 #include "relay_rig.h"
 
-#include "adapter/inside.h"
-#include "hub/ask.h"
+#include "adapter/adapter_priv.h"
+#include "hub/ackreq.h"
 #include "wire/msgpack.h"
 
 struct redis {
@@ -232,7 +232,7 @@ packed(const char *json)
     struct peal_buf b = { 0 };
 
     CHECK_OK(peal_msgpack_from_json(&b, peal_slice_str(json), &att, 1));
-    peal_blob_drop(att);
+    peal_blob_release(att);
     return b;
 }
 
@@ -249,7 +249,7 @@ told_packed(struct site *s, const char *topic, const char *json)
  * are asked, ! when they are disconnected. */
 struct socket {
     struct peal_session s; /* first */
-    struct peal_owed *owed;
+    struct peal_pending_ack *owed;
     uint64_t id; /* of the last question */
     char got[512];
 };
@@ -270,7 +270,7 @@ socket_deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
 {
     struct socket *so = (struct socket *)s;
 
-    if ((m->flags & PEAL_MSG_ASK) != 0)
+    if ((m->flags & PEAL_MSG_NEEDS_ACK) != 0)
         return false;
     socket_note(so, "%.*s%s%s(%.*s) ", (int)m->event.len, m->event.data,
         m->flags & PEAL_MSG_VOLATILE ? "v" : "",
@@ -284,26 +284,27 @@ socket_disconnect(struct peal_session *s, bool everything)
     struct socket *so = (struct socket *)s;
 
     socket_note(so, everything ? "!! " : "! ");
-    peal_owed_drop(&so->owed);
+    peal_pending_acks_clear(&so->owed);
     peal_session_fini(s);
 }
 
 static inline bool
-socket_ask(struct peal_session *s, struct peal_msg *m, unsigned k, struct peal_owed *owed)
+socket_ask(
+    struct peal_session *s, struct peal_msg *m, unsigned k, struct peal_pending_ack *owed)
 {
     struct socket *so = (struct socket *)s;
 
     socket_note(so, "*%.*s(%.*s) ", (int)m->event.len, m->event.data, (int)m->args.len,
         m->args.data);
     so->id = owed->id;
-    peal_owe(&so->owed, owed);
+    peal_pending_ack_add(&so->owed, owed);
     return true;
 }
 
 static const struct peal_session_ops socket_ops = { .protocol = "test",
     .deliver = socket_deliver,
     .disconnect = socket_disconnect,
-    .ask = socket_ask };
+    .deliver_with_ack = socket_ask };
 
 /* rooms: channels, "/ a b". */
 static inline void
@@ -314,14 +315,14 @@ enter(struct site *s, unsigned worker, struct socket *so, const char *channels)
     *so = (struct socket){ 0 };
     CHECK_OK(peal_session_init(&so->s, s->r.sh[worker], &socket_ops, true));
     while (rest.data != NULL)
-        CHECK_OK(peal_join(&so->s, peal_slice_cut(&rest, ' ')));
+        CHECK_OK(peal_session_subscribe(&so->s, peal_slice_cut(&rest, ' ')));
     turns(s);
 }
 
 static inline void
 quit(struct site *s, struct socket *so)
 {
-    peal_owed_drop(&so->owed);
+    peal_pending_acks_clear(&so->owed);
     peal_session_fini(&so->s);
     turns(s);
 }

@@ -88,7 +88,7 @@ start_front(struct before b)
         .idle_timeout_ms = b.idle_ms ? b.idle_ms : 60000,
         .failed = on_failed,
         .ctx = &front };
-    front.config = (struct peal_http_config){ .limits = peal_http_limits_default,
+    front.config = (struct peal_http_config){ .limits = peal_httphead_limits_default,
         .head_timeout_ms = 60000,
         .body_timeout_ms = 60000,
         .idle_timeout_ms = 60000,
@@ -111,26 +111,26 @@ start_front(struct before b)
 }
 
 static inline void
-on_front_stop(struct peal_loop *loop, struct peal_mail *mail)
+on_front_stop(struct peal_loop *loop, struct peal_task *task)
 {
     peal_listener_close(&front.listener);
     peal_http_server_free(&front.server);
     peal_loop_stop(loop);
-    free(mail);
+    free(task);
 }
 
 static inline void
-on_front_drain(struct peal_loop *loop, struct peal_mail *mail)
+on_front_drain(struct peal_loop *loop, struct peal_task *task)
 {
     front.drained_left = peal_http_forwards_drain(front.server, 1);
-    free(mail);
+    free(task);
     sem_post(&front.drained);
 }
 
 static inline void
-post_front(peal_mail_fn *fn)
+post_front(peal_task_fn *fn)
 {
-    struct peal_mail *m = calloc(1, sizeof(*m));
+    struct peal_task *m = calloc(1, sizeof(*m));
 
     CHECK(m != NULL);
     m->fn = fn;

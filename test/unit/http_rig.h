@@ -104,7 +104,7 @@ who(struct peal_http *h, void *ctx)
 static void
 forbid(struct peal_http *h, void *ctx)
 {
-    if (peal_http_header(h->head, PEAL_S("X-Key")).data == NULL)
+    if (peal_httphead_get(h->head, PEAL_S("X-Key")).data == NULL)
         peal_http_reply(h, 403, "text/plain", PEAL_S("no\n"));
 }
 
@@ -113,7 +113,7 @@ static void
 move(struct peal_http *h, void *ctx)
 {
     if (h->server == rig.peers[0])
-        peal_http_move(h, 1);
+        peal_http_migrate(h, 1);
 }
 
 static void
@@ -137,14 +137,14 @@ hold(struct peal_http *h, void *ctx)
         return;
     rig.waiting = h;
     h->gone = on_gone;
-    peal_http_hold(h);
+    peal_http_defer(h);
     sem_post(&rig.came);
 }
 
 static void
 let_in(struct peal_http *h, void *ctx)
 {
-    peal_http_again(rig.waiting);
+    peal_http_resume(rig.waiting);
     peal_http_reply(h, 200, "text/plain", PEAL_S("open"));
 }
 
@@ -168,7 +168,7 @@ take(struct peal_http *h, void *ctx)
         .closed = taken_closed };
 
     peal_http_add(h, "X-Taken", "%s", "yes");
-    CHECK(peal_http_take(h, 101, NULL, &ops, NULL) != NULL);
+    CHECK(peal_http_hijack(h, 101, NULL, &ops, NULL) != NULL);
 }
 
 static const struct peal_http_route routes[] = {
@@ -228,7 +228,7 @@ start_with(struct setup s)
     sem_init(&rig.gone, 0, 0);
     sem_init(&rig.drained, 0, 0);
     CHECK_OK(peal_cidr_parse(PEAL_S("127.0.0.1"), &rig.trusted));
-    rig.config = (struct peal_http_config){ .limits = peal_http_limits_default,
+    rig.config = (struct peal_http_config){ .limits = peal_httphead_limits_default,
         .head_timeout_ms = s.head_ms ? s.head_ms : 60000,
         .body_timeout_ms = s.body_ms ? s.body_ms : 60000,
         .idle_timeout_ms = s.idle_ms ? s.idle_ms : 60000,
@@ -260,7 +260,7 @@ start(void)
 }
 
 static inline void
-on_stop(struct peal_loop *loop, struct peal_mail *mail)
+on_stop(struct peal_loop *loop, struct peal_task *task)
 {
     int i = loop == rig.loops[0] ? 0 : 1;
 
@@ -268,13 +268,13 @@ on_stop(struct peal_loop *loop, struct peal_mail *mail)
         peal_listener_close(&rig.listener);
     peal_http_server_free(&rig.servers[i]);
     peal_loop_stop(loop);
-    free(mail);
+    free(task);
 }
 
 static inline void
-post(int i, peal_mail_fn *fn)
+post(int i, peal_task_fn *fn)
 {
-    struct peal_mail *m = calloc(1, sizeof(*m));
+    struct peal_task *m = calloc(1, sizeof(*m));
 
     CHECK(m != NULL);
     m->fn = fn;
@@ -292,7 +292,7 @@ stop(void)
     for (int i = 0; i < N_LOOPS; i++)
         peal_loop_free(&rig.loops[i]);
     CHECK_INT(rig.limits.open, 0);
-    peal_blob_drop(rig.big);
+    peal_blob_release(rig.big);
 }
 
 static inline struct client

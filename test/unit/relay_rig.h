@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "hub/hub_priv.h"
 #include "hub/relay.h"
-#include "hub/shard.h"
 #include "wire/envelope.h"
 
 #define NODE 7u
@@ -90,7 +90,7 @@ describe(struct peal_slice payload, char *out, size_t size)
             n += (size_t)snprintf(out + n, size - n, " %.*s%s",
                 (int)(m->args.len < 8 ? m->args.len : 8), m->args.data,
                 number != 0 ? "*" : "");
-        peal_msg_drop(m);
+        peal_msg_release(m);
     }
 }
 
@@ -300,13 +300,13 @@ begin(struct rig *r, unsigned worker, struct member *me)
 static inline void
 join(struct member *me, const char *channel)
 {
-    CHECK_OK(peal_join(&me->s, peal_slice_str(channel)));
+    CHECK_OK(peal_session_subscribe(&me->s, peal_slice_str(channel)));
 }
 
 static inline void
 leave(struct member *me, const char *channel)
 {
-    CHECK_OK(peal_leave(&me->s, peal_slice_str(channel)));
+    CHECK_OK(peal_session_unsubscribe(&me->s, peal_slice_str(channel)));
 }
 
 /* Joins, and lets the backplane confirm it. */
@@ -320,7 +320,7 @@ join_and_confirm(struct rig *r, struct member *me, const char *channel)
     snprintf(topic, sizeof(topic), "t:c:%s", channel);
     subscribed(r, topic);
     settle(r);
-    CHECK(peal_subscribed(&me->s));
+    CHECK(peal_session_all_subscribed(&me->s));
 }
 
 static inline void
@@ -359,7 +359,7 @@ publish(struct rig *r, unsigned worker, const char *to, const char *args)
     struct peal_msg *m = message(to, NULL, args);
     peal_err err = peal_publish(r->sh[worker], m);
 
-    peal_msg_drop(m);
+    peal_msg_release(m);
     return err;
 }
 
@@ -375,8 +375,8 @@ payload_of(uint32_t node, struct peal_msg *m, uint32_t number)
     peal_envelope_head(node, head);
     CHECK_OK(peal_buf_add(&b, head, sizeof(head)));
     CHECK_OK(peal_buf_add_slice(&b, peal_blob_slice(record)));
-    peal_blob_drop(record);
-    peal_msg_drop(m);
+    peal_blob_release(record);
+    peal_msg_release(m);
     return b;
 }
 

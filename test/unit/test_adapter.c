@@ -17,7 +17,7 @@ the_root_is_shared_always_and_others_with_their_first_member(void **state)
     site_open(&s, false);
     enter(&s, 0, &a, "/chat"); /* nothing is asked of a link that is down */
     SAID(&s, "");
-    CHECK(peal_subscribed(&a.s));
+    CHECK(peal_session_all_subscribed(&a.s));
     quit(&s, &a);
     redis_up(&s);
     enter(&s, 0, &a, "/");
@@ -50,12 +50,12 @@ a_member_waits_for_all_that_brings_messages(void **state)
     enter(&s, 0, &a, "/chat");
     enter(&s, 1, &b, "/chat");
     SAID(&s, CHAT_SUBS);
-    CHECK(!peal_subscribed(&a.s) && !peal_subscribed(&b.s));
+    CHECK(!peal_session_all_subscribed(&a.s) && !peal_session_all_subscribed(&b.s));
     confirmed(&s, "k#/chat#*");
     confirmed(&s, "k#/other#*"); /* nobody has asked */
-    CHECK(!peal_subscribed(&a.s));
+    CHECK(!peal_session_all_subscribed(&a.s));
     confirmed(&s, "k-request#/chat#");
-    CHECK(peal_subscribed(&a.s) && peal_subscribed(&b.s));
+    CHECK(peal_session_all_subscribed(&a.s) && peal_session_all_subscribed(&b.s));
     quit(&s, &a);
     quit(&s, &b);
     site_close(&s);
@@ -83,10 +83,10 @@ what_is_asked_for_is_left_only_when_it_is_there(void **state)
     SAID(&s, CHAT_SUBS);
     quit(&s, &a);
     enter(&s, 0, &a, "/chat");
-    CHECK(!peal_subscribed(&a.s));
+    CHECK(!peal_session_all_subscribed(&a.s));
     confirmed(&s, "k-request#/chat#");
     confirmed(&s, "k#/chat#*");
-    CHECK(peal_subscribed(&a.s));
+    CHECK(peal_session_all_subscribed(&a.s));
     SAID(&s, "");
     quit(&s, &a);
     site_close(&s);
@@ -105,14 +105,14 @@ a_lost_link_lets_nobody_wait_and_all_is_asked_for_again(void **state)
     enter(&s, 0, &a, "/chat");
     enter(&s, 0, &b, "/gone");
     quit(&s, &b);
-    CHECK(!peal_subscribed(&a.s));
+    CHECK(!peal_session_all_subscribed(&a.s));
     SAID(&s, CHAT_SUBS "sub k-request#/gone#\npsub k#/gone#*\n");
     s.redis.b.events->down(s.redis.b.arg);
     turns(&s);
-    CHECK(peal_subscribed(&a.s));
+    CHECK(peal_session_all_subscribed(&a.s));
     CHECK_INT(stat_of(&s.r, PEAL_STAT_BACKPLANE_GAPS), 1);
     enter(&s, 1, &b, "/new");
-    CHECK(peal_subscribed(&b.s));
+    CHECK(peal_session_all_subscribed(&b.s));
     SAID(&s, "");
     s.redis.b.events->up(s.redis.b.arg);
     SAID(&s, ROOT_SUBS CHAT_SUBS "sub k-request#/new#\npsub k#/new#*\n");
@@ -134,14 +134,14 @@ sharded_rooms_have_channels_of_their_own(void **state)
     redis_up(&s);
     enter(&s, 0, &a, "/ room");
     SAID(&s, "sub k#/#room#\n");
-    CHECK(!peal_subscribed(&a.s));
+    CHECK(!peal_session_all_subscribed(&a.s));
     confirmed(&s, "k#/#room#");
-    CHECK(peal_subscribed(&a.s));
+    CHECK(peal_session_all_subscribed(&a.s));
     enter(&s, 1, &b, "/ room");
     /* The same room, as a channel of its own; and one that looks like a socket's id. */
     enter(&s, 1, &c, "/#room 12345678901234567890");
     SAID(&s, "");
-    CHECK(peal_subscribed(&c.s));
+    CHECK(peal_session_all_subscribed(&c.s));
     quit(&s, &a);
     quit(&s, &b);
     SAID(&s, "");
@@ -152,9 +152,9 @@ sharded_rooms_have_channels_of_their_own(void **state)
     enter(&s, 0, &a, "/chat#room /chat");
     SAID(&s, "sub k#/chat#\nsub k#/chat#room#\n");
     confirmed(&s, "k#/chat#room#");
-    CHECK(!peal_subscribed(&a.s));
+    CHECK(!peal_session_all_subscribed(&a.s));
     confirmed(&s, "k#/chat#");
-    CHECK(peal_subscribed(&a.s));
+    CHECK(peal_session_all_subscribed(&a.s));
 
     /* A slot has moved. */
     s.redis.b.events->lost(s.redis.b.arg, PEAL_S("k#/chat#room#"));
@@ -180,7 +180,7 @@ say(struct site *s, const struct peal_msg_spec *spec)
 
     CHECK_OK(peal_msg_new(spec, &m));
     CHECK_OK(peal_publish(s->r.sh[0], m));
-    peal_msg_drop(m);
+    peal_msg_release(m);
     turns(s);
 }
 
@@ -239,7 +239,7 @@ what_is_published_here_is_told_in_their_words(void **state)
         "\"flags\":{}}]\n");
     CHECK_INT(stat_of(&s.r, PEAL_STAT_ADAPTER_SENT), 5);
     site_close(&s);
-    peal_blob_drop(att);
+    peal_blob_release(att);
 }
 
 static void
@@ -278,7 +278,7 @@ what_is_for_none_of_their_sockets_is_not_told(void **state)
 
     site_open(&s, false);
     redis_up(&s);
-    CHECK_OK(peal_hub_know(s.r.hub, OTHER, 99));
+    CHECK_OK(peal_hub_add_node(s.r.hub, OTHER, 99));
     peal_id_new(99, OTHER, 0, other);
     peal_id_new(1, 12345, 0, stranger);
     enter(&s, 1, &here, "/");
@@ -423,7 +423,7 @@ what_our_own_nodes_say_is_dropped(void **state)
             HEARD(s, a, i == 0 ? "" : "\"e\"(1) ");
         }
         peal_adapter_free(&sites[1].a);
-        peal_relay_set_peer(s->r.relay, &peal_adapter_peer, s->a);
+        peal_relay_set_tap(s->r.relay, &peal_adapter_tap, s->a);
         quit(s, &a);
         site_close(s);
     }

@@ -11,7 +11,7 @@
 
 #include "alloc.h"
 #include "api/api.h"
-#include "hub/ask.h"
+#include "hub/ackreq.h"
 #include "io/listener.h"
 
 #define N_ROUTES (PEAL_API_ROUTES_MAX + PEAL_API_ADMIN_ROUTES_MAX)
@@ -23,7 +23,7 @@ struct client {
     const char *nsp;
     struct peal_buf got; /* "event[args];" of each message */
     unsigned flags;
-    struct peal_owed *owed;
+    struct peal_pending_ack *owed;
     uint64_t owed_id;
 };
 
@@ -62,25 +62,25 @@ take(struct peal_session *s, struct peal_msg *m)
 static bool
 record(struct peal_session *s, struct peal_msg *m, unsigned k)
 {
-    return (m->flags & PEAL_MSG_ASK) == 0 && take(s, m);
+    return (m->flags & PEAL_MSG_NEEDS_ACK) == 0 && take(s, m);
 }
 
 /* It answers at the end of the turn, see answer_turn. */
 static bool
 record_question(
-    struct peal_session *s, struct peal_msg *m, unsigned k, struct peal_owed *owed)
+    struct peal_session *s, struct peal_msg *m, unsigned k, struct peal_pending_ack *owed)
 {
     struct client *c = (struct client *)s;
 
     if (!take(s, m))
         return false;
-    peal_owe(&c->owed, owed);
+    peal_pending_ack_add(&c->owed, owed);
     c->owed_id = owed->id;
     return true;
 }
 
 static const struct peal_session_ops ops = {
-    .protocol = "test", .deliver = record, .ask = record_question
+    .protocol = "test", .deliver = record, .deliver_with_ack = record_question
 };
 
 static void
@@ -88,7 +88,7 @@ client_begin(struct world *w, struct client *c, const char *nsp)
 {
     *c = (struct client){ .nsp = nsp };
     CHECK_OK(peal_session_init(&c->session, w->shard, &ops, true));
-    CHECK_OK(peal_join(&c->session, peal_slice_str(nsp)));
+    CHECK_OK(peal_session_subscribe(&c->session, peal_slice_str(nsp)));
 }
 
 static void
@@ -134,7 +134,7 @@ begin(struct world *w, const struct peal_slice *keys, unsigned n_keys, bool dev)
     w->node.name = "a \"node\"\\\n";
     w->node.started_s = 1700000000;
     w->api = (struct peal_api){ w->shard, &w->node, BODY_MAX };
-    w->config.limits = peal_http_limits_default;
+    w->config.limits = peal_httphead_limits_default;
     w->config.head_timeout_ms = w->config.body_timeout_ms = 60000;
     w->config.idle_timeout_ms = 60000;
     n = peal_api_routes(&w->api, w->routes);
@@ -269,7 +269,7 @@ data_is_published_byte_for_byte(void **state)
     struct world w;
 
     begin(&w, NULL, 0, true);
-    CHECK_OK(peal_join(&w.a.session, PEAL_S("orders")));
+    CHECK_OK(peal_session_subscribe(&w.a.session, PEAL_S("orders")));
     CHECK_INT(post(&w, "/api/publish",
                   " {\"channel\" : \"orders\",\"event\":\"cre\\u0061ted\","
                   "\"data\": {\"id\":1.0, \"b\":[ 1e2,\"\\u00e9\"], \"id\":2} }\n"),
@@ -288,7 +288,7 @@ data_may_be_anything_and_is_null_by_default(void **state)
     struct world w;
 
     begin(&w, NULL, 0, true);
-    CHECK_OK(peal_join(&w.a.session, PEAL_S("c")));
+    CHECK_OK(peal_session_subscribe(&w.a.session, PEAL_S("c")));
     CHECK_INT(post(&w, "/api/publish", "{\"channel\":\"c\"}"), 200);
     CHECK_INT(post(&w, "/api/publish", "{\"channel\":\"\\u0063\",\"data\":\"hi\"}"), 200);
     GOT(w.a, "[null]1;[\"hi\"]1;");
@@ -306,8 +306,8 @@ several_channels_reach_a_subscriber_once(void **state)
     struct world w;
 
     begin(&w, NULL, 0, true);
-    CHECK_OK(peal_join(&w.a.session, PEAL_S("a")));
-    CHECK_OK(peal_join(&w.a.session, PEAL_S("b")));
+    CHECK_OK(peal_session_subscribe(&w.a.session, PEAL_S("a")));
+    CHECK_OK(peal_session_subscribe(&w.a.session, PEAL_S("b")));
     CHECK_INT(
         post(&w, "/api/publish", "{\"channels\":[\"a\", \"b\",\"c\"],\"data\":1}"), 200);
     GOT(w.a, "[1]1;");
@@ -390,10 +390,10 @@ names_and_their_number_are_bounded(void **state)
 static void
 answer(struct client *c, const char *args)
 {
-    struct peal_answer said = { .args = peal_slice_str(args), .n_args = 2 };
+    struct peal_ack_answer said = { .args = peal_slice_str(args), .n_args = 2 };
 
     if (c->owed != NULL)
-        CHECK(peal_owed_answer(c->owed, c->owed_id, &said));
+        CHECK(peal_pending_ack_resolve(c->owed, c->owed_id, &said));
 }
 
 static bool
@@ -414,7 +414,7 @@ events_are_emitted_to_rooms_and_namespaces(void **state)
     struct world w;
 
     begin(&w, NULL, 0, true);
-    CHECK_OK(peal_join(&w.b.session, PEAL_S("/chat#red")));
+    CHECK_OK(peal_session_subscribe(&w.b.session, PEAL_S("/chat#red")));
     CHECK_INT(
         post(&w, "/api/emit", "{\"event\":\"hi\",\"args\":[ 1.0 , {\"a\": 2}\n]}"), 200);
     GOT(w.a, "\"hi\"[1.0 , {\"a\": 2}]2;");
@@ -469,7 +469,7 @@ acknowledgements_are_waited_for(void **state)
     CHECK(has_header(&w, "Content-Type: application/json\r\n"));
     GOT(w.a, "\"q\"[7]1;");
     GOT(w.b, "");
-    CHECK_OK(peal_join(&w.b.session, PEAL_S("r")));
+    CHECK_OK(peal_session_subscribe(&w.b.session, PEAL_S("r")));
     w.b.nsp = "/";
     CHECK_INT(post(&w, "/api/emit",
                   "{\"event\":\"q\",\"rooms\":[\"s\",\"r\"],\"ack\":true,"
@@ -691,7 +691,7 @@ a_request_without_memory_is_answered_or_cut_off(void **state)
 
     begin(&w, NULL, 0, true);
     w.log.level = -1;
-    CHECK_OK(peal_join(&w.a.session, PEAL_S("a")));
+    CHECK_OK(peal_session_subscribe(&w.a.session, PEAL_S("a")));
     CHECK_OK(peal_buf_reserve(&w.a.got, 400)); /* so that record allocates nothing */
     alloc_one = 1;
     for (long n = 0; left == 0; n++) {

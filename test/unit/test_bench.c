@@ -315,7 +315,7 @@ only_what_was_published_is_a_message(void **state)
     CHECK_OK(peal_bench_message_init(&m, &o));
     CHECK_OK(peal_bench_message_publish(&m, &o.target, 0, 4294967295u, &wire));
     unmask(&wire, 2);
-    CHECK(peal_bench_message_read(&m, peal_slice_from(peal_buf_slice(&wire), 2), &seq));
+    CHECK(peal_bench_message_read(&m, peal_slice_skip(peal_buf_slice(&wire), 2), &seq));
     CHECK_INT(seq, 4294967295u);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         CHECK(!peal_bench_message_read(&m, peal_slice_str(wrong[i]), &seq));

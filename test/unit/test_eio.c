@@ -30,13 +30,13 @@ payloads_are_cut_as_split_does(void **state)
         struct peal_slice rest = peal_slice_str(cases[i].body), packet;
         unsigned n = 0;
 
-        while (peal_eio_payload_next(&rest, &packet)) {
+        while (peal_eiopkt_payload_next(&rest, &packet)) {
             CHECK(n < cases[i].n);
             CHECK_SLICE(packet, cases[i].packets[n]);
             n++;
         }
         CHECK_INT(n, cases[i].n);
-        CHECK(!peal_eio_payload_next(&rest, &packet));
+        CHECK(!peal_eiopkt_payload_next(&rest, &packet));
     }
 }
 
@@ -46,18 +46,18 @@ a_packet_is_a_digit_and_the_rest(void **state)
     static const char *const good[] = { "0{}", "1", "2probe", "3", "4hello", "5", "6" };
     static const char *const bad[] = { "", "7", "9x", "abc", "B", " 4", "\x1e", "-1",
         "\xff" };
-    struct peal_eio_packet p;
+    struct peal_eiopkt p;
 
     for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
-        CHECK_OK(peal_eio_parse(peal_slice_str(good[i]), &p));
+        CHECK_OK(peal_eiopkt_parse(peal_slice_str(good[i]), &p));
         CHECK_INT(p.type, i);
         CHECK(!p.binary);
         CHECK_SLICE(p.data, good[i] + 1);
         CHECK(p.data.data != NULL);
     }
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-        CHECK_ERR(peal_eio_parse(peal_slice_str(bad[i]), &p), PEAL_EPROTO);
-    CHECK_OK(peal_eio_parse(PEAL_S("bAQID"), &p));
+        CHECK_ERR(peal_eiopkt_parse(peal_slice_str(bad[i]), &p), PEAL_EPROTO);
+    CHECK_OK(peal_eiopkt_parse(PEAL_S("bAQID"), &p));
     CHECK_INT(p.type, PEAL_EIO_MESSAGE);
     CHECK(p.binary);
     CHECK_SLICE(p.data, "AQID");
@@ -76,14 +76,14 @@ binary_is_base64_with_or_without_padding(void **state)
     struct peal_blob *b;
 
     for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
-        CHECK_OK(peal_eio_binary(peal_slice_str(good[i].text), &b));
+        CHECK_OK(peal_eiopkt_binary(peal_slice_str(good[i].text), &b));
         CHECK_SLICE(peal_blob_slice(b), good[i].bytes);
-        peal_blob_drop(b);
+        peal_blob_release(b);
     }
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-        CHECK_ERR(peal_eio_binary(peal_slice_str(bad[i]), &b), PEAL_EPROTO);
+        CHECK_ERR(peal_eiopkt_binary(peal_slice_str(bad[i]), &b), PEAL_EPROTO);
     alloc_left = 0;
-    CHECK_ERR(peal_eio_binary(PEAL_S("AQID"), &b), PEAL_ENOMEM);
+    CHECK_ERR(peal_eiopkt_binary(PEAL_S("AQID"), &b), PEAL_ENOMEM);
     alloc_left = -1;
 }
 
@@ -100,9 +100,9 @@ binary_of_every_length_survives(void **state)
         for (size_t i = 0; i < n; i++)
             bytes[i] = (unsigned char)(i * 37 + n);
         peal_base64_encode(bytes, n, text);
-        CHECK_OK(peal_eio_binary(peal_slice_of(text, len), &b));
+        CHECK_OK(peal_eiopkt_binary(peal_slice_of(text, len), &b));
         CHECK_MEM(b->data, b->len, bytes, n);
-        peal_blob_drop(b);
+        peal_blob_release(b);
         free(text);
     }
 }
@@ -113,18 +113,18 @@ the_handshake_has_five_keys(void **state)
     struct peal_slice sid = PEAL_S("8K1IlYmAP0KQa09-AAAA");
     struct peal_buf b = { 0 };
 
-    CHECK_OK(peal_eio_open(&b, sid, true, 25000, 20000, 1000000));
+    CHECK_OK(peal_eiopkt_open(&b, sid, true, 25000, 20000, 1000000));
     CHECK_SLICE(peal_buf_slice(&b),
         "0{\"sid\":\"8K1IlYmAP0KQa09-AAAA\",\"upgrades\":[\"websocket\"],"
         "\"pingInterval\":25000,\"pingTimeout\":20000,\"maxPayload\":1000000}");
     b.len = 0;
-    CHECK_OK(peal_eio_open(&b, sid, false, 300, 200, 5000000000));
+    CHECK_OK(peal_eiopkt_open(&b, sid, false, 300, 200, 5000000000));
     CHECK_SLICE(peal_buf_slice(&b),
         "0{\"sid\":\"8K1IlYmAP0KQa09-AAAA\",\"upgrades\":[],"
         "\"pingInterval\":300,\"pingTimeout\":200,\"maxPayload\":5000000000}");
     peal_buf_fini(&b);
     alloc_left = 0;
-    CHECK_ERR(peal_eio_open(&b, sid, true, 1, 1, 1), PEAL_ENOMEM);
+    CHECK_ERR(peal_eiopkt_open(&b, sid, true, 1, 1, 1), PEAL_ENOMEM);
     alloc_left = -1;
 }
 
@@ -143,13 +143,13 @@ errors_are_nodes(void **state)
 
     for (unsigned i = 0; i < PEAL_EIO_CODE_N; i++) {
         b.len = 0;
-        CHECK_OK(peal_eio_error_body(&b, (enum peal_eio_code)i, PEAL_S("")));
+        CHECK_OK(peal_eiopkt_error_body(&b, (enum peal_eiopkt_code)i, PEAL_S("")));
         CHECK_SLICE(peal_buf_slice(&b), bodies[i]);
-        CHECK_INT(peal_eio_errors[i].code, i);
-        CHECK_INT(peal_eio_errors[i].status, i == PEAL_EIO_FORBIDDEN ? 403 : 400);
+        CHECK_INT(peal_eiopkt_errors[i].code, i);
+        CHECK_INT(peal_eiopkt_errors[i].status, i == PEAL_EIO_FORBIDDEN ? 403 : 400);
     }
     b.len = 0;
-    CHECK_OK(peal_eio_error_body(&b, PEAL_EIO_FORBIDDEN, PEAL_S("no \"entry\"\n")));
+    CHECK_OK(peal_eiopkt_error_body(&b, PEAL_EIO_FORBIDDEN, PEAL_S("no \"entry\"\n")));
     CHECK_SLICE(peal_buf_slice(&b), "{\"code\":4,\"message\":\"no \\\"entry\\\"\\n\"}");
     peal_buf_fini(&b);
 }
@@ -167,7 +167,7 @@ an_error_without_memory_changes_nothing(void **state)
         peal_buf_fini(&b);
         CHECK_OK(peal_buf_add(&b, "x", 1));
         alloc_left = n;
-        err = peal_eio_error_body(
+        err = peal_eiopkt_error_body(
             &b, PEAL_EIO_FORBIDDEN, peal_slice_of(message, sizeof(message)));
         alloc_left = -1;
         if (err != PEAL_ENOMEM)

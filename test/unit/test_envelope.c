@@ -37,7 +37,7 @@ batch_of(struct peal_msg *const *msgs, unsigned n, uint32_t number)
 
         CHECK(record != NULL);
         CHECK_OK(peal_buf_add_slice(&b, peal_blob_slice(record)));
-        peal_blob_drop(record);
+        peal_blob_release(record);
     }
     return b;
 }
@@ -79,10 +79,10 @@ check_there_and_back(struct peal_msg *m, uint32_t number)
     CHECK(back != NULL);
     CHECK_INT(number_back, number);
     check_same(m, back);
-    peal_msg_drop(back);
+    peal_msg_release(back);
     CHECK_OK(peal_envelope_next(&records, &number_back, &back));
     CHECK(back == NULL);
-    peal_msg_drop(m);
+    peal_msg_release(m);
     peal_buf_fini(&b);
 }
 
@@ -152,7 +152,7 @@ largest_msg(void)
         .n_args = 1,
         .args = PEAL_S("[]") });
     for (unsigned i = 0; i < PEAL_ATTACHMENTS_MAX; i++)
-        peal_blob_drop(atts[i]);
+        peal_blob_release(atts[i]);
     return m;
 }
 
@@ -222,7 +222,7 @@ what_a_later_version_adds_is_skipped(void **state)
     CHECK_SLICE(m->channels[0].name, "a");
     CHECK_SLICE(m->args, "1");
     CHECK_INT(m->flags, PEAL_MSG_VOLATILE | PEAL_MSG_NO_COMPRESS);
-    peal_msg_drop(m);
+    peal_msg_release(m);
 }
 
 static void
@@ -257,7 +257,7 @@ fields_that_make_no_message_are_errors(void **state)
         put(&b, cases[i].tag, cases[i].bytes, cases[i].len);
         CHECK_ERR(read_fields(&b, &m), cases[i].err);
         CHECK_INT(m != NULL, cases[i].err == PEAL_OK);
-        peal_msg_drop(m);
+        peal_msg_release(m);
     }
     for (unsigned tag = CHANNEL; tag <= ARGS; tag += ARGS - CHANNEL) {
         struct peal_buf b = { 0 };
@@ -287,7 +287,7 @@ more_than_the_limits_is_refused(void **state)
             for (unsigned n = 0; n < cases[i].max + beyond; n++)
                 put(&b, cases[i].tag, "b", 1);
             CHECK_ERR(read_fields(&b, &m), beyond ? PEAL_ELIMIT : PEAL_OK);
-            peal_msg_drop(m);
+            peal_msg_release(m);
         }
 }
 
@@ -344,12 +344,12 @@ one_bad_record_spoils_no_other(void **state)
         CHECK_ERR(
             peal_envelope_next(&records, &number, &back), good ? PEAL_OK : PEAL_EPROTO);
         CHECK_INT(back != NULL, good);
-        peal_msg_drop(back);
+        peal_msg_release(back);
     }
     CHECK_OK(peal_envelope_next(&records, &number, &back));
     CHECK(back == NULL);
-    peal_blob_drop(record);
-    peal_msg_drop(m);
+    peal_blob_release(record);
+    peal_msg_release(m);
     peal_buf_fini(&b);
 }
 
@@ -368,7 +368,7 @@ read_all(const char *data, size_t len)
     if (peal_envelope_open(peal_slice_of(copy, len), &node, &records) == PEAL_OK)
         while (peal_envelope_next(&records, &number, &m) != PEAL_OK || m != NULL) {
             CHECK(n++ <= len); /* it ends */
-            peal_msg_drop(m);
+            peal_msg_release(m);
         }
     free(copy);
 }
@@ -399,10 +399,10 @@ rich_batch(void)
     m[1] =
         msg_of((struct peal_msg_spec){ .kind = PEAL_DATA_TEXT, .args = PEAL_S("hello") });
     b = batch_of(m, 2, 300);
-    peal_msg_drop(m[0]);
-    peal_msg_drop(m[1]);
-    peal_blob_drop(atts[0]);
-    peal_blob_drop(atts[1]);
+    peal_msg_release(m[0]);
+    peal_msg_release(m[1]);
+    peal_blob_release(atts[0]);
+    peal_blob_release(atts[1]);
     return b;
 }
 
@@ -448,7 +448,7 @@ every_failing_allocation_is_survived(void **state)
     alloc_left = 0;
     CHECK(peal_envelope_record(m, 1) == NULL);
     alloc_left = -1;
-    peal_msg_drop(m);
+    peal_msg_release(m);
     peal_buf_fini(&b);
 }
 

@@ -330,7 +330,7 @@ static void
 the_largest_head_has_room_for_one_line_more(void **state)
 {
     static const char longest[] = "1111:2222:3333:4444:5555:6666:7777:8888";
-    struct peal_http_limits lim = peal_http_limits_default;
+    struct peal_httphead_limits lim = peal_httphead_limits_default;
     char answer[100];
 
     start_both((struct before){ 0 });

@@ -13,7 +13,7 @@
 static enum peal_coding
 accepted(const char *value)
 {
-    struct peal_http_head head = { .n_headers = 2,
+    struct peal_httphead head = { .n_headers = 2,
         .headers = { { PEAL_S("Accept"), PEAL_S("gzip") },
             { PEAL_S("accept-encoding"), peal_slice_str(value) } } };
 
@@ -74,10 +74,10 @@ what_a_client_takes_is_read_from_its_header(void **state)
 static void
 a_header_may_be_absent_or_repeated(void **state)
 {
-    struct peal_http_head head = { .n_headers = 0 };
+    struct peal_httphead head = { .n_headers = 0 };
 
     CHECK_INT(peal_coding_accepted(&head), PEAL_CODING_NONE);
-    head = (struct peal_http_head){ .n_headers = 2,
+    head = (struct peal_httphead){ .n_headers = 2,
         .headers = { { PEAL_S("Accept-Encoding"), PEAL_S("gzip;q=0") },
             { PEAL_S("Accept-Encoding"), PEAL_S("deflate") } } };
     CHECK_INT(peal_coding_accepted(&head), PEAL_CODING_DEFLATE);
@@ -132,7 +132,7 @@ bodies_of_every_size_read_back(void **state)
                 struct peal_blob *b = peal_gzip_body(z, (enum peal_coding)c, body);
 
                 check_reads_back(b, (enum peal_coding)c, body);
-                peal_blob_drop(b);
+                peal_blob_release(b);
             }
         peal_gzip_free(&z);
         CHECK(z == NULL);
@@ -163,7 +163,7 @@ a_body_that_would_grow_goes_as_it_is_and_harms_no_other(void **state)
         CHECK(peal_gzip_body(z, coding, PEAL_S("abc")) == NULL);
         b = peal_gzip_body(z, coding, peal_slice_of(text, sizeof(text)));
         check_reads_back(b, coding, peal_slice_of(text, sizeof(text)));
-        peal_blob_drop(b);
+        peal_blob_release(b);
     }
     peal_gzip_free(&z);
 }
@@ -188,12 +188,12 @@ every_failing_allocation_is_survived(void **state)
                 peal_gzip_body(z, PEAL_CODING_GZIP, peal_slice_of(text, sizeof(text)));
 
             check_reads_back(later, PEAL_CODING_GZIP, peal_slice_of(text, sizeof(text)));
-            peal_blob_drop(later);
+            peal_blob_release(later);
         }
         peal_gzip_free(&z);
     }
     CHECK(n > 4);
-    peal_blob_drop(b);
+    peal_blob_release(b);
 }
 
 static void

@@ -208,10 +208,10 @@ half_a_proxy_header_is_closed_with_its_sender(void **state)
 }
 
 static void
-on_drain(struct peal_loop *loop, struct peal_mail *mail)
+on_drain(struct peal_loop *loop, struct peal_task *task)
 {
     peal_http_server_drain(rig.servers[loop == rig.loops[0] ? 0 : 1]);
-    free(mail);
+    free(task);
     sem_post(&rig.drained);
 }
 
@@ -260,10 +260,10 @@ draining_ends_idle_connections_and_the_others_after_their_answer(void **state)
 }
 
 static void
-on_finish(struct peal_loop *loop, struct peal_mail *mail)
+on_finish(struct peal_loop *loop, struct peal_task *task)
 {
     peal_http_server_finish(rig.servers[loop == rig.loops[0] ? 0 : 1]);
-    free(mail);
+    free(task);
     sem_post(&rig.drained);
 }
 

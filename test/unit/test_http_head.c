@@ -12,7 +12,7 @@
 
 /* Parses a copy of exactly that size, so that a sanitizer sees every step too far. */
 static peal_err
-parse(struct peal_slice in, struct peal_http_head *h, size_t *used)
+parse(struct peal_slice in, struct peal_httphead *h, size_t *used)
 {
     char *copy = malloc(in.len ? in.len : 1);
     peal_err err;
@@ -20,7 +20,7 @@ parse(struct peal_slice in, struct peal_http_head *h, size_t *used)
     CHECK(copy != NULL);
     if (in.len > 0)
         memcpy(copy, in.data, in.len);
-    err = peal_http_head_parse(peal_slice_of(copy, in.len), NULL, NULL, h, used);
+    err = peal_httphead_parse(peal_slice_of(copy, in.len), NULL, NULL, h, used);
     free(copy);
     return err;
 }
@@ -28,7 +28,7 @@ parse(struct peal_slice in, struct peal_http_head *h, size_t *used)
 /* Byte by byte, each time with everything so far in memory of its own, as it happens when
  * a buffer grows. */
 static peal_err
-parse_slowly(struct peal_slice in, struct peal_http_head *h, size_t *used)
+parse_slowly(struct peal_slice in, struct peal_httphead *h, size_t *used)
 {
     size_t scan = 0;
     peal_err err = PEAL_EAGAIN;
@@ -38,7 +38,7 @@ parse_slowly(struct peal_slice in, struct peal_http_head *h, size_t *used)
 
         CHECK(copy != NULL);
         memcpy(copy, in.data, n);
-        err = peal_http_head_parse(peal_slice_of(copy, n), NULL, &scan, h, used);
+        err = peal_httphead_parse(peal_slice_of(copy, n), NULL, &scan, h, used);
         free(copy);
     }
     return err;
@@ -47,7 +47,7 @@ parse_slowly(struct peal_slice in, struct peal_http_head *h, size_t *used)
 static void
 check_status(const char *in, size_t len, unsigned want, const char *file, int line)
 {
-    struct peal_http_head h = { 0 };
+    struct peal_httphead h = { 0 };
     size_t used = 0;
     bool limit = want == 413 || want == 414 || want == 431;
     peal_err err;
@@ -71,13 +71,13 @@ check_status(const char *in, size_t len, unsigned want, const char *file, int li
 #define TAKEN(lit) check_status("" lit, sizeof(lit) - 1, 0, __FILE__, __LINE__)
 
 /* The head of a text that stays where it is. */
-static struct peal_http_head *
+static struct peal_httphead *
 head_of(const char *text)
 {
-    static struct peal_http_head h;
+    static struct peal_httphead h;
     size_t used = 0;
 
-    CHECK_OK(peal_http_head_parse(peal_slice_str(text), NULL, NULL, &h, &used));
+    CHECK_OK(peal_httphead_parse(peal_slice_str(text), NULL, NULL, &h, &used));
     CHECK_INT(used, strlen(text));
     return &h;
 }
@@ -85,7 +85,7 @@ head_of(const char *text)
 static void
 a_request_is_read(void **state)
 {
-    struct peal_http_head *h =
+    struct peal_httphead *h =
         head_of("POST /a/b?c=d&e=f HTTP/1.1\r\nHost: example.com:8080\r\n"
                 "content-length: 12\r\nX-Empty:\r\nX-Trim: \t b c \t \r\n\r\n");
 
@@ -99,20 +99,20 @@ a_request_is_read(void **state)
     CHECK(!h->chunked && h->keep_alive && !h->upgrade_websocket && !h->expect_continue);
     CHECK_INT(h->n_headers, 4);
     CHECK_SLICE(h->headers[1].name, "content-length");
-    CHECK_SLICE(peal_http_header(h, PEAL_S("x-empty")), "");
-    CHECK(peal_http_header(h, PEAL_S("x-empty")).data != NULL);
-    CHECK_SLICE(peal_http_header(h, PEAL_S("X-TRIM")), "b c");
-    CHECK(peal_http_header(h, PEAL_S("x-none")).data == NULL);
+    CHECK_SLICE(peal_httphead_get(h, PEAL_S("x-empty")), "");
+    CHECK(peal_httphead_get(h, PEAL_S("x-empty")).data != NULL);
+    CHECK_SLICE(peal_httphead_get(h, PEAL_S("X-TRIM")), "b c");
+    CHECK(peal_httphead_get(h, PEAL_S("x-none")).data == NULL);
 }
 
 static void
 what_follows_is_left_alone(void **state)
 {
     struct peal_slice two = PEAL_S(LINE HOST "\r\n\r\nGET /next");
-    struct peal_http_head h;
+    struct peal_httphead h;
     size_t used = 0;
 
-    CHECK_OK(peal_http_head_parse(two, NULL, NULL, &h, &used));
+    CHECK_OK(peal_httphead_parse(two, NULL, NULL, &h, &used));
     CHECK_INT(used, sizeof(LINE HOST "\r\n") - 1);
     CHECK(h.query.data == NULL);
     CHECK_SLICE(h.path, "/");
@@ -122,7 +122,7 @@ static void
 what_is_incomplete_is_waited_for(void **state)
 {
     static const char text[] = LINE HOST "\r\n";
-    struct peal_http_head h;
+    struct peal_httphead h;
     size_t used = 0;
 
     for (size_t n = 0; n < sizeof(text) - 1; n++)
@@ -134,7 +134,7 @@ what_is_incomplete_is_waited_for(void **state)
 static void
 one_empty_line_before_a_request_is_forgiven(void **state)
 {
-    struct peal_http_head h;
+    struct peal_httphead h;
     size_t used = 0;
 
     CHECK_OK(parse(PEAL_S("\r\n" LINE HOST "\r\n"), &h, &used));
@@ -178,7 +178,7 @@ the_request_line_is_read_to_the_letter(void **state)
 static void
 targets_have_one_of_three_forms(void **state)
 {
-    struct peal_http_head *h;
+    struct peal_httphead *h;
 
     REFUSED(400, "GET * HTTP/1.1\r\n" HOST "\r\n");
     REFUSED(400, "GET a HTTP/1.1\r\n" HOST "\r\n");
@@ -375,10 +375,10 @@ expectations_are_met_or_refused(void **state)
 
 /* The status of a head of parts repeated n times, within limits. */
 static unsigned
-status_of(const struct peal_http_limits *lim, const char *line, const char *field,
+status_of(const struct peal_httphead_limits *lim, const char *line, const char *field,
     unsigned n, size_t *len_out)
 {
-    struct peal_http_head h = { 0 };
+    struct peal_httphead h = { 0 };
     char text[8192];
     size_t len = (size_t)snprintf(text, sizeof(text), "%s" HOST, line), used, scan = 0;
     peal_err err, slow = PEAL_EAGAIN;
@@ -388,8 +388,8 @@ status_of(const struct peal_http_limits *lim, const char *line, const char *fiel
     len += (size_t)snprintf(text + len, sizeof(text) - len, "\r\n");
     *len_out = len;
     for (size_t have = 0; have <= len && slow == PEAL_EAGAIN; have++)
-        slow = peal_http_head_parse(peal_slice_of(text, have), lim, &scan, &h, &used);
-    err = peal_http_head_parse(peal_slice_of(text, len), lim, NULL, &h, &used);
+        slow = peal_httphead_parse(peal_slice_of(text, have), lim, &scan, &h, &used);
+    err = peal_httphead_parse(peal_slice_of(text, len), lim, NULL, &h, &used);
     CHECK_INT(err, slow);
     CHECK(err != PEAL_EAGAIN);
     return err == PEAL_OK ? 0 : h.status;
@@ -398,7 +398,9 @@ status_of(const struct peal_http_limits *lim, const char *line, const char *fiel
 static void
 limits_are_kept_to_the_byte(void **state)
 {
-    struct peal_http_limits lim = { .line_max = 20, .head_max = 64, .headers_max = 3 };
+    struct peal_httphead_limits lim = {
+        .line_max = 20, .head_max = 64, .headers_max = 3
+    };
     size_t len;
 
     CHECK_INT(status_of(&lim, "GET /67890 HTTP/1.1\r\n", "", 0, &len), 0);
@@ -424,22 +426,24 @@ limits_are_kept_to_the_byte(void **state)
 static void
 an_endless_head_is_refused_before_its_end(void **state)
 {
-    struct peal_http_limits lim = { .line_max = 100, .head_max = 200, .headers_max = 9 };
-    struct peal_http_head h = { 0 };
+    struct peal_httphead_limits lim = {
+        .line_max = 100, .head_max = 200, .headers_max = 9
+    };
+    struct peal_httphead h = { 0 };
     char text[300];
     size_t used, scan = 0;
 
     memset(text, 'a', sizeof(text));
-    CHECK_ERR(peal_http_head_parse(peal_slice_of(text, 101), &lim, &scan, &h, &used),
+    CHECK_ERR(peal_httphead_parse(peal_slice_of(text, 101), &lim, &scan, &h, &used),
         PEAL_EAGAIN);
-    CHECK_ERR(peal_http_head_parse(peal_slice_of(text, 102), &lim, &scan, &h, &used),
+    CHECK_ERR(peal_httphead_parse(peal_slice_of(text, 102), &lim, &scan, &h, &used),
         PEAL_ELIMIT);
     CHECK_INT(h.status, 414);
     memcpy(text, LINE, sizeof(LINE) - 1);
     scan = 0;
-    CHECK_ERR(peal_http_head_parse(peal_slice_of(text, 199), &lim, &scan, &h, &used),
+    CHECK_ERR(peal_httphead_parse(peal_slice_of(text, 199), &lim, &scan, &h, &used),
         PEAL_EAGAIN);
-    CHECK_ERR(peal_http_head_parse(peal_slice_of(text, 200), &lim, &scan, &h, &used),
+    CHECK_ERR(peal_httphead_parse(peal_slice_of(text, 200), &lim, &scan, &h, &used),
         PEAL_ELIMIT);
     CHECK_INT(h.status, 431);
 }
@@ -447,15 +451,15 @@ an_endless_head_is_refused_before_its_end(void **state)
 static void
 repeated_fields_are_walked(void **state)
 {
-    struct peal_http_head *h = head_of(LINE HOST "A: 1\r\nB: 2\r\na: 3\r\n\r\n");
+    struct peal_httphead *h = head_of(LINE HOST "A: 1\r\nB: 2\r\na: 3\r\n\r\n");
     struct peal_slice v;
     unsigned i = 0;
 
-    CHECK(peal_http_header_next(h, PEAL_S("A"), &i, &v));
+    CHECK(peal_httphead_next(h, PEAL_S("A"), &i, &v));
     CHECK_SLICE(v, "1");
-    CHECK(peal_http_header_next(h, PEAL_S("A"), &i, &v));
+    CHECK(peal_httphead_next(h, PEAL_S("A"), &i, &v));
     CHECK_SLICE(v, "3");
-    CHECK(!peal_http_header_next(h, PEAL_S("A"), &i, &v));
+    CHECK(!peal_httphead_next(h, PEAL_S("A"), &i, &v));
 }
 
 static void
@@ -466,19 +470,19 @@ lists_are_cut_at_commas_outside_quotes(void **state)
     struct peal_slice open = PEAL_S("a, \"b, c\\");
 
     for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
-        CHECK(peal_http_list_next(&rest, &item));
+        CHECK(peal_httphead_list_next(&rest, &item));
         CHECK_SLICE(item, want[i]);
     }
-    CHECK(!peal_http_list_next(&rest, &item));
-    CHECK(peal_http_list_next(&open, &item));
-    CHECK(peal_http_list_next(&open, &item));
+    CHECK(!peal_httphead_list_next(&rest, &item));
+    CHECK(peal_httphead_list_next(&open, &item));
+    CHECK(peal_httphead_list_next(&open, &item));
     CHECK_SLICE(item, "\"b, c\\");
-    CHECK(!peal_http_list_next(&open, &item));
-    CHECK(peal_http_token_in(PEAL_S("x, Y"), PEAL_S("y")));
-    CHECK(!peal_http_token_in(PEAL_S("xy, \"y\""), PEAL_S("y")));
-    CHECK(peal_http_is_token(PEAL_S("a-b!")));
-    CHECK(!peal_http_is_token(PEAL_S("")));
-    CHECK(!peal_http_is_token(PEAL_S("a b")));
+    CHECK(!peal_httphead_list_next(&open, &item));
+    CHECK(peal_httphead_has_token(PEAL_S("x, Y"), PEAL_S("y")));
+    CHECK(!peal_httphead_has_token(PEAL_S("xy, \"y\""), PEAL_S("y")));
+    CHECK(peal_httphead_is_token(PEAL_S("a-b!")));
+    CHECK(!peal_httphead_is_token(PEAL_S("")));
+    CHECK(!peal_httphead_is_token(PEAL_S("a b")));
 }
 
 static void
@@ -500,12 +504,12 @@ dates_are_those_of_the_calendar(void **state)
     char text[PEAL_HTTP_DATE_LEN + 1];
 
     for (size_t i = 0; i < sizeof(dates) / sizeof(dates[0]); i++) {
-        peal_http_date(dates[i].at, text);
+        peal_httphead_date(dates[i].at, text);
         assert_string_equal(text, dates[i].text);
     }
-    assert_string_equal(peal_http_reason(431), "Request Header Fields Too Large");
-    assert_string_equal(peal_http_reason(200), "OK");
-    assert_string_equal(peal_http_reason(299), "Unknown");
+    assert_string_equal(peal_httphead_reason(431), "Request Header Fields Too Large");
+    assert_string_equal(peal_httphead_reason(200), "OK");
+    assert_string_equal(peal_httphead_reason(299), "Unknown");
 }
 
 int

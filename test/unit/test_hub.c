@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "alloc.h"
-#include "hub/shard.h"
+#include "hub/hub_priv.h"
 
 #define PATIENCE_S 20
 
@@ -58,7 +58,7 @@ publish_to(struct peal_shard *sh, const struct peal_slice *channels, unsigned n,
                               .args = peal_slice_str(text) },
         &m));
     peal_publish(sh, m);
-    peal_msg_drop(m);
+    peal_msg_release(m);
 }
 
 static void
@@ -124,7 +124,7 @@ members_free(struct member *all, unsigned n)
 static void
 join(struct member *me, const char *channel)
 {
-    CHECK_OK(peal_join(&me->s, peal_slice_str(channel)));
+    CHECK_OK(peal_session_subscribe(&me->s, peal_slice_str(channel)));
 }
 
 static void
@@ -154,7 +154,7 @@ subscribers_get_what_is_published(void **state)
     publish(r.sh, "a", 1);
     publish(r.sh, "b", 2);
     publish(r.sh, "c", 3);
-    CHECK_OK(peal_leave(&m[0].s, PEAL_S("a")));
+    CHECK_OK(peal_session_unsubscribe(&m[0].s, PEAL_S("a")));
     publish(r.sh, "a", 4);
     peal_fanout_turn(r.sh);
     GOT(m[0], "1 ");
@@ -175,20 +175,23 @@ joining_has_its_limits(void **state)
 
     memset(name, 'x', sizeof(name));
     m[0].s.n_subs_max = 2;
-    CHECK_ERR(peal_join(&m[0].s, PEAL_S("")), PEAL_ELIMIT);
-    CHECK_ERR(peal_join(&m[0].s, peal_slice_of(name, sizeof(name))), PEAL_ELIMIT);
-    CHECK_OK(peal_join(&m[0].s, peal_slice_of(name, sizeof(name) - 1)));
-    CHECK_ERR(peal_join(&m[0].s, peal_slice_of(name, sizeof(name) - 1)), PEAL_EEXIST);
+    CHECK_ERR(peal_session_subscribe(&m[0].s, PEAL_S("")), PEAL_ELIMIT);
+    CHECK_ERR(
+        peal_session_subscribe(&m[0].s, peal_slice_of(name, sizeof(name))), PEAL_ELIMIT);
+    CHECK_OK(peal_session_subscribe(&m[0].s, peal_slice_of(name, sizeof(name) - 1)));
+    CHECK_ERR(peal_session_subscribe(&m[0].s, peal_slice_of(name, sizeof(name) - 1)),
+        PEAL_EEXIST);
     /* Nobody can subscribe to another's address, nor to its own. */
-    CHECK_ERR(peal_join(&m[0].s, peal_session_id(&m[1].s)), PEAL_EPERM);
-    CHECK_ERR(peal_join(&m[0].s, peal_session_id(&m[0].s)), PEAL_EPERM);
-    CHECK_OK(peal_join(&m[0].s, peal_session_id(&far[0].s))); /* a name like others */
-    CHECK_ERR(peal_join(&m[0].s, PEAL_S("a")), PEAL_ELIMIT);
-    CHECK_ERR(peal_leave(&m[0].s, PEAL_S("a")), PEAL_ENOTFOUND);
-    CHECK(peal_joined(&m[0].s, peal_session_id(&far[0].s)));
-    CHECK_OK(peal_leave(&m[0].s, peal_session_id(&far[0].s)));
-    CHECK(!peal_joined(&m[0].s, peal_session_id(&far[0].s)));
-    CHECK_OK(peal_join(&m[0].s, PEAL_S("a")));
+    CHECK_ERR(peal_session_subscribe(&m[0].s, peal_session_id(&m[1].s)), PEAL_EPERM);
+    CHECK_ERR(peal_session_subscribe(&m[0].s, peal_session_id(&m[0].s)), PEAL_EPERM);
+    CHECK_OK(peal_session_subscribe(
+        &m[0].s, peal_session_id(&far[0].s))); /* a name like others */
+    CHECK_ERR(peal_session_subscribe(&m[0].s, PEAL_S("a")), PEAL_ELIMIT);
+    CHECK_ERR(peal_session_unsubscribe(&m[0].s, PEAL_S("a")), PEAL_ENOTFOUND);
+    CHECK(peal_session_is_subscribed(&m[0].s, peal_session_id(&far[0].s)));
+    CHECK_OK(peal_session_unsubscribe(&m[0].s, peal_session_id(&far[0].s)));
+    CHECK(!peal_session_is_subscribed(&m[0].s, peal_session_id(&far[0].s)));
+    CHECK_OK(peal_session_subscribe(&m[0].s, PEAL_S("a")));
     CHECK_SLICE(peal_session_channel(&m[0].s), "a");
     CHECK(peal_session_channel(&m[1].s).data == NULL);
     members_free(m, 2);
@@ -246,7 +249,8 @@ exclusions_are_channels_and_sessions(void **state)
     join(&m[2], "quiet");
     join(&m[3], "b");
     publish_to(r.sh, &a, 1, except, 2, 1);
-    CHECK_OK(peal_leave(&m[2].s, PEAL_S("quiet"))); /* it was in there when it counted */
+    CHECK_OK(peal_session_unsubscribe(
+        &m[2].s, PEAL_S("quiet"))); /* it was in there when it counted */
     join(&m[3], "quiet");
     peal_fanout_turn(r.sh);
     GOT(m[0], "1 ");
@@ -271,8 +275,8 @@ membership_is_exact_in_the_middle_of_a_fan_out(void **state)
     CHECK(peal_fanout_turn(r.sh)); /* more is left */
     GOT(m[0], "1 2 ");
     GOT(m[29], "");
-    CHECK_OK(peal_leave(&m[29].s, PEAL_S("a"))); /* gets the rest first */
-    CHECK_OK(peal_leave(&m[0].s, PEAL_S("a")));
+    CHECK_OK(peal_session_unsubscribe(&m[29].s, PEAL_S("a"))); /* gets the rest first */
+    CHECK_OK(peal_session_unsubscribe(&m[0].s, PEAL_S("a")));
     GOT(m[29], "1 2 ");
     join(&m[30], "a"); /* gets nothing of the past */
     publish(r.sh, "a", 3);
@@ -363,9 +367,9 @@ model_toggle(struct model *o, uint32_t *x)
     char name[3] = { 'c', (char)('0' + c), 0 };
 
     if (o->in[s][c])
-        CHECK_OK(peal_leave(&o->m[s].s, peal_slice_str(name)));
+        CHECK_OK(peal_session_unsubscribe(&o->m[s].s, peal_slice_str(name)));
     else
-        CHECK_OK(peal_join(&o->m[s].s, peal_slice_str(name)));
+        CHECK_OK(peal_session_subscribe(&o->m[s].s, peal_slice_str(name)));
     o->in[s][c] = !o->in[s][c];
 }
 
@@ -453,11 +457,11 @@ every_failing_allocation_is_survived(void **state)
         for (int i = 0; i < 20; i++)
             join(&m[i], "a");
         alloc_left = n;
-        err = peal_join(&m[0].s, PEAL_S("b"));
+        err = peal_session_subscribe(&m[0].s, PEAL_S("b"));
         if (err == PEAL_OK)
-            err = peal_join(&m[0].s, PEAL_S("c"));
+            err = peal_session_subscribe(&m[0].s, PEAL_S("c"));
         alloc_left = -1;
-        CHECK_INT(peal_joined(&m[0].s, PEAL_S("c")), err == PEAL_OK);
+        CHECK_INT(peal_session_is_subscribed(&m[0].s, PEAL_S("c")), err == PEAL_OK);
         publish(r.sh, "c", 1);
         publish(r.sh, "a", 2);
         if (err == PEAL_OK)
@@ -492,8 +496,8 @@ every_failing_allocation_is_survived(void **state)
             continue;
         for (int i = 0; i < 20; i++)
             GOT(m[i], "1 2 ");
-        peal_msg_drop(msg[0]);
-        peal_msg_drop(msg[1]);
+        peal_msg_release(msg[0]);
+        peal_msg_release(msg[1]);
         members_free(m, 20);
         rig_fini(&r);
     }
@@ -571,10 +575,10 @@ run(void *loop)
 }
 
 static void
-on_stop(struct peal_loop *loop, struct peal_mail *mail)
+on_stop(struct peal_loop *loop, struct peal_task *task)
 {
     peal_loop_stop(loop);
-    free(mail);
+    free(task);
 }
 
 static void
@@ -604,11 +608,11 @@ two_workers_hear_each_other_in_order(void **state)
     CHECK_INT(sem_timedwait(&done, &until), 0);
     CHECK_INT(sem_timedwait(&done, &until), 0);
     for (unsigned i = 0; i < 2; i++) {
-        struct peal_mail *mail = calloc(1, sizeof(*mail));
+        struct peal_task *task = calloc(1, sizeof(*task));
 
-        CHECK(mail != NULL);
-        mail->fn = on_stop;
-        peal_loop_post(workers[i].loop, mail);
+        CHECK(task != NULL);
+        task->fn = on_stop;
+        peal_loop_post(workers[i].loop, task);
         CHECK_INT(pthread_join(workers[i].thread, NULL), 0);
     }
     for (unsigned i = 0; i < 2; i++) {

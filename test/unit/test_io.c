@@ -136,7 +136,7 @@ send_text(struct rig *r, const char *text, uint32_t tag)
 
     CHECK(b != NULL);
     ok = peal_conn_send(r->conn, b, tag);
-    peal_blob_drop(b);
+    peal_blob_release(b);
     return ok;
 }
 

@@ -308,7 +308,7 @@ sizes_survive_both_ways(void **state)
         CHECK_INT(atts.n, 1);
         CHECK_MEM(atts.blobs[0]->data, atts.blobs[0]->len, att->data, att->len);
         peal_msgpack_atts_fini(&atts);
-        peal_blob_drop(att);
+        peal_blob_release(att);
         peal_buf_fini(&json);
         peal_buf_fini(&bytes);
         peal_buf_fini(&again);
@@ -392,8 +392,8 @@ placeholders_become_bytes(void **state)
         &out, PEAL_S("{\"x\":" PH1 ",\"_placeholder\":true,\"num\":0}"), atts, 1));
     CHECK_MEM(out.data, out.len, "\xc4\x02\x01\x02", 4);
     peal_buf_fini(&out);
-    peal_blob_drop(atts[0]);
-    peal_blob_drop(atts[1]);
+    peal_blob_release(atts[0]);
+    peal_blob_release(atts[1]);
 }
 
 static void
@@ -407,7 +407,7 @@ a_repeated_attachment_has_a_budget(void **state)
     CHECK_INT(out.len, 2 * (5 + 600000) + 1);
     CHECK_INT((unsigned char)out.data[out.len - 1], 0xc0);
     peal_buf_fini(&out);
-    peal_blob_drop(att);
+    peal_blob_release(att);
 }
 
 static void
@@ -486,7 +486,7 @@ conversion_without_memory_leaks_nothing(void **state)
     CHECK(n > 3);
     peal_buf_fini(&bytes);
     peal_buf_fini(&json);
-    peal_blob_drop(att);
+    peal_blob_release(att);
 }
 
 /* Packets. */
@@ -508,7 +508,7 @@ static void
 packet_fini(struct packet *k, bool parsed)
 {
     for (unsigned i = 0; parsed && i < k->p.n_atts; i++)
-        peal_blob_drop(k->atts[i]);
+        peal_blob_release(k->atts[i]);
     peal_buf_fini(&k->bytes);
     peal_buf_fini(&k->scratch);
 }
@@ -620,7 +620,7 @@ packets_are_built_as_the_client_reads_them(void **state)
     BUILT(peal_sio_msgpack_disconnect(&b, PEAL_S("/mw")), "82" TYPE "01" NSP "a32f6d77");
 #undef BUILT
     peal_buf_fini(&b);
-    peal_blob_drop(att);
+    peal_blob_release(att);
 }
 
 static void
@@ -641,7 +641,7 @@ parsing_without_memory_leaks_nothing(void **state)
         err = peal_sio_msgpack_parse(peal_buf_slice(&bytes), &scratch, &p, atts);
         alloc_left = -1;
         for (unsigned i = 0; err == PEAL_OK && i < p.n_atts; i++)
-            peal_blob_drop(atts[i]);
+            peal_blob_release(atts[i]);
         peal_buf_fini(&scratch);
     }
     CHECK_OK(err);

@@ -332,7 +332,7 @@ a_silent_node_is_forgotten(void **state)
 static void
 a_node_that_leaves_is_gone_at_once(void **state)
 {
-    struct peal_nodes_proof proof;
+    struct peal_nodes_probe_result proof;
     struct cluster c;
 
     cluster_open(&c);
@@ -343,7 +343,7 @@ a_node_that_leaves_is_gone_at_once(void **state)
     hear_of(&c, 10, "leaving", false);
     hear_of(&c, 13, "leaving", false);
     CHECK(!known(&c, 10) && known(&c, 11) && known(&c, 12) && !known(&c, 13));
-    peal_nodes_proven(c.nodes, &proof);
+    peal_nodes_probe(c.nodes, &proof);
     CHECK_INT(proof.n_nodes, 3);
     cluster_close(&c);
 }
@@ -351,7 +351,7 @@ a_node_that_leaves_is_gone_at_once(void **state)
 static void
 there_is_a_most_of_nodes(void **state)
 {
-    struct peal_nodes_proof proof;
+    struct peal_nodes_probe_result proof;
     struct cluster c;
 
     rig_log.level = -1;
@@ -359,7 +359,7 @@ there_is_a_most_of_nodes(void **state)
     link_up(&c);
     for (unsigned i = 0; i < PEAL_NODES_MAX + 2; i++)
         hear_of(&c, 100 + i, "up", false);
-    peal_nodes_proven(c.nodes, &proof);
+    peal_nodes_probe(c.nodes, &proof);
     CHECK_INT(proof.n_nodes, PEAL_NODES_MAX + 1);
     CHECK(known(&c, 100 + PEAL_NODES_MAX - 1) && !known(&c, 100 + PEAL_NODES_MAX));
     hear_of(&c, 500, "leaving", false);
@@ -388,14 +388,14 @@ what_is_no_report_is_counted(void **state)
     hear_text(&c,
         "{\"node\":[],\"node\":\"0000000a\",\"key\":7,\"state\":null,\"name\":{},"
         "\"hello\":1,\"sent\":-1,\"started\":\"x\"}");
-    CHECK(peal_hub_knows(c.r.hub, 10));
+    CHECK(peal_hub_has_node(c.r.hub, 10));
     cluster_close(&c);
 }
 
 static void
 a_number_that_two_nodes_have_is_an_error(void **state)
 {
-    struct peal_nodes_proof proof;
+    struct peal_nodes_probe_result proof;
     char line[512] = "";
     struct cluster c;
     int fds[2];
@@ -405,7 +405,7 @@ a_number_that_two_nodes_have_is_an_error(void **state)
     cluster_open(&c);
     link_up(&c);
     hear_text(&c, "{\"node\":\"00000007\",\"name\":\"twin\",\"secret\":\"other\"}");
-    peal_nodes_proven(c.nodes, &proof);
+    peal_nodes_probe(c.nodes, &proof);
     CHECK_INT(proof.age_ms, -1);
     CHECK_INT(proof.n_nodes, 1);
     CHECK(read(fds[0], line, sizeof(line) - 1) > 0);
@@ -419,27 +419,27 @@ a_number_that_two_nodes_have_is_an_error(void **state)
 static bool
 ready(struct cluster *c)
 {
-    struct peal_nodes_proof proof;
+    struct peal_nodes_probe_result proof;
 
-    peal_nodes_proven(c->nodes, &proof);
+    peal_nodes_probe(c->nodes, &proof);
     return proof.ready;
 }
 
 static void
 a_node_is_ready_when_it_hears_itself(void **state)
 {
-    struct peal_nodes_proof proof;
+    struct peal_nodes_probe_result proof;
     struct cluster c;
 
     cluster_open(&c);
     CHECK(!ready(&c));
     link_up(&c);
-    peal_nodes_proven(c.nodes, &proof);
+    peal_nodes_probe(c.nodes, &proof);
     CHECK(!proof.ready);
     CHECK_INT(proof.age_ms, -1);
     CHECK_INT(proof.lag_us, -1);
     echo(&c);
-    peal_nodes_proven(c.nodes, &proof);
+    peal_nodes_probe(c.nodes, &proof);
     CHECK(proof.ready);
     CHECK_INT(proof.age_ms, 0);
     CHECK(proof.lag_us >= 0);

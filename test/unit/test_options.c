@@ -77,7 +77,7 @@ check_wrong(struct world w, const char *want)
         CHECK_OK(peal_buf_add(&shown, rest.data, before));
         if (at != NULL)
             CHECK_OK(peal_buf_add_slice(&shown, PEAL_S("FILE")));
-        rest = peal_slice_from(rest, before + (at != NULL ? strlen(file) : 0));
+        rest = peal_slice_skip(rest, before + (at != NULL ? strlen(file) : 0));
     }
     CHECK_SLICE(peal_buf_slice(&shown), want);
     peal_buf_fini(&errors);

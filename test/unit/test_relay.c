@@ -2,7 +2,7 @@
 /* hub/relay: what is subscribed when, who is told, and what a lost link does to it. */
 #include "relay_rig.h"
 
-#include "hub/outbox.h"
+#include "hub/outbox_priv.h"
 
 #define TICK 300 /* ms, in which the relay looks at topics without subscribers */
 
@@ -14,7 +14,7 @@ later(struct rig *r, uint64_t ms)
     settle(r);
 }
 
-/* Counts what peal_await calls. */
+/* Counts what peal_session_await_subscribed calls. */
 struct told {
     unsigned n, gone;
 };
@@ -32,7 +32,9 @@ static void
 await(struct member *me, const char *channel, struct told *t)
 {
     *t = (struct told){ 0 };
-    CHECK_ERR(peal_await(&me->s, peal_slice_str(channel), on_confirmed, t), PEAL_EAGAIN);
+    CHECK_ERR(
+        peal_session_await_subscribed(&me->s, peal_slice_str(channel), on_confirmed, t),
+        PEAL_EAGAIN);
 }
 
 static void
@@ -48,8 +50,9 @@ the_first_subscriber_waits_until_the_channel_is_subscribed(void **state)
     begin(&r, 0, &a);
     begin(&r, 1, &b);
     begin(&r, 0, &c);
-    CHECK(peal_subscribed(&a.s)); /* to nothing */
-    CHECK_ERR(peal_await(&a.s, PEAL_S("a"), on_confirmed, &t[0]), PEAL_ENOTFOUND);
+    CHECK(peal_session_all_subscribed(&a.s)); /* to nothing */
+    CHECK_ERR(peal_session_await_subscribed(&a.s, PEAL_S("a"), on_confirmed, &t[0]),
+        PEAL_ENOTFOUND);
     join(&a, "a");
     ASKED(&r, "");
     await(&a, "a", &t[0]);
@@ -60,16 +63,16 @@ the_first_subscriber_waits_until_the_channel_is_subscribed(void **state)
     settle(&r);
     ASKED(&r, "");
     CHECK_INT(t[0].n + t[1].n, 0);
-    CHECK(!peal_subscribed(&a.s));
+    CHECK(!peal_session_all_subscribed(&a.s));
     subscribed(&r, "t:c:a");
     settle(&r);
     CHECK_INT(t[0].n, 1);
     CHECK_INT(t[1].n, 1);
     CHECK_INT(t[0].gone + t[1].gone, 0);
-    CHECK(peal_subscribed(&a.s) && peal_subscribed(&b.s));
+    CHECK(peal_session_all_subscribed(&a.s) && peal_session_all_subscribed(&b.s));
     join(&c, "a");
-    CHECK_OK(peal_await(&c.s, PEAL_S("a"), on_confirmed, &t[0]));
-    CHECK_OK(peal_await_all(&c.s, on_confirmed, &t[0]));
+    CHECK_OK(peal_session_await_subscribed(&c.s, PEAL_S("a"), on_confirmed, &t[0]));
+    CHECK_OK(peal_session_await_all_subscribed(&c.s, on_confirmed, &t[0]));
     CHECK_INT(t[0].n, 1);
     peal_session_fini(&a.s);
     peal_session_fini(&b.s);
@@ -145,7 +148,9 @@ waiters_are_told_in_order_and_may_do_anything(void **state)
         w[i] = (struct waiting){ .order = order, .name = (char)('a' + i) };
         begin(&r, 0, &w[i].me);
         join(&w[i].me, "a");
-        CHECK_ERR(peal_await(&w[i].me.s, PEAL_S("a"), on_turn_of, &w[i]), PEAL_EAGAIN);
+        CHECK_ERR(
+            peal_session_await_subscribed(&w[i].me.s, PEAL_S("a"), on_turn_of, &w[i]),
+            PEAL_EAGAIN);
     }
     w[1].ends = &w[3]; /* whose turn has not come */
     w[3].ends = &w[2]; /* from inside */
@@ -172,7 +177,7 @@ a_waiter_may_be_the_end_of_its_channel(void **state)
     rig_connect(&r);
     begin(&r, 0, &w.me);
     join(&w.me, "a");
-    CHECK_ERR(peal_await_all(&w.me.s, on_turn_of, &w), PEAL_EAGAIN);
+    CHECK_ERR(peal_session_await_all_subscribed(&w.me.s, on_turn_of, &w), PEAL_EAGAIN);
     w.ends = &w;
     settle(&r);
     subscribed(&r, "t:c:a");
@@ -196,7 +201,7 @@ a_channel_lingers_and_is_left(void **state)
     later(&r, 900);
     join(&a, "a"); /* it is still there */
     settle(&r);
-    CHECK(peal_subscribed(&a.s));
+    CHECK(peal_session_all_subscribed(&a.s));
     later(&r, 1000);
     later(&r, TICK);
     ASKED(&r, "");
@@ -208,7 +213,7 @@ a_channel_lingers_and_is_left(void **state)
     ASKED(&r, "unsub t:c:a\n");
     join(&a, "a");
     settle(&r);
-    CHECK(!peal_subscribed(&a.s));
+    CHECK(!peal_session_all_subscribed(&a.s));
     ASKED(&r, "sub t:c:a\n");
     leave(&a, "a"); /* before it is there: it is waited for */
     later(&r, 2000);
@@ -234,7 +239,7 @@ a_channel_is_left_when_the_last_worker_leaves_it(void **state)
     join_and_confirm(&r, &a, "a");
     join(&b, "a");
     settle(&r);
-    CHECK(peal_subscribed(&b.s));
+    CHECK(peal_session_all_subscribed(&b.s));
     ASKED(&r, "sub t:c:a\n");
     leave(&a, "a");
     later(&r, TICK);
@@ -261,7 +266,7 @@ a_late_confirmation_is_not_taken_for_a_new_one(void **state)
     begin(&r, 0, &a);
     join(&a, "a");
     settle(&r);
-    subscribed(&r, "t:c:a"); /* the worker does not read its mail yet */
+    subscribed(&r, "t:c:a"); /* the worker does not read its task yet */
     leave(&a, "a");
     peal_outbox_turn(r.sh[0]);
     turn(r.control);
@@ -296,7 +301,7 @@ a_lost_link_lets_all_waiters_go_and_everything_is_subscribed_again(void **state)
     begin(&r, 1, &c);
     join(&a, "a"); /* there is no link yet: nobody is kept waiting for it */
     settle(&r);
-    CHECK(peal_subscribed(&a.s));
+    CHECK(peal_session_all_subscribed(&a.s));
     ASKED(&r, "");
     r.b.events->up(r.b.arg);
     settle(&r);
@@ -312,7 +317,7 @@ a_lost_link_lets_all_waiters_go_and_everything_is_subscribed_again(void **state)
     settle(&r);
     CHECK_INT(t.n, 1);
     CHECK_INT(t.gone, 0);
-    CHECK(peal_subscribed(&b.s) && peal_subscribed(&c.s));
+    CHECK(peal_session_all_subscribed(&b.s) && peal_session_all_subscribed(&c.s));
     leave(&c, "c");
     leave(&a, "a");
     join(&a, "a");
@@ -394,10 +399,10 @@ the_link_is_up_when_what_was_wanted_then_is_subscribed(void **state)
     subscribed(&r, "t:c:a");
     CHECK(peal_relay_up(r.relay));
     CHECK_INT(r.ups, 1);
-    CHECK(!peal_subscribed(&b.s));
+    CHECK(!peal_session_all_subscribed(&b.s));
     subscribed(&r, "t:c:b");
     settle(&r);
-    CHECK(peal_subscribed(&b.s));
+    CHECK(peal_session_all_subscribed(&b.s));
     CHECK_INT(r.ups, 1);
     peal_session_fini(&a.s);
     peal_session_fini(&b.s);
@@ -416,13 +421,14 @@ the_ids_of_sessions_cannot_be_joined(void **state)
     begin(&r, 0, &a);
     begin(&r, 1, &b);
     peal_id_new(99, OTHER, 3, far);
-    CHECK_ERR(peal_join(&a.s, peal_session_id(&b.s)), PEAL_EPERM);
-    CHECK_OK(peal_join(&a.s, peal_slice_of(far, PEAL_ID_LEN))); /* of nobody known */
-    CHECK_OK(peal_leave(&a.s, peal_slice_of(far, PEAL_ID_LEN)));
-    CHECK_OK(peal_hub_know(r.hub, OTHER, 99));
-    CHECK_ERR(peal_join(&a.s, peal_slice_of(far, PEAL_ID_LEN)), PEAL_EPERM);
+    CHECK_ERR(peal_session_subscribe(&a.s, peal_session_id(&b.s)), PEAL_EPERM);
+    CHECK_OK(peal_session_subscribe(
+        &a.s, peal_slice_of(far, PEAL_ID_LEN))); /* of nobody known */
+    CHECK_OK(peal_session_unsubscribe(&a.s, peal_slice_of(far, PEAL_ID_LEN)));
+    CHECK_OK(peal_hub_add_node(r.hub, OTHER, 99));
+    CHECK_ERR(peal_session_subscribe(&a.s, peal_slice_of(far, PEAL_ID_LEN)), PEAL_EPERM);
     far[PEAL_ID_LEN - 1] ^= 1; /* only looks like one */
-    CHECK_OK(peal_join(&a.s, peal_slice_of(far, PEAL_ID_LEN)));
+    CHECK_OK(peal_session_subscribe(&a.s, peal_slice_of(far, PEAL_ID_LEN)));
     peal_session_fini(&a.s);
     peal_session_fini(&b.s);
     rig_close(&r);
@@ -456,13 +462,13 @@ peer_publish(void *arg, struct peal_msg *m)
 static void
 a_peer_is_told_and_waited_for(void **state)
 {
-    static const struct peal_relay_peer peer = { peer_want, peer_unwant, peer_publish };
+    static const struct peal_relay_tap peer = { peer_want, peer_unwant, peer_publish };
     struct member a, b;
     struct told t;
     struct rig r;
 
     rig_open(&r, 1000, 0);
-    peal_relay_set_peer(r.relay, &peer, NULL);
+    peal_relay_set_tap(r.relay, &peer, NULL);
     rig_connect(&r);
     begin(&r, 0, &a);
     begin(&r, 1, &b);
@@ -476,11 +482,11 @@ a_peer_is_told_and_waited_for(void **state)
     subscribed(&r, "t:c:w");
     settle(&r);
     CHECK_INT(t.n, 0);
-    peal_relay_peer_ready(r.relay, PEAL_S("w"));
-    peal_relay_peer_ready(r.relay, PEAL_S("unknown"));
+    peal_relay_tap_ready(r.relay, PEAL_S("w"));
+    peal_relay_tap_ready(r.relay, PEAL_S("unknown"));
     settle(&r);
     CHECK_INT(t.n, 1);
-    CHECK(peal_subscribed(&b.s));
+    CHECK(peal_session_all_subscribed(&b.s));
     CHECK_OK(publish(&r, 0, "a", "1"));
     settle(&r);
     leave(&a, "a");

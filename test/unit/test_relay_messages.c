@@ -3,8 +3,8 @@
 #include "relay_rig.h"
 
 #include "alloc.h"
-#include "hub/copies.h"
-#include "hub/packets.h"
+#include "hub/batch.h"
+#include "hub/dedup.h"
 
 static void
 what_is_published_in_a_turn_is_a_payload_a_topic(void **state)
@@ -64,13 +64,13 @@ payloads_keep_the_order_of_every_channel(void **state)
 static void
 a_payload_does_not_grow_for_ever(void **state)
 {
-    char *args = malloc(PEAL_PACKET_MAX / 2);
+    char *args = malloc(PEAL_BATCH_MAX / 2);
     struct rig r;
 
     CHECK(args != NULL);
-    memset(args, '7', PEAL_PACKET_MAX / 2 - 1);
-    args[PEAL_PACKET_MAX / 2 - 1] = '\0';
-    rig_open(&r, 4 * PEAL_PACKET_MAX, 0);
+    memset(args, '7', PEAL_BATCH_MAX / 2 - 1);
+    args[PEAL_BATCH_MAX / 2 - 1] = '\0';
+    rig_open(&r, 4 * PEAL_BATCH_MAX, 0);
     rig_connect(&r);
     CHECK_OK(publish(&r, 0, "a", "1"));
     CHECK_OK(publish(&r, 0, "a", args));
@@ -92,7 +92,7 @@ ids_go_to_the_topic_of_their_node(void **state)
     rig_open(&r, 1000, 0);
     rig_connect(&r);
     begin(&r, 1, &a);
-    CHECK_OK(peal_hub_know(r.hub, OTHER, 99));
+    CHECK_OK(peal_hub_add_node(r.hub, OTHER, 99));
     peal_id_new(99, OTHER, 0, far[0]);
     peal_id_new(99, OTHER, 200, far[1]);
     peal_id_new(5, 5, 0, unknown);
@@ -115,7 +115,7 @@ ids_go_to_the_topic_of_their_node(void **state)
         text, sizeof(text), "pub t:n:00000008 5*\npub t:c:b 5*\npub t:c:%s 6\n", unknown);
     ASKED(&r, text);
     GOT(a, "5 ");
-    peal_hub_forget(r.hub, OTHER);
+    peal_hub_remove_node(r.hub, OTHER);
     CHECK_OK(publish(&r, 0, far[0], "7"));
     settle(&r);
     snprintf(text, sizeof(text), "pub t:c:%s 7\n", far[0]);
@@ -378,7 +378,7 @@ what_was_published_while_there_was_no_link_leaves_when_there_is(void **state)
     settle(&r);
     CHECK_OK(publish(&r, 0, "a", "2"));
     settle(&r);
-    peal_relay_say(r.relay, PEAL_S("nobody hears it"));
+    peal_relay_publish_control(r.relay, PEAL_S("nobody hears it"));
     ASKED(&r, "");
     r.b.events->up(r.b.arg);
     settle(&r);
@@ -392,7 +392,7 @@ what_was_published_while_there_was_no_link_leaves_when_there_is(void **state)
     rig_close(&r); /* with what still waits */
 }
 
-/* Everything is under way somewhere: mails to all loops, payloads that wait, waiters. */
+/* Everything is under way somewhere: tasks to all loops, payloads that wait, waiters. */
 static void
 ending_in_the_middle_of_everything_leaks_nothing(void **state)
 {
@@ -430,8 +430,8 @@ live(struct rig *r, struct member *a, struct member *b, struct peal_msg *const m
 {
     r->b.events->up(r->b.arg);
     settle(r);
-    (void)!peal_join(&a->s, PEAL_S("a"));
-    (void)!peal_join(&b->s, PEAL_S("b"));
+    (void)!peal_session_subscribe(&a->s, PEAL_S("a"));
+    (void)!peal_session_subscribe(&b->s, PEAL_S("b"));
     settle(r);
     subscribed(r, "t:c:a");
     subscribed(r, "t:c:b");
@@ -476,7 +476,7 @@ every_failing_allocation_is_survived(void **state)
         CHECK_INT(peal_relay_queued(r.relay), 0);
         hear(&r, "t:c:a", OTHER, message("a", NULL, "4"), 0);
         settle(&r);
-        if (peal_joined(&a.s, PEAL_S("a")))
+        if (peal_session_is_subscribed(&a.s, PEAL_S("a")))
             CHECK(strstr(a.got, "4") != NULL);
         peal_session_fini(&a.s);
         peal_session_fini(&b.s);
@@ -486,44 +486,44 @@ every_failing_allocation_is_survived(void **state)
     rig_log.level = PEAL_LOG_ERROR;
     alloc_one = 0;
     peal_buf_fini(&heard);
-    peal_msg_drop(m[0]);
-    peal_msg_drop(m[1]);
+    peal_msg_release(m[0]);
+    peal_msg_release(m[1]);
 }
 
 static void
 copies_are_told_apart_within_a_window(void **state)
 {
-    struct peal_copies c = { 0 };
+    struct peal_dedup c = { 0 };
     uint32_t last = 1000;
 
-    CHECK(peal_copies_first(&c, 1, last));
-    CHECK(!peal_copies_first(&c, 1, last));
-    CHECK(peal_copies_first(&c, 2, last));
-    CHECK(peal_copies_first(&c, 1, last - 1)); /* it has not come */
-    CHECK(!peal_copies_first(&c, 1, last - 1));
-    CHECK(peal_copies_first(&c, 1, last += PEAL_COPIES_WINDOW - 1));
-    CHECK(!peal_copies_first(&c, 1, 1000));
-    CHECK(peal_copies_first(&c, 1, 1001));
-    CHECK(peal_copies_first(&c, 1, last += 1));
-    CHECK(!peal_copies_first(&c, 1, 1000)); /* too old: nobody knows */
-    CHECK(!peal_copies_first(&c, 1, 1001));
-    CHECK(peal_copies_first(&c, 1, 1002));
-    for (unsigned i = 0; i < 3 * PEAL_COPIES_WINDOW; i++) {
+    CHECK(peal_dedup_is_new(&c, 1, last));
+    CHECK(!peal_dedup_is_new(&c, 1, last));
+    CHECK(peal_dedup_is_new(&c, 2, last));
+    CHECK(peal_dedup_is_new(&c, 1, last - 1)); /* it has not come */
+    CHECK(!peal_dedup_is_new(&c, 1, last - 1));
+    CHECK(peal_dedup_is_new(&c, 1, last += PEAL_DEDUP_WINDOW - 1));
+    CHECK(!peal_dedup_is_new(&c, 1, 1000));
+    CHECK(peal_dedup_is_new(&c, 1, 1001));
+    CHECK(peal_dedup_is_new(&c, 1, last += 1));
+    CHECK(!peal_dedup_is_new(&c, 1, 1000)); /* too old: nobody knows */
+    CHECK(!peal_dedup_is_new(&c, 1, 1001));
+    CHECK(peal_dedup_is_new(&c, 1, 1002));
+    for (unsigned i = 0; i < 3 * PEAL_DEDUP_WINDOW; i++) {
         last += 1 + i % 3;
-        CHECK(peal_copies_first(&c, 1, last));
-        CHECK(!peal_copies_first(&c, 1, last));
+        CHECK(peal_dedup_is_new(&c, 1, last));
+        CHECK(!peal_dedup_is_new(&c, 1, last));
     }
-    CHECK(peal_copies_first(&c, 3, UINT32_MAX - 1)); /* round and on */
-    CHECK(peal_copies_first(&c, 3, 3));
-    CHECK(!peal_copies_first(&c, 3, UINT32_MAX - 1));
-    CHECK(peal_copies_first(&c, 3, UINT32_MAX));
+    CHECK(peal_dedup_is_new(&c, 3, UINT32_MAX - 1)); /* round and on */
+    CHECK(peal_dedup_is_new(&c, 3, 3));
+    CHECK(!peal_dedup_is_new(&c, 3, UINT32_MAX - 1));
+    CHECK(peal_dedup_is_new(&c, 3, UINT32_MAX));
     for (uint32_t node = 4; node < 4 + 2 * PEAL_NODES_MAX; node++)
-        CHECK(peal_copies_first(&c, node, 1));
+        CHECK(peal_dedup_is_new(&c, node, 1));
     CHECK_INT(c.n, PEAL_NODES_MAX);
-    CHECK(!peal_copies_first(&c, 3 + 2 * PEAL_NODES_MAX, 1));
-    peal_copies_fini(&c);
-    CHECK(peal_copies_first(&c, 1, 3));
-    peal_copies_fini(&c);
+    CHECK(!peal_dedup_is_new(&c, 3 + 2 * PEAL_NODES_MAX, 1));
+    peal_dedup_fini(&c);
+    CHECK(peal_dedup_is_new(&c, 1, 3));
+    peal_dedup_fini(&c);
 }
 
 int

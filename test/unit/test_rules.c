@@ -48,7 +48,7 @@ static void
 client_begin(struct world *w, struct client *c, const char *nsp)
 {
     CHECK_OK(peal_session_init(&c->session, w->shard, &ops, true));
-    CHECK_OK(peal_join(&c->session, peal_slice_str(nsp)));
+    CHECK_OK(peal_session_subscribe(&c->session, peal_slice_str(nsp)));
     c->session.n_subs_max = 4;
 }
 
@@ -329,8 +329,8 @@ attachments_go_where_they_are_referred_to(void **state)
     assert_string_equal(say_as(&w, &w.a, "/", "\"echo\"",
                             "{\"_placeholder\":true,\"num\":0}", true, atts, 1),
         "[{\"_placeholder\":true,\"num\":0}]+one");
-    peal_blob_drop(atts[0]);
-    peal_blob_drop(atts[1]);
+    peal_blob_release(atts[0]);
+    peal_blob_release(atts[1]);
     end(&w);
 }
 
@@ -443,17 +443,17 @@ events_are_relayed(void **state)
     assert_string_equal(say(&w, "\"say\"", "1,\"x\""), "[]");
     GOT(w.a, "/ \"say\"[1,\"x\"]2;");
     GOT(w.b, "/ \"say\"[1,\"x\"]2;");
-    CHECK_OK(peal_join(&w.a.session, PEAL_S("r")));
-    CHECK_OK(peal_join(&w.b.session, PEAL_S("r")));
+    CHECK_OK(peal_session_subscribe(&w.a.session, PEAL_S("r")));
+    CHECK_OK(peal_session_subscribe(&w.b.session, PEAL_S("r")));
     say_quietly(&w, "\"to\"", "\"r\",\"hi\",5");
     GOT(w.a, "");
     GOT(w.b, "/ \"hi\"[5]1;");
-    CHECK_OK(peal_join(&w.b.session, PEAL_S("namespace")));
+    CHECK_OK(peal_session_subscribe(&w.b.session, PEAL_S("namespace")));
     say_quietly(&w, "\"word\"", "");
     GOT(w.a, "");
     GOT(w.b, "/ \"word\"[]0;");
     CHECK_INT(w.b.flags, 0);
-    CHECK_OK(peal_join(&w.a.session, PEAL_S("news")));
+    CHECK_OK(peal_session_subscribe(&w.a.session, PEAL_S("news")));
     say_quietly(&w, "\"news\"", "[]");
     GOT(w.a, "/ \"fresh\"[[]]1;");
     CHECK_INT(w.a.flags, PEAL_MSG_VOLATILE);
@@ -488,7 +488,7 @@ several_actions_are_done_in_order_until_one_is_refused(void **state)
     assert_string_equal(say(&w, "\"in\"", "9"), "[9]");
     GOT(w.a, "/ \"in\"[9]1;");
     assert_string_equal(say(&w, "\"out\"", ""), "[]");
-    CHECK(!peal_joined(&w.a.session, PEAL_S("lobby")));
+    CHECK(!peal_session_is_subscribed(&w.a.session, PEAL_S("lobby")));
     assert_string_equal(say(&w, "\"half\"", "\"y\""), "[{\"error\":\"not allowed\"}]");
     GOT(w.b, "/ \"half\"[\"y\"]1;");
     CHECK_INT(denied(&w), 1);
@@ -535,7 +535,7 @@ an_event_without_memory_is_refused_or_done(void **state)
     bool done = false;
 
     begin(&w, chat, "/");
-    CHECK_OK(peal_join(&w.b.session, PEAL_S("\"q")));
+    CHECK_OK(peal_session_subscribe(&w.b.session, PEAL_S("\"q")));
     for (long n = 0; !done; n++) {
         CHECK(n < 100);
         w.b.got.len = 0;

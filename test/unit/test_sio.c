@@ -284,8 +284,8 @@ attachments_become_strings_in_their_places(void **state)
     CHECK_ERR(peal_sio_inline(&b, PEAL_S("[1," PH0 "," PH1 "]"), atts, 1), PEAL_EPROTO);
     CHECK_SLICE(peal_buf_slice(&b), "x");
     peal_buf_fini(&b);
-    peal_blob_drop(atts[0]);
-    peal_blob_drop(atts[1]);
+    peal_blob_release(atts[0]);
+    peal_blob_release(atts[1]);
 }
 
 static unsigned
@@ -318,7 +318,7 @@ a_repeated_attachment_has_a_budget(void **state)
     CHECK_INT(nulls, 300 - 1 - PEAL_SIO_REPEAT_MAX / 200000);
     peal_buf_fini(&args);
     peal_buf_fini(&out);
-    peal_blob_drop(att);
+    peal_blob_release(att);
 }
 
 static void
@@ -436,7 +436,7 @@ building_without_memory_changes_nothing(void **state)
         CHECK_OK(err);
     }
     peal_buf_fini(&b);
-    peal_blob_drop(att);
+    peal_blob_release(att);
 }
 
 /* Parsing allocates nothing at all. */

@@ -526,7 +526,7 @@ a_broadcast_becomes_a_message(void **state)
     peal_buf_fini(&bytes);
     CHECK_SLICE(msg->args, PH0 ",{\"n\":" PH1 "}");
     CHECK_SLICE(peal_blob_slice(msg->atts[1]), "\xff\xfe");
-    peal_msg_drop(msg);
+    peal_msg_release(msg);
 }
 
 static void

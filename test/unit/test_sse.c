@@ -59,7 +59,7 @@ read_back(struct peal_slice text, struct peal_buf *data)
         CHECK(memchr(line.data, '\r', line.len) == NULL);
         if (!first)
             CHECK_OK(peal_buf_add_char(data, '\n'));
-        CHECK_OK(peal_buf_add_slice(data, peal_slice_from(line, 6)));
+        CHECK_OK(peal_buf_add_slice(data, peal_slice_skip(line, 6)));
         first = false;
     }
     CHECK_INT(text.len, 0);

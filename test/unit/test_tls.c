@@ -124,7 +124,7 @@ static void
 start(struct rig *r, struct peal_tls_ctx *ctx, const char *name)
 {
     CHECK_OK(peal_conn_start_tls_client(r->conn, ctx, name));
-    peal_tls_ctx_drop(ctx);
+    peal_tls_ctx_release(ctx);
 }
 
 /* What can happen now happens: on both sides, until nothing more comes of it. */

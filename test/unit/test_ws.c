@@ -10,7 +10,7 @@
 
 #define MESSAGE_MAX 1000
 
-static const struct peal_ws_limits limits = { .message_max = MESSAGE_MAX };
+static const struct peal_wsframe_limits limits = { .message_max = MESSAGE_MAX };
 static struct peal_deflate *scratch;
 
 static int
@@ -28,7 +28,7 @@ tear_down(void **state)
 
 /* "1:text;" for each event, "8:1000:reason;" for a close. */
 static void
-log_event(struct peal_buf *log, const struct peal_ws_event *ev)
+log_event(struct peal_buf *log, const struct peal_wsframe_event *ev)
 {
     CHECK_OK(peal_buf_printf(log, "%d:", (int)ev->type));
     if (ev->type == PEAL_WS_CLOSE)
@@ -39,18 +39,19 @@ log_event(struct peal_buf *log, const struct peal_ws_event *ev)
 
 /* Decodes one piece, which is in memory of exactly its size. */
 static peal_err
-decode_piece(struct peal_ws_decoder *d, const char *in, size_t len, struct peal_buf *log)
+decode_piece(
+    struct peal_wsframe_decoder *d, const char *in, size_t len, struct peal_buf *log)
 {
     uint8_t *piece = malloc(len ? len : 1);
-    struct peal_ws_event ev;
+    struct peal_wsframe_event ev;
     size_t at = 0, used;
     peal_err err;
 
     CHECK(piece != NULL);
     if (len > 0)
         memcpy(piece, in, len);
-    while (
-        (err = peal_ws_decode(d, piece + at, len - at, scratch, &used, &ev)) == PEAL_OK) {
+    while ((err = peal_wsframe_decode(d, piece + at, len - at, scratch, &used, &ev)) ==
+           PEAL_OK) {
         at += used;
         CHECK(at <= len);
         log_event(log, &ev);
@@ -71,9 +72,9 @@ static struct outcome
 decode(struct peal_slice in, size_t step, unsigned flags)
 {
     struct outcome o = { .err = PEAL_EAGAIN };
-    struct peal_ws_decoder d;
+    struct peal_wsframe_decoder d;
 
-    peal_ws_decoder_init(&d, flags, &limits);
+    peal_wsframe_decoder_init(&d, flags, &limits);
     for (size_t at = 0; at < in.len && o.err == PEAL_EAGAIN; at += step) {
         size_t n = in.len - at < step ? in.len - at : step;
 
@@ -87,7 +88,7 @@ decode(struct peal_slice in, size_t step, unsigned flags)
         CHECK(o.idle);
         CHECK_INT(d.fail_code, o.code);
     }
-    peal_ws_decoder_fini(&d);
+    peal_wsframe_decoder_fini(&d);
     return o;
 }
 
@@ -120,7 +121,7 @@ add_masked(struct peal_buf *out, const char *in, size_t head, size_t len)
     CHECK(len <= sizeof(payload));
     if (len > 0)
         memcpy(payload, in + head, len);
-    peal_ws_mask(payload, len, (const uint8_t *)MASK_KEY, 0);
+    peal_wsframe_mask(payload, len, (const uint8_t *)MASK_KEY, 0);
     CHECK_OK(peal_buf_add_char(out, in[0]));
     CHECK_OK(peal_buf_add_char(out, (char)(in[1] | 0x80)));
     CHECK_OK(peal_buf_add(out, in + 2, head - 2));
@@ -144,7 +145,7 @@ masked(struct peal_slice in)
         CHECK(len < 127 || head == 4);
         CHECK(in.len >= head + len);
         add_masked(&out, in.data, head, len);
-        in = peal_slice_from(in, head + len);
+        in = peal_slice_skip(in, head + len);
     }
     return out;
 }
@@ -273,9 +274,9 @@ close_codes_are_those_of_the_registry(void **state)
         2999, 5000, 65535, 1000 + 65536 };
 
     for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
-        CHECK(peal_ws_close_code_valid(yes[i]));
+        CHECK(peal_wsframe_close_code_valid(yes[i]));
     for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
-        CHECK(!peal_ws_close_code_valid(no[i]));
+        CHECK(!peal_wsframe_close_code_valid(no[i]));
 }
 
 static void
@@ -284,22 +285,22 @@ close_payloads_are_written(void **state)
     uint8_t out[PEAL_WS_CONTROL_MAX];
     char reason[200];
 
-    CHECK_INT(peal_ws_close_payload(out, PEAL_WS_CLOSE_NONE, PEAL_S("x")), 0);
-    CHECK_MEM(out, peal_ws_close_payload(out, 1000, PEAL_S("bye")),
+    CHECK_INT(peal_wsframe_close_payload(out, PEAL_WS_CLOSE_NONE, PEAL_S("x")), 0);
+    CHECK_MEM(out, peal_wsframe_close_payload(out, 1000, PEAL_S("bye")),
         "\x03\xe8"
         "bye",
         5);
-    CHECK_MEM(out, peal_ws_close_payload(out, 4999, PEAL_S("")), "\x13\x87", 2);
+    CHECK_MEM(out, peal_wsframe_close_payload(out, 4999, PEAL_S("")), "\x13\x87", 2);
     for (size_t i = 0; i < sizeof(reason); i++)
         reason[i] = "\xe2\x82\xac"[i % 3];
-    CHECK_INT(peal_ws_close_payload(out, 1000, peal_slice_of(reason, 123)), 125);
+    CHECK_INT(peal_wsframe_close_payload(out, 1000, peal_slice_of(reason, 123)), 125);
     for (size_t len = 124; len < sizeof(reason); len++)
-        CHECK_INT(peal_ws_close_payload(out, 1000, peal_slice_of(reason, len)), 125);
+        CHECK_INT(peal_wsframe_close_payload(out, 1000, peal_slice_of(reason, len)), 125);
     for (size_t shift = 1; shift < 3; shift++) { /* cut between two characters */
         memset(reason, 'a', shift);
         for (size_t i = shift; i < sizeof(reason); i++)
             reason[i] = "\xe2\x82\xac"[(i - shift) % 3];
-        CHECK_INT(peal_ws_close_payload(out, 1000, peal_slice_of(reason, 180)),
+        CHECK_INT(peal_wsframe_close_payload(out, 1000, peal_slice_of(reason, 180)),
             2 + shift + (123 - shift) / 3 * 3);
         CHECK(peal_utf8_valid(peal_slice_of(out + 2, shift + (123 - shift) / 3 * 3)));
     }
@@ -375,7 +376,7 @@ frame_of(unsigned first, uint64_t len, size_t have)
 {
     struct peal_buf b = { 0 };
     uint8_t head[PEAL_WS_HEAD_MAX];
-    size_t n = peal_ws_head(head, first & 15, false, len);
+    size_t n = peal_wsframe_head(head, first & 15, false, len);
 
     head[0] = (uint8_t)first;
     CHECK_OK(peal_buf_add(&b, head, n));
@@ -437,18 +438,20 @@ heads_are_those_of_the_rfc(void **state)
 {
     uint8_t h[PEAL_WS_HEAD_MAX];
 
-    CHECK_MEM(h, peal_ws_head(h, PEAL_WS_TEXT, false, 5), "\x81\x05", 2);
-    CHECK_MEM(h, peal_ws_head(h, PEAL_WS_TEXT, true, 125), "\xc1\x7d", 2);
-    CHECK_MEM(h, peal_ws_head(h, PEAL_WS_BINARY, false, 126), "\x82\x7e\x00\x7e", 4);
-    CHECK_MEM(h, peal_ws_head(h, PEAL_WS_BINARY, false, 256), "\x82\x7e\x01\x00", 4);
-    CHECK_MEM(h, peal_ws_head(h, PEAL_WS_BINARY, false, 65535), "\x82\x7e\xff\xff", 4);
+    CHECK_MEM(h, peal_wsframe_head(h, PEAL_WS_TEXT, false, 5), "\x81\x05", 2);
+    CHECK_MEM(h, peal_wsframe_head(h, PEAL_WS_TEXT, true, 125), "\xc1\x7d", 2);
+    CHECK_MEM(h, peal_wsframe_head(h, PEAL_WS_BINARY, false, 126), "\x82\x7e\x00\x7e", 4);
+    CHECK_MEM(h, peal_wsframe_head(h, PEAL_WS_BINARY, false, 256), "\x82\x7e\x01\x00", 4);
     CHECK_MEM(
-        h, peal_ws_head(h, PEAL_WS_BINARY, false, 65536), "\x82\x7f\0\0\0\0\0\1\0\0", 10);
-    CHECK_MEM(h, peal_ws_head_masked(h, PEAL_WS_PING, false, 0, (const uint8_t *)"abcd"),
+        h, peal_wsframe_head(h, PEAL_WS_BINARY, false, 65535), "\x82\x7e\xff\xff", 4);
+    CHECK_MEM(h, peal_wsframe_head(h, PEAL_WS_BINARY, false, 65536),
+        "\x82\x7f\0\0\0\0\0\1\0\0", 10);
+    CHECK_MEM(h,
+        peal_wsframe_head_masked(h, PEAL_WS_PING, false, 0, (const uint8_t *)"abcd"),
         "\x89\x80"
         "abcd",
         6);
-    CHECK_INT(peal_ws_head_masked(h, PEAL_WS_TEXT, false, 1ull << 40, h), 14);
+    CHECK_INT(peal_wsframe_head_masked(h, PEAL_WS_TEXT, false, 1ull << 40, h), 14);
 }
 
 static void
@@ -461,13 +464,13 @@ masking_is_the_same_at_every_offset(void **state)
         plain[i] = (uint8_t)(i * 7);
     for (size_t len = 0; len <= sizeof(plain); len++) {
         memcpy(whole, plain, sizeof(plain));
-        peal_ws_mask(whole, len, key, 0);
+        peal_wsframe_mask(whole, len, key, 0);
         for (size_t i = 0; i < len; i++)
             CHECK_INT(whole[i], plain[i] ^ key[i % 4]);
         for (size_t cut = 0; cut <= len; cut++) {
             memcpy(parts, plain, sizeof(plain));
-            peal_ws_mask(parts, cut, key, 0);
-            peal_ws_mask(parts + cut, len - cut, key, cut);
+            peal_wsframe_mask(parts, cut, key, 0);
+            peal_wsframe_mask(parts + cut, len - cut, key, cut);
             CHECK(memcmp(parts, whole, sizeof(whole)) == 0);
         }
     }
@@ -506,7 +509,7 @@ a_bomb_is_refused(void **state)
          len = len == MESSAGE_MAX ? len + 1 : len * 2) {
         packed.len = in.len = 0;
         CHECK_OK(peal_deflate_message(scratch, 15, peal_slice_of(zeros, len), &packed));
-        n = peal_ws_head(head, PEAL_WS_BINARY, true, packed.len);
+        n = peal_wsframe_head(head, PEAL_WS_BINARY, true, packed.len);
         CHECK_OK(peal_buf_add(&in, head, n));
         CHECK_OK(peal_buf_add_slice(&in, peal_buf_slice(&packed)));
         for (size_t step = 1; step <= in.len; step += 13) {
@@ -524,11 +527,11 @@ a_bomb_is_refused(void **state)
 static void
 nothing_is_held_between_messages(void **state)
 {
-    struct peal_ws_decoder d;
+    struct peal_wsframe_decoder d;
     struct peal_buf log = { 0 };
 
     CHECK(sizeof(d) <= 24);
-    peal_ws_decoder_init(&d, PEAL_WS_CLIENT, &limits);
+    peal_wsframe_decoder_init(&d, PEAL_WS_CLIENT, &limits);
     CHECK_ERR(decode_piece(&d, "\x81\x05Hello", 7, &log), PEAL_EAGAIN);
     CHECK(d.part == NULL);
     CHECK_ERR(decode_piece(&d, "\x81\x05He", 4, &log), PEAL_EAGAIN);
@@ -537,7 +540,7 @@ nothing_is_held_between_messages(void **state)
     CHECK(d.part == NULL);
     CHECK_ERR(decode_piece(&d, "\x01\x02He", 4, &log), PEAL_EAGAIN);
     CHECK(d.part != NULL);
-    peal_ws_decoder_fini(&d);
+    peal_wsframe_decoder_fini(&d);
     CHECK(d.part == NULL);
     peal_buf_fini(&log);
 }
@@ -554,15 +557,15 @@ every_failing_allocation_is_survived(void **state)
     long n = 0;
 
     for (;; n++) {
-        struct peal_ws_decoder d;
-        struct peal_ws_event ev;
+        struct peal_wsframe_decoder d;
+        struct peal_wsframe_event ev;
         struct peal_deflate *z = NULL;
         peal_err err = PEAL_EAGAIN;
         size_t used;
         unsigned events = 0;
 
         CHECK_OK(peal_deflate_new(1, 8, &z));
-        peal_ws_decoder_init(&d, PEAL_WS_CLIENT | PEAL_WS_DEFLATE, &limits);
+        peal_wsframe_decoder_init(&d, PEAL_WS_CLIENT | PEAL_WS_DEFLATE, &limits);
         alloc_left = n;
         for (size_t at = 0; at < sizeof(mixed) - 1 && err == PEAL_EAGAIN; at += 3) {
             uint8_t piece[3];
@@ -570,8 +573,8 @@ every_failing_allocation_is_survived(void **state)
                    from = 0;
 
             memcpy(piece, mixed + at, len);
-            while ((err = peal_ws_decode(&d, piece + from, len - from, z, &used, &ev)) ==
-                   PEAL_OK) {
+            while ((err = peal_wsframe_decode(
+                        &d, piece + from, len - from, z, &used, &ev)) == PEAL_OK) {
                 from += used;
                 events++;
             }
@@ -584,7 +587,7 @@ every_failing_allocation_is_survived(void **state)
             CHECK_INT(d.fail_code, 1011);
             CHECK(d.part == NULL);
         }
-        peal_ws_decoder_fini(&d);
+        peal_wsframe_decoder_fini(&d);
         peal_deflate_free(&z);
         if (err == PEAL_EAGAIN)
             break;
@@ -603,10 +606,10 @@ keys_are_answered(void **state)
         PEAL_S("dGhlIHNhbXBsZSBub25jZS4uLi4u") };
     char out[PEAL_WS_ACCEPT_LEN];
 
-    CHECK_OK(peal_ws_accept_key(PEAL_S("dGhlIHNhbXBsZSBub25jZQ=="), out));
+    CHECK_OK(peal_wshandshake_accept_key(PEAL_S("dGhlIHNhbXBsZSBub25jZQ=="), out));
     CHECK_MEM(out, sizeof(out), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", 28);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        CHECK_ERR(peal_ws_accept_key(bad[i], out), PEAL_EPROTO);
+        CHECK_ERR(peal_wshandshake_accept_key(bad[i], out), PEAL_EPROTO);
 }
 
 #define ANSWER                                                                           \
@@ -616,11 +619,11 @@ static void
 check_answer(
     const char *offers, unsigned server, unsigned client, const char *want, unsigned bits)
 {
-    struct peal_ws_deflate_settings s = { (uint8_t)server, (uint8_t)client };
-    struct peal_ws_deflate out;
+    struct peal_wsdeflate_settings s = { (uint8_t)server, (uint8_t)client };
+    struct peal_wsdeflate out;
     struct peal_buf answer = { 0 };
 
-    CHECK_OK(peal_ws_deflate_negotiate(peal_slice_str(offers), &s, &out, &answer));
+    CHECK_OK(peal_wsdeflate_negotiate(peal_slice_str(offers), &s, &out, &answer));
     CHECK_SLICE(peal_buf_slice(&answer), want);
     CHECK_INT(out.on, want[0] != 0);
     CHECK_INT(out.deflate_bits, bits);
@@ -684,15 +687,15 @@ offers_that_are_wrong_are_declined(void **state)
         "permessage-deflate; a=", "permessage-deflate; =a", "permessage-deflate; a=\"\"",
         "permessage-deflate; a=\"b", "permessage-deflate; a=\"b\\", "a b", "a; b c",
         "a; b=\"c\"d", ";a", "(a)", "a, b=c", "permessage-deflate; a==b" };
-    struct peal_ws_deflate_settings s = { 15, 15 };
-    struct peal_ws_deflate out;
+    struct peal_wsdeflate_settings s = { 15, 15 };
+    struct peal_wsdeflate out;
     struct peal_buf answer = { 0 };
 
     for (size_t i = 0; i < sizeof(declined) / sizeof(declined[0]); i++)
         check_answer(declined[i], 15, 15, "", 0);
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
         peal_err err =
-            peal_ws_deflate_negotiate(peal_slice_str(broken[i]), &s, &out, &answer);
+            peal_wsdeflate_negotiate(peal_slice_str(broken[i]), &s, &out, &answer);
 
         if (err != PEAL_EPROTO)
             print_error("taken: %s\n", broken[i]);
@@ -708,18 +711,18 @@ answers_are_held_against_the_offer(void **state)
     static const char *const bad[] = { "permessage-deflate", "x", ANSWER ", " ANSWER,
         ANSWER "; client_max_window_bits", ANSWER "; client_max_window_bits=8",
         ANSWER "; x", "permessage-deflate; client_no_context_takeover", ANSWER ";" };
-    struct peal_ws_deflate out;
+    struct peal_wsdeflate out;
 
-    CHECK_OK(peal_ws_deflate_accept(PEAL_S(""), &out));
+    CHECK_OK(peal_wsdeflate_accept(PEAL_S(""), &out));
     CHECK(!out.on);
-    CHECK_OK(peal_ws_deflate_accept(PEAL_S(ANSWER), &out));
+    CHECK_OK(peal_wsdeflate_accept(PEAL_S(ANSWER), &out));
     CHECK(out.on);
     CHECK_INT(out.deflate_bits, 15);
-    CHECK_OK(peal_ws_deflate_accept(
+    CHECK_OK(peal_wsdeflate_accept(
         PEAL_S(ANSWER "; server_max_window_bits=8; client_max_window_bits=11"), &out));
     CHECK_INT(out.deflate_bits, 11);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        CHECK_ERR(peal_ws_deflate_accept(peal_slice_str(bad[i]), &out), PEAL_EPROTO);
+        CHECK_ERR(peal_wsdeflate_accept(peal_slice_str(bad[i]), &out), PEAL_EPROTO);
         CHECK(!out.on);
     }
 }
@@ -727,8 +730,8 @@ answers_are_held_against_the_offer(void **state)
 static void
 an_answer_without_memory_is_none(void **state)
 {
-    struct peal_ws_deflate_settings s = { 10, 10 };
-    struct peal_ws_deflate out;
+    struct peal_wsdeflate_settings s = { 10, 10 };
+    struct peal_wsdeflate out;
     peal_err err = PEAL_ENOMEM;
 
     for (long n = 0; err == PEAL_ENOMEM; n++) {
@@ -736,7 +739,7 @@ an_answer_without_memory_is_none(void **state)
 
         CHECK_OK(peal_buf_add(&answer, "head", 4));
         alloc_left = n;
-        err = peal_ws_deflate_negotiate(
+        err = peal_wsdeflate_negotiate(
             PEAL_S("permessage-deflate; client_max_window_bits"), &s, &out, &answer);
         alloc_left = -1;
         if (err != PEAL_OK) {

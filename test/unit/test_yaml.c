@@ -216,15 +216,15 @@ the_nearest_name_is_one_that_is_near(void **state)
     static const char *const names[] = { "listen", "log.level", "ws.ping_interval",
         "socketio.cors", "app", NULL };
 
-    CHECK_SLICE(peal_slice_str(peal_yaml_nearest(PEAL_S("lisen"), names)), "listen");
-    CHECK_SLICE(peal_slice_str(peal_yaml_nearest(PEAL_S("lsiten"), names)), "listen");
+    CHECK_SLICE(peal_slice_str(peal_text_suggest(PEAL_S("lisen"), names)), "listen");
+    CHECK_SLICE(peal_slice_str(peal_text_suggest(PEAL_S("lsiten"), names)), "listen");
     CHECK_SLICE(
-        peal_slice_str(peal_yaml_nearest(PEAL_S("log.levle"), names)), "log.level");
-    CHECK_SLICE(peal_slice_str(peal_yaml_nearest(PEAL_S("ping_interval"), names)),
+        peal_slice_str(peal_text_suggest(PEAL_S("log.levle"), names)), "log.level");
+    CHECK_SLICE(peal_slice_str(peal_text_suggest(PEAL_S("ping_interval"), names)),
         "ws.ping_interval");
-    CHECK(peal_yaml_nearest(PEAL_S("zebra"), names) == NULL);
-    CHECK(peal_yaml_nearest(PEAL_S(""), names) == NULL);
-    CHECK(peal_yaml_nearest(
+    CHECK(peal_text_suggest(PEAL_S("zebra"), names) == NULL);
+    CHECK(peal_text_suggest(PEAL_S(""), names) == NULL);
+    CHECK(peal_text_suggest(
               PEAL_S("listenlistenlistenlistenlistenlistenlistenlistenlistenlisten"
                      "listenlisten"),
               names) == NULL);

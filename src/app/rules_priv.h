@@ -4,8 +4,8 @@
  * order of the file, of which the first that matches counts. Immutable once made; any
  * thread.
  */
-#ifndef PEAL_APP_RULES_TABLE_H
-#define PEAL_APP_RULES_TABLE_H
+#ifndef PEAL_APP_RULES_PRIV_H
+#define PEAL_APP_RULES_PRIV_H
 
 #include "app/rules.h"
 

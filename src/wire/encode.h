@@ -12,8 +12,8 @@
  *
  * Pure; any thread, but ctx (struct peal_deflate, borrowed) belongs to the caller's.
  */
-#ifndef PEAL_WIRE_FORMS_H
-#define PEAL_WIRE_FORMS_H
+#ifndef PEAL_WIRE_ENCODE_H
+#define PEAL_WIRE_ENCODE_H
 
 #include "base/msg.h"
 #include "wire/sio.h"
@@ -22,32 +22,32 @@ struct peal_deflate;
 
 /* The encoders, as peal_msg_bytes wants them. ctx may be NULL: then the deflate forms
  * give the plain ones, as they do where it does not pay and for PEAL_MSG_NO_COMPRESS. */
-peal_msg_encode_fn peal_form_ws, peal_form_ws_deflate;
-peal_msg_encode_fn peal_form_envelope, peal_form_envelope_deflate;
-peal_msg_encode_fn peal_form_sse;
-peal_msg_encode_fn peal_form_sio, peal_form_sio_deflate;
-peal_msg_encode_fn peal_form_sio_poll, peal_form_sio_b64;
-peal_msg_encode_fn peal_form_sio_msgpack, peal_form_sio_msgpack_poll;
+peal_msg_encode_fn peal_encode_ws, peal_encode_ws_deflate;
+peal_msg_encode_fn peal_encode_envelope, peal_encode_envelope_deflate;
+peal_msg_encode_fn peal_encode_sse;
+peal_msg_encode_fn peal_encode_sio, peal_encode_sio_deflate;
+peal_msg_encode_fn peal_encode_sio_poll, peal_encode_sio_b64;
+peal_msg_encode_fn peal_encode_sio_msgpack, peal_encode_sio_msgpack_poll;
 
-/* peal_forms[fmt] is the encoder of a format. */
-extern peal_msg_encode_fn *const peal_forms[PEAL_FMT_N];
+/* peal_encoders[fmt] is the encoder of a format. */
+extern peal_msg_encode_fn *const peal_encoders[PEAL_FMT_N];
 
-/* peal_form is m in a format, borrowed, built if need be. NULL: out of memory. */
+/* peal_encode_form is m in a format, borrowed, built if need be. NULL: out of memory. */
 static inline struct peal_blob *
-peal_form(struct peal_msg *m, enum peal_format fmt, struct peal_deflate *ctx)
+peal_encode_form(struct peal_msg *m, enum peal_format fmt, struct peal_deflate *ctx)
 {
-    return peal_msg_bytes(m, fmt, peal_forms[fmt], ctx);
+    return peal_msg_bytes(m, fmt, peal_encoders[fmt], ctx);
 }
 
-/* peal_form_envelope_for names channel k of m instead of the first, for messages with
+/* peal_encode_envelope_for names channel k of m instead of the first, for messages with
  * several channels. Not cached: the blob is the caller's. ctx NULL: not compressed.
  * NULL: out of memory. */
-struct peal_blob *peal_form_envelope_for(
+struct peal_blob *peal_encode_envelope_for(
     const struct peal_msg *m, unsigned k, struct peal_deflate *ctx);
 
-/* peal_form_sse_id is the SSE form with an id line. Not cached: the blob is the caller's.
- * NULL: out of memory. */
-struct peal_blob *peal_form_sse_id(const struct peal_msg *m, struct peal_slice id);
+/* peal_encode_sse_id is the SSE form with an id line. Not cached: the blob is the
+ * caller's. NULL: out of memory. */
+struct peal_blob *peal_encode_sse_id(const struct peal_msg *m, struct peal_slice id);
 
 /* How a session takes its Socket.IO packets. */
 enum peal_sio_transport {
@@ -57,13 +57,13 @@ enum peal_sio_transport {
 };
 
 /*
- * peal_form_sio_ask is m as an event to be acknowledged, packed for one session.
+ * peal_encode_sio_with_ack is m as an event to be acknowledged, packed for one session.
  *   id  decimal digits
  *   msgpack  for a client of the msgpack parser
  *   ctx  NULL: the client takes no frames compressed with a window of 15 bits
  * NULL: out of memory.
  */
-struct peal_blob *peal_form_sio_ask(const struct peal_msg *m, struct peal_slice id,
+struct peal_blob *peal_encode_sio_with_ack(const struct peal_msg *m, struct peal_slice id,
     bool msgpack, enum peal_sio_transport t, struct peal_deflate *ctx);
 
 /*

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Setting options one by one, inside server/ only: what the file, the environment and the
  * command line have in common. */
-#ifndef PEAL_SERVER_OPTION_SET_H
-#define PEAL_SERVER_OPTION_SET_H
+#ifndef PEAL_SERVER_OPTION_SET_PRIV_H
+#define PEAL_SERVER_OPTION_SET_PRIV_H
 
 #include "server/options.h"
 

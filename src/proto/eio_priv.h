@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of Engine.IO share: the session, and who does what. */
-#ifndef PEAL_PROTO_EIO_SESSION_H
-#define PEAL_PROTO_EIO_SESSION_H
+#ifndef PEAL_PROTO_EIO_PRIV_H
+#define PEAL_PROTO_EIO_PRIV_H
 
 #include "base/map.h"
 #include "proto/eio.h"
@@ -96,10 +96,10 @@ void peal_eio_start(struct peal_eio_session *s);
  * a request must not find it alive. */
 bool peal_eio_overdue(struct peal_eio_session *s);
 
-/* peal_eio_packet does what a packet from the client asks for. false: the session has
+/* peal_eio_on_packet does what a packet from the client asks for. false: the session has
  * ended or is to be left alone. */
-bool peal_eio_packet(struct peal_eio_session *s, struct peal_slice packet);
-bool peal_eio_binary_message(struct peal_eio_session *s, struct peal_slice data);
+bool peal_eio_on_packet(struct peal_eio_session *s, struct peal_slice packet);
+bool peal_eio_on_binary_message(struct peal_eio_session *s, struct peal_slice data);
 
 /*
  * peal_eio_end forgets the session at once: parked polls are answered with last, its
@@ -133,6 +133,6 @@ void peal_eio_answer(struct peal_http *h, const char *type, struct peal_blob *bo
 
 void peal_eio_ws_open(struct peal_eio *e, struct peal_http *h, bool b64);
 void peal_eio_ws_probe(struct peal_eio_session *s, struct peal_http *h);
-void peal_eio_probe_drop(struct peal_eio_session *s);
+void peal_eio_probe_free(struct peal_eio_session *s);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of api/ share: who may ask, what was asked, how to say no. */
-#ifndef PEAL_API_REQUEST_H
-#define PEAL_API_REQUEST_H
+#ifndef PEAL_API_API_PRIV_H
+#define PEAL_API_API_PRIV_H
 
 #include "api/api.h"
 
@@ -68,7 +68,7 @@ void peal_api_send(
     struct peal_http *h, struct peal_api *api, const struct peal_msg_spec *spec);
 
 /* peal_api_ask does the same, and answers when its clients have, or at the timeout. spec
- * has PEAL_MSG_ASK. */
+ * has PEAL_MSG_NEEDS_ACK. */
 void peal_api_ask(struct peal_http *h, struct peal_api *api,
     const struct peal_msg_spec *spec, uint64_t timeout_ms);
 

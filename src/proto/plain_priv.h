@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What /ws and /sse share: a session, and the channels that a request names. */
-#ifndef PEAL_PROTO_PLAIN_SESSION_H
-#define PEAL_PROTO_PLAIN_SESSION_H
+#ifndef PEAL_PROTO_PLAIN_PRIV_H
+#define PEAL_PROTO_PLAIN_PRIV_H
 
 #include "proto/plain.h"
 #include "proto/wsconn.h"

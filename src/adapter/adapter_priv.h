@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of adapter/ share. */
-#ifndef PEAL_ADAPTER_INSIDE_H
-#define PEAL_ADAPTER_INSIDE_H
+#ifndef PEAL_ADAPTER_ADAPTER_PRIV_H
+#define PEAL_ADAPTER_ADAPTER_PRIV_H
 
 #include "adapter/adapter.h"
 #include "base/list.h"
@@ -51,8 +51,8 @@ peal_adapter_key(const struct peal_adapter *a)
 void peal_adapter_send(struct peal_adapter *a, const struct peal_sio_redis_msg *m,
     enum peal_sio_redis_channel channel, struct peal_slice tail);
 
-/* peal_adapter_take does what a message asks for. */
-void peal_adapter_take(
+/* peal_adapter_handle does what a message asks for. */
+void peal_adapter_handle(
     struct peal_adapter *a, struct peal_slice topic, struct peal_slice payload);
 
 /* What an answer needs of the request, kept. */
@@ -71,16 +71,17 @@ void peal_adapter_answer(struct peal_adapter *a, const struct peal_adapter_reque
 
 /* Subscriptions; subjects.c. */
 
-extern const struct peal_relay_peer peal_adapter_peer;
+extern const struct peal_relay_tap peal_adapter_tap;
 
-/* peal_adapter_share subscribes a namespace for good. Errors: PEAL_ENOMEM. */
-PEAL_MUST_USE peal_err peal_adapter_share(struct peal_adapter *a, struct peal_slice nsp);
-void peal_adapter_subscribe_all(struct peal_adapter *a); /* the link has come up */
-void peal_adapter_forget_all(struct peal_adapter *a);    /* it has gone down */
+/* peal_adapter_subscribe_nsp subscribes a namespace for good. Errors: PEAL_ENOMEM. */
+PEAL_MUST_USE peal_err peal_adapter_subscribe_nsp(
+    struct peal_adapter *a, struct peal_slice nsp);
+void peal_adapter_subscribe_all(struct peal_adapter *a);   /* the link has come up */
+void peal_adapter_unsubscribe_all(struct peal_adapter *a); /* it has gone down */
 /* true: nothing is missing any more. */
 bool peal_adapter_subscribed(struct peal_adapter *a, struct peal_slice topic);
 void peal_adapter_lost(struct peal_adapter *a, struct peal_slice topic);
-void peal_adapter_subjects_free(struct peal_adapter *a);
+void peal_adapter_subscriptions_free(struct peal_adapter *a);
 
 /* From our messages to theirs, and back; convert.c. */
 
@@ -108,21 +109,23 @@ uint64_t peal_adapter_workers(const struct peal_adapter *a, const struct peal_ms
 /* peal_adapter_publish tells the others what was published here. */
 void peal_adapter_publish(void *adapter, struct peal_msg *m);
 
-/* peal_adapter_job does what a message asks of sockets, on all workers, and answers;
- * job.c. */
-void peal_adapter_job(struct peal_adapter *a, const struct peal_sio_redis_msg *m);
-void peal_adapter_jobs_free(struct peal_adapter *a);
+/* peal_adapter_remote_op does what a message asks of sockets, on all workers, and
+ * answers; job.c. */
+void peal_adapter_remote_op(struct peal_adapter *a, const struct peal_sio_redis_msg *m);
+void peal_adapter_remote_ops_free(struct peal_adapter *a);
 
-/* peal_adapter_ask sends a broadcast whose receivers are to acknowledge it; ask.c. */
-void peal_adapter_ask(struct peal_adapter *a, const struct peal_sio_redis_msg *m);
-void peal_adapter_asks_free(struct peal_adapter *a);
+/* peal_adapter_request_acks sends a broadcast whose receivers are to acknowledge it;
+ * ask.c. */
+void peal_adapter_request_acks(
+    struct peal_adapter *a, const struct peal_sio_redis_msg *m);
+void peal_adapter_ack_requests_free(struct peal_adapter *a);
 
-/* peal_adapter_hold keeps a message that must not overtake a question; held.c. false: it
+/* peal_adapter_defer keeps a message that must not overtake a question; held.c. false: it
  * may be taken now. */
-bool peal_adapter_hold(
+bool peal_adapter_defer(
     struct peal_adapter *a, struct peal_slice topic, struct peal_slice payload);
-/* peal_adapter_go_on takes what was held, unless it has to wait again. */
-void peal_adapter_go_on(struct peal_adapter *a);
-void peal_adapter_held_free(struct peal_adapter *a);
+/* peal_adapter_resume takes what was held, unless it has to wait again. */
+void peal_adapter_resume(struct peal_adapter *a);
+void peal_adapter_deferred_free(struct peal_adapter *a);
 
 #endif

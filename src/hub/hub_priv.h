@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of hub/ share: shards, channels, subscriptions. */
-#ifndef PEAL_HUB_SHARD_H
-#define PEAL_HUB_SHARD_H
+#ifndef PEAL_HUB_HUB_PRIV_H
+#define PEAL_HUB_HUB_PRIV_H
 
 #include "base/map.h"
 #include "hub/hub.h"
@@ -76,10 +76,10 @@ struct peal_shard {
     struct peal_map channels;   /* name -> struct peal_channel */
     struct peal_map sessions;   /* id -> struct peal_session, the listed ones */
     struct peal_link fanouts;
-    struct peal_parcel *outbox; /* what this turn has to say to the relay, or NULL */
-    uint64_t n_parcels;         /* posted so far */
-    struct peal_link asks;      /* parts of requests, hub/ask.h */
-    uint64_t next_ask;          /* id of an acknowledgement */
+    struct peal_relay_batch *outbox; /* what this turn has to say to the relay, or NULL */
+    uint64_t n_batches_posted;       /* posted so far */
+    struct peal_link asks;           /* parts of requests, hub/ackreq.h */
+    uint64_t next_ask;               /* id of an acknowledgement */
     uint32_t interest[PEAL_INTEREST_SLOTS]; /* channels here, by hash */
 };
 

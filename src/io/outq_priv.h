@@ -4,8 +4,8 @@
  * it has something in it; spare ones wait on the loop, so a delivery allocates nothing
  * and an idle connection carries a pointer.
  */
-#ifndef PEAL_IO_OUTQ_H
-#define PEAL_IO_OUTQ_H
+#ifndef PEAL_IO_OUTQ_PRIV_H
+#define PEAL_IO_OUTQ_PRIV_H
 
 #include <sys/uio.h>
 

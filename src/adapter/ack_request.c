@@ -12,8 +12,8 @@
  */
 #include <stdlib.h>
 
-#include "adapter/inside.h"
-#include "hub/ask.h"
+#include "adapter/adapter_priv.h"
+#include "hub/ackreq.h"
 
 #define TIMEOUT_MS 5000     /* as requestsTimeout of the adapters */
 #define ASKS_MAX 1000       /* under way; beyond, as with too many clients */
@@ -22,7 +22,7 @@
 struct ask {
     struct peal_link link; /* on the adapter's list */
     struct peal_adapter *adapter;
-    struct peal_ask *ask;
+    struct peal_ack_request *ask;
     bool asking; /* not all have been asked yet */
     struct peal_adapter_request request;
 };
@@ -53,11 +53,11 @@ on_asked(void *ctx, unsigned n)
     say_count(k->adapter, &k->request, n);
     k->asking = false;
     k->adapter->asking--;
-    peal_adapter_go_on(k->adapter);
+    peal_adapter_resume(k->adapter);
 }
 
 static void
-on_answer(void *ctx, const struct peal_answer *said)
+on_answer(void *ctx, const struct peal_ack_answer *said)
 {
     const struct ask *k = ctx;
     struct peal_sio_redis_msg out = { .op = PEAL_SIO_REDIS_ACK,
@@ -77,13 +77,13 @@ on_done(void *ctx, peal_err why)
 
     if (why == PEAL_ELIMIT) {
         peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_REFUSED, 1);
-        say_count(a, &k->request, PEAL_ASK_MAX + 1);
+        say_count(a, &k->request, PEAL_ACK_REQUEST_MAX + 1);
     }
     free_ask(k);
-    peal_adapter_go_on(a);
+    peal_adapter_resume(a);
 }
 
-static const struct peal_ask_ops ops = {
+static const struct peal_ack_request_ops ops = {
     .asked = on_asked, .answer = on_answer, .done = on_done
 };
 
@@ -104,14 +104,14 @@ begin(struct peal_adapter *a, const struct peal_sio_redis_msg *in, struct peal_m
     peal_list_append(&a->asks, &k->link);
     peal_relay_post_deliveries(a->relay); /* what was broadcast before goes before */
     if ((err = peal_adapter_request_init(&k->request, in)) != PEAL_OK ||
-        (err = peal_ask(a->hub, a->loop, m, workers, ms < WAIT_MAX_MS ? ms : WAIT_MAX_MS,
-             &ops, k, &k->ask)) != PEAL_OK)
+        (err = peal_ack_request(a->hub, a->loop, m, workers,
+             ms < WAIT_MAX_MS ? ms : WAIT_MAX_MS, &ops, k, &k->ask)) != PEAL_OK)
         free_ask(k);
     return err;
 }
 
 void
-peal_adapter_ask(struct peal_adapter *a, const struct peal_sio_redis_msg *in)
+peal_adapter_request_acks(struct peal_adapter *a, const struct peal_sio_redis_msg *in)
 {
     const struct peal_adapter_request request = {
         .uid = in->uid, .nsp = in->nsp, .request_id = in->request_id
@@ -122,26 +122,26 @@ peal_adapter_ask(struct peal_adapter *a, const struct peal_sio_redis_msg *in)
 
     if (a->n_asks >= ASKS_MAX) {
         peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_REFUSED, 1);
-        say_count(a, &request, PEAL_ASK_MAX + 1);
+        say_count(a, &request, PEAL_ACK_REQUEST_MAX + 1);
         return;
     }
-    if ((err = peal_adapter_msg(in, PEAL_MSG_ASK, &m)) == PEAL_OK &&
+    if ((err = peal_adapter_msg(in, PEAL_MSG_NEEDS_ACK, &m)) == PEAL_OK &&
         (workers = peal_adapter_workers(a, m)) != 0)
         err = begin(a, in, m, workers);
     if (err != PEAL_OK)
         peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_BAD, 1);
     if (err != PEAL_OK || workers == 0)
         say_count(a, &request, 0);
-    peal_msg_drop(m);
+    peal_msg_release(m);
 }
 
 void
-peal_adapter_asks_free(struct peal_adapter *a)
+peal_adapter_ack_requests_free(struct peal_adapter *a)
 {
     while (!peal_list_empty(&a->asks)) {
         struct ask *k = PEAL_CONTAINER(a->asks.next, struct ask, link);
 
-        peal_ask_cancel(k->ask);
+        peal_ack_request_cancel(k->ask);
         free_ask(k);
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The part of TLS that connections use, inside io/ only. */
-#ifndef PEAL_IO_TLS_SSL_H
-#define PEAL_IO_TLS_SSL_H
+#ifndef PEAL_IO_TLS_PRIV_H
+#define PEAL_IO_TLS_PRIV_H
 
 #include <sys/types.h>
 

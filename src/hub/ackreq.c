@@ -14,29 +14,29 @@
  * an answer can fail for want of memory; it is then as if its session had left.
  *
  * Request and parts are one allocation, counted: the loop that asks has a reference, so
- * has each part until its worker is through with it, and each mail under way.
+ * has each part until its worker is through with it, and each task under way.
  */
-#include "hub/ask.h"
+#include "hub/ackreq.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-#include "hub/outbox.h"
+#include "hub/outbox_priv.h"
 
-struct peal_ask_part {
-    struct peal_mail order, reply, left, close;
-    struct peal_ask *ask;
+struct peal_ack_share {
+    struct peal_task order, reply, left, close;
+    struct peal_ack_request *ask;
     unsigned worker;
     unsigned n;              /* counted; then asked */
     _Atomic unsigned n_left; /* sessions that ended, of which the asker was not told */
     _Atomic bool over;       /* the worker is through with it */
     /* The worker's: */
     struct peal_link link; /* on its shard's list */
-    struct peal_owed *owed;
+    struct peal_pending_ack *owed;
     unsigned n_owed; /* places in it */
 };
 
-struct peal_ask {
+struct peal_ack_request {
     atomic_uint refs;
     _Atomic bool closed; /* nobody wants to know any more */
     struct peal_hub *hub;
@@ -45,66 +45,67 @@ struct peal_ask {
     /* The asking loop's: */
     struct peal_timer timer; /* for answers, once all have been asked */
     uint64_t timeout_ms;
-    const struct peal_ask_ops *ops;
+    const struct peal_ack_request_ops *ops;
     void *ctx;
     unsigned replies;         /* to the order that is under way */
     unsigned asked, resolved; /* sessions; resolved: have answered, or left */
     bool all_asked;
     unsigned n_parts;
-    struct peal_ask_part parts[];
+    struct peal_ack_share parts[];
 };
 
 struct answer {
-    struct peal_mail mail; /* first */
-    struct peal_ask *ask;
-    struct peal_answer said;
+    struct peal_task task; /* first */
+    struct peal_ack_request *ask;
+    struct peal_ack_answer said;
     struct peal_blob *atts[PEAL_ATTACHMENTS_MAX]; /* held */
     char args[];
 };
 
-static peal_mail_fn on_counted, on_asked, on_left, on_answer;
+static peal_task_fn on_counted, on_asked, on_left, on_answer;
 
 static void
-drop(struct peal_ask *a)
+drop(struct peal_ack_request *a)
 {
     if (atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (unsigned i = 0; i < a->n_parts; i++)
         free(a->parts[i].owed);
-    peal_msg_drop(a->msg);
+    peal_msg_release(a->msg);
     free(a);
 }
 
 static void
-post(struct peal_ask *a, struct peal_loop *to, struct peal_mail *mail, peal_mail_fn *fn)
+post(struct peal_ack_request *a, struct peal_loop *to, struct peal_task *task,
+    peal_task_fn *fn)
 {
     atomic_fetch_add_explicit(&a->refs, 1, memory_order_relaxed);
-    mail->fn = fn;
-    peal_loop_post(to, mail);
+    task->fn = fn;
+    peal_loop_post(to, task);
 }
 
 /* To the asking loop. If nobody wants to know, the loop may be gone. */
 static void
-tell(struct peal_ask *a, struct peal_mail *mail, peal_mail_fn *fn)
+tell(struct peal_ack_request *a, struct peal_task *task, peal_task_fn *fn)
 {
     if (!a->closed)
-        post(a, a->loop, mail, fn);
+        post(a, a->loop, task, fn);
 }
 
 /* What a session owes. */
 
 bool
-peal_may_owe(const struct peal_owed *list)
+peal_pending_ack_has_room(const struct peal_pending_ack *list)
 {
     unsigned n = 0;
 
     for (; list != NULL; list = list->next)
         n++;
-    return n < PEAL_OWED_MAX;
+    return n < PEAL_PENDING_ACKS_MAX;
 }
 
 void
-peal_owe(struct peal_owed **list, struct peal_owed *o)
+peal_pending_ack_add(struct peal_pending_ack **list, struct peal_pending_ack *o)
 {
     o->next = *list;
     o->at = list;
@@ -114,7 +115,7 @@ peal_owe(struct peal_owed **list, struct peal_owed *o)
 }
 
 static void
-take_off(struct peal_owed *o)
+take_off(struct peal_pending_ack *o)
 {
     if (o->at == NULL)
         return;
@@ -125,9 +126,9 @@ take_off(struct peal_owed *o)
 }
 
 static void
-leave(struct peal_owed *o)
+leave(struct peal_pending_ack *o)
 {
-    struct peal_ask_part *p = o->part;
+    struct peal_ack_share *p = o->part;
 
     take_off(o);
     if (atomic_fetch_add(&p->n_left, 1) == 0) /* else the asker has not looked yet */
@@ -135,14 +136,14 @@ leave(struct peal_owed *o)
 }
 
 void
-peal_owed_drop(struct peal_owed **list)
+peal_pending_acks_clear(struct peal_pending_ack **list)
 {
     while (*list != NULL)
         leave(*list);
 }
 
 static struct answer *
-copy_answer(struct peal_ask *a, const struct peal_answer *said)
+copy_answer(struct peal_ack_request *a, const struct peal_ack_answer *said)
 {
     struct answer *c = malloc(sizeof(*c) + said->args.len);
 
@@ -152,7 +153,7 @@ copy_answer(struct peal_ask *a, const struct peal_answer *said)
     if (said->args.len > 0)
         memcpy(c->args, said->args.data, said->args.len);
     for (unsigned i = 0; i < said->n_atts; i++)
-        c->atts[i] = peal_blob_hold(said->atts[i]);
+        c->atts[i] = peal_blob_retain(said->atts[i]);
     c->ask = a;
     c->said = *said;
     c->said.args.data = c->args;
@@ -161,10 +162,11 @@ copy_answer(struct peal_ask *a, const struct peal_answer *said)
 }
 
 bool
-peal_owed_answer(struct peal_owed *list, uint64_t id, const struct peal_answer *said)
+peal_pending_ack_resolve(
+    struct peal_pending_ack *list, uint64_t id, const struct peal_ack_answer *said)
 {
-    struct peal_owed *o = list;
-    struct peal_ask *a;
+    struct peal_pending_ack *o = list;
+    struct peal_ack_request *a;
     struct answer *c;
 
     while (o != NULL && o->id != id)
@@ -177,14 +179,14 @@ peal_owed_answer(struct peal_owed *list, uint64_t id, const struct peal_answer *
         return true;
     }
     take_off(o);
-    post(a, a->loop, &c->mail, on_answer);
+    post(a, a->loop, &c->task, on_answer);
     return true;
 }
 
 /* Workers. */
 
 static void
-give_up(struct peal_ask_part *p)
+give_up(struct peal_ack_share *p)
 {
     if (p->over)
         return;
@@ -196,26 +198,26 @@ give_up(struct peal_ask_part *p)
 }
 
 void
-peal_asks_drop(struct peal_shard *sh)
+peal_ack_requests_detach(struct peal_shard *sh)
 {
     while (!peal_list_empty(&sh->asks))
-        give_up(PEAL_CONTAINER(sh->asks.next, struct peal_ask_part, link));
+        give_up(PEAL_CONTAINER(sh->asks.next, struct peal_ack_share, link));
 }
 
 static bool
 count_one(void *part, struct peal_session *s, unsigned k)
 {
-    struct peal_ask_part *p = part;
+    struct peal_ack_share *p = part;
 
-    p->n += s->ops->ask != NULL;
-    return p->n <= PEAL_ASK_MAX;
+    p->n += s->ops->deliver_with_ack != NULL;
+    return p->n <= PEAL_ACK_REQUEST_MAX;
 }
 
 static void
-do_count(struct peal_loop *loop, struct peal_mail *mail)
+do_count(struct peal_loop *loop, struct peal_task *task)
 {
-    struct peal_ask_part *p = PEAL_CONTAINER(mail, struct peal_ask_part, order);
-    struct peal_ask *a = p->ask;
+    struct peal_ack_share *p = PEAL_CONTAINER(task, struct peal_ack_share, order);
+    struct peal_ack_request *a = p->ask;
     struct peal_shard *sh = a->hub->shards[p->worker];
 
     if (sh == NULL) { /* it has ended */
@@ -231,22 +233,22 @@ do_count(struct peal_loop *loop, struct peal_mail *mail)
 static bool
 ask_one(void *part, struct peal_session *s, unsigned k)
 {
-    struct peal_ask_part *p = part;
-    struct peal_owed *o = &p->owed[p->n];
+    struct peal_ack_share *p = part;
+    struct peal_pending_ack *o = &p->owed[p->n];
 
-    if (s->ops->ask == NULL)
+    if (s->ops->deliver_with_ack == NULL)
         return true;
     if (p->n == p->n_owed) /* they have become more */
         return false;
-    *o = (struct peal_owed){ .part = p, .id = s->shard->next_ask++ };
+    *o = (struct peal_pending_ack){ .part = p, .id = s->shard->next_ask++ };
     peal_session_catch_up(s);
-    if (s->ops->ask(s, p->ask->msg, k, o))
+    if (s->ops->deliver_with_ack(s, p->ask->msg, k, o))
         p->n++;
     return true;
 }
 
 static void
-ask_all(struct peal_shard *sh, struct peal_ask_part *p)
+ask_all(struct peal_shard *sh, struct peal_ack_share *p)
 {
     struct peal_stats *stats = peal_shard_stats(sh);
 
@@ -260,14 +262,14 @@ ask_all(struct peal_shard *sh, struct peal_ask_part *p)
     peal_stat_add(stats, PEAL_STAT_DELIVERED, p->n);
     peal_stat_add(stats, PEAL_STAT_ASKED, p->n);
     /* Those who cannot answer get it too: the others do not take it in this way. */
-    peal_shard_take(sh, p->ask->msg);
+    peal_shard_deliver(sh, p->ask->msg);
 }
 
 static void
-do_ask(struct peal_loop *loop, struct peal_mail *mail)
+do_ask(struct peal_loop *loop, struct peal_task *task)
 {
-    struct peal_ask_part *p = PEAL_CONTAINER(mail, struct peal_ask_part, order);
-    struct peal_ask *a = p->ask;
+    struct peal_ack_share *p = PEAL_CONTAINER(task, struct peal_ack_share, order);
+    struct peal_ack_request *a = p->ask;
     struct peal_shard *sh = a->hub->shards[p->worker];
 
     if (sh != NULL && !a->closed) {
@@ -278,10 +280,10 @@ do_ask(struct peal_loop *loop, struct peal_mail *mail)
 }
 
 static void
-do_close(struct peal_loop *loop, struct peal_mail *mail)
+do_close(struct peal_loop *loop, struct peal_task *task)
 {
-    struct peal_ask_part *p = PEAL_CONTAINER(mail, struct peal_ask_part, close);
-    struct peal_ask *a = p->ask;
+    struct peal_ack_share *p = PEAL_CONTAINER(task, struct peal_ack_share, close);
+    struct peal_ack_request *a = p->ask;
 
     give_up(p);
     drop(a);
@@ -290,12 +292,12 @@ do_close(struct peal_loop *loop, struct peal_mail *mail)
 /* The asking loop. */
 
 void
-peal_ask_cancel(struct peal_ask *a)
+peal_ack_request_cancel(struct peal_ack_request *a)
 {
     a->closed = true;
     peal_timer_stop(&a->timer);
     for (unsigned i = 0; i < a->n_parts; i++) {
-        struct peal_ask_part *p = &a->parts[i];
+        struct peal_ack_share *p = &a->parts[i];
 
         if (!p->over) /* else its loop may be gone */
             post(a, a->hub->shards[p->worker]->loop, &p->close, do_close);
@@ -304,19 +306,19 @@ peal_ask_cancel(struct peal_ask *a)
 }
 
 static void
-finish(struct peal_ask *a, peal_err why)
+finish(struct peal_ack_request *a, peal_err why)
 {
-    const struct peal_ask_ops *ops = a->ops;
+    const struct peal_ack_request_ops *ops = a->ops;
     void *ctx = a->ctx;
 
-    peal_ask_cancel(a);
+    peal_ack_request_cancel(a);
     ops->done(ctx, why);
 }
 
 static void
 on_timer(struct peal_timer *t)
 {
-    struct peal_ask *a = PEAL_CONTAINER(t, struct peal_ask, timer);
+    struct peal_ack_request *a = PEAL_CONTAINER(t, struct peal_ack_request, timer);
 
     if (a->n_parts == 0) { /* nobody is there */
         a->ops->asked(a->ctx, 0);
@@ -328,14 +330,14 @@ on_timer(struct peal_timer *t)
 
 /* Has everybody who was asked answered, or left? */
 static void
-check(struct peal_ask *a)
+check(struct peal_ack_request *a)
 {
     if (!a->closed && a->all_asked && a->resolved == a->asked)
         finish(a, PEAL_OK);
 }
 
 static void
-send_orders(struct peal_ask *a, peal_mail_fn *fn)
+send_orders(struct peal_ack_request *a, peal_task_fn *fn)
 {
     a->replies = 0;
     for (unsigned i = 0; i < a->n_parts; i++)
@@ -343,16 +345,16 @@ send_orders(struct peal_ask *a, peal_mail_fn *fn)
 }
 
 static void
-on_counted(struct peal_loop *loop, struct peal_mail *mail)
+on_counted(struct peal_loop *loop, struct peal_task *task)
 {
-    struct peal_ask_part *p = PEAL_CONTAINER(mail, struct peal_ask_part, reply);
-    struct peal_ask *a = p->ask;
+    struct peal_ack_share *p = PEAL_CONTAINER(task, struct peal_ack_share, reply);
+    struct peal_ack_request *a = p->ask;
     unsigned n = 0;
 
     if (!a->closed && ++a->replies == a->n_parts) {
         for (unsigned i = 0; i < a->n_parts; i++)
             n += a->parts[i].n;
-        if (n <= PEAL_ASK_MAX)
+        if (n <= PEAL_ACK_REQUEST_MAX)
             send_orders(a, do_ask);
         else
             finish(a, PEAL_ELIMIT);
@@ -361,10 +363,10 @@ on_counted(struct peal_loop *loop, struct peal_mail *mail)
 }
 
 static void
-on_asked(struct peal_loop *loop, struct peal_mail *mail)
+on_asked(struct peal_loop *loop, struct peal_task *task)
 {
-    struct peal_ask_part *p = PEAL_CONTAINER(mail, struct peal_ask_part, reply);
-    struct peal_ask *a = p->ask;
+    struct peal_ack_share *p = PEAL_CONTAINER(task, struct peal_ack_share, reply);
+    struct peal_ack_request *a = p->ask;
 
     a->asked += p->n;
     if (!a->closed && ++a->replies == a->n_parts) {
@@ -377,10 +379,10 @@ on_asked(struct peal_loop *loop, struct peal_mail *mail)
 }
 
 static void
-on_left(struct peal_loop *loop, struct peal_mail *mail)
+on_left(struct peal_loop *loop, struct peal_task *task)
 {
-    struct peal_ask_part *p = PEAL_CONTAINER(mail, struct peal_ask_part, left);
-    struct peal_ask *a = p->ask;
+    struct peal_ack_share *p = PEAL_CONTAINER(task, struct peal_ack_share, left);
+    struct peal_ack_request *a = p->ask;
 
     a->resolved += atomic_exchange(&p->n_left, 0);
     check(a);
@@ -388,10 +390,10 @@ on_left(struct peal_loop *loop, struct peal_mail *mail)
 }
 
 static void
-on_answer(struct peal_loop *loop, struct peal_mail *mail)
+on_answer(struct peal_loop *loop, struct peal_task *task)
 {
-    struct answer *c = (struct answer *)mail;
-    struct peal_ask *a = c->ask;
+    struct answer *c = (struct answer *)task;
+    struct peal_ack_request *a = c->ask;
 
     if (!a->closed) {
         a->resolved++;
@@ -400,25 +402,25 @@ on_answer(struct peal_loop *loop, struct peal_mail *mail)
     }
     check(a);
     for (unsigned i = 0; i < c->said.n_atts; i++)
-        peal_blob_drop(c->atts[i]);
+        peal_blob_release(c->atts[i]);
     free(c);
     drop(a);
 }
 
 peal_err
-peal_ask(struct peal_hub *hub, struct peal_loop *loop, struct peal_msg *m,
-    uint64_t workers, uint64_t timeout_ms, const struct peal_ask_ops *ops, void *ctx,
-    struct peal_ask **out)
+peal_ack_request(struct peal_hub *hub, struct peal_loop *loop, struct peal_msg *m,
+    uint64_t workers, uint64_t timeout_ms, const struct peal_ack_request_ops *ops,
+    void *ctx, struct peal_ack_request **out)
 {
     unsigned n = (unsigned)__builtin_popcountll(workers);
-    struct peal_ask *a = calloc(1, sizeof(*a) + n * sizeof(a->parts[0]));
+    struct peal_ack_request *a = calloc(1, sizeof(*a) + n * sizeof(a->parts[0]));
 
-    assert((m->flags & PEAL_MSG_ASK) != 0);
+    assert((m->flags & PEAL_MSG_NEEDS_ACK) != 0);
     if (a == NULL)
         return PEAL_ENOMEM;
     atomic_init(&a->refs, 1 + n);
     a->hub = hub;
-    a->msg = peal_msg_hold(m);
+    a->msg = peal_msg_retain(m);
     a->loop = loop;
     a->ops = ops;
     a->ctx = ctx;

@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "adapter/inside.h"
+#include "adapter/adapter_priv.h"
 
 #define HELD_MAX (16u << 20) /* bytes; beyond, order is given up */
 
@@ -37,7 +37,7 @@ release(struct peal_adapter *a, struct held *h)
 }
 
 bool
-peal_adapter_hold(
+peal_adapter_defer(
     struct peal_adapter *a, struct peal_slice topic, struct peal_slice payload)
 {
     size_t bytes = topic.len + payload.len;
@@ -59,18 +59,18 @@ peal_adapter_hold(
 }
 
 void
-peal_adapter_go_on(struct peal_adapter *a)
+peal_adapter_resume(struct peal_adapter *a)
 {
     while (a->asking == 0 && !peal_list_empty(&a->held)) {
         struct held *h = PEAL_CONTAINER(a->held.next, struct held, link);
 
-        peal_adapter_take(a, topic_of(h), payload_of(h));
+        peal_adapter_handle(a, topic_of(h), payload_of(h));
         release(a, h);
     }
 }
 
 void
-peal_adapter_held_free(struct peal_adapter *a)
+peal_adapter_deferred_free(struct peal_adapter *a)
 {
     while (!peal_list_empty(&a->held))
         release(a, PEAL_CONTAINER(a->held.next, struct held, link));

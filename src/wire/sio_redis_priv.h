@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The numbers of the Redis wire's message types, for those who read and write them. */
-#ifndef PEAL_WIRE_SIO_REDIS_TYPES_H
-#define PEAL_WIRE_SIO_REDIS_TYPES_H
+#ifndef PEAL_WIRE_SIO_REDIS_PRIV_H
+#define PEAL_WIRE_SIO_REDIS_PRIV_H
 
 #include "wire/sio_redis.h"
 

@@ -47,12 +47,14 @@ remote_orders_are_followed(void **state)
     told(&s, "k-request#/#",
         "{\"uid\":\"x\",\"type\":2," OPTS("[\"a\"]", "[\"b\"]") ",\"rooms\":[\"n\",42]}");
     turns(&s);
-    CHECK(peal_joined(&a.s, PEAL_S("n")) && peal_joined(&a.s, PEAL_S("42")));
-    CHECK(!peal_joined(&b.s, PEAL_S("n")));
+    CHECK(peal_session_is_subscribed(&a.s, PEAL_S("n")) &&
+          peal_session_is_subscribed(&a.s, PEAL_S("42")));
+    CHECK(!peal_session_is_subscribed(&b.s, PEAL_S("n")));
     told(
         &s, "k-request#/#", "{\"type\":3," OPTS("[]", "[]") ",\"rooms\":[\"a\",\"zz\"]}");
     turns(&s);
-    CHECK(!peal_joined(&a.s, PEAL_S("a")) && !peal_joined(&b.s, PEAL_S("a")));
+    CHECK(!peal_session_is_subscribed(&a.s, PEAL_S("a")) &&
+          !peal_session_is_subscribed(&b.s, PEAL_S("a")));
     request(&s, "{\"uid\":\"x\",\"type\":4," OPTS("[\"%s\"]", "[]") ",\"close\":true}",
         id_text(&a));
     HEARD(&s, a, "!! ");
@@ -106,7 +108,7 @@ old_adapters_are_answered_by_the_one_who_has_the_socket(void **state)
     request(&s, "{\"requestId\":\"r\",\"type\":2,\"sid\":\"%s\",\"room\":\"n\"}",
         id_text(&a));
     turns(&s);
-    CHECK(peal_joined(&a.s, PEAL_S("n")));
+    CHECK(peal_session_is_subscribed(&a.s, PEAL_S("n")));
     SAID(&s, ANSWER("{\"requestId\":\"r\"}"));
     quit(&s, &a);
     site_close(&s);
@@ -212,12 +214,12 @@ static void
 reply(struct site *s, struct socket *so, const char *args, unsigned n_args)
 {
     struct peal_blob *att = peal_blob_copy(PEAL_S("\x07"));
-    const struct peal_answer said = {
+    const struct peal_ack_answer said = {
         .args = peal_slice_str(args), .n_args = n_args, .atts = &att, .n_atts = 1
     };
 
-    CHECK(peal_owed_answer(so->owed, so->id, &said));
-    peal_blob_drop(att);
+    CHECK(peal_pending_ack_resolve(so->owed, so->id, &said));
+    peal_blob_release(att);
     turns(s);
 }
 
@@ -345,22 +347,22 @@ answers_are_waited_for_as_long_as_the_one_who_asks_does(void **state)
 static void
 of_more_clients_than_can_be_asked_none_is(void **state)
 {
-    static struct socket all[PEAL_ASK_MAX + 1];
+    static struct socket all[PEAL_ACK_REQUEST_MAX + 1];
     struct site s;
 
     site_open(&s, false);
     redis_up(&s);
-    for (unsigned i = 0; i <= PEAL_ASK_MAX; i++) {
+    for (unsigned i = 0; i <= PEAL_ACK_REQUEST_MAX; i++) {
         all[i] = (struct socket){ 0 };
         CHECK_OK(peal_session_init(&all[i].s, s.r.sh[i % 2], &socket_ops, true));
-        CHECK_OK(peal_join(&all[i].s, PEAL_S("/")));
+        CHECK_OK(peal_session_subscribe(&all[i].s, PEAL_S("/")));
     }
     told_packed(&s, "k-request#/#", ASK("[]", "\"timeout\":1000"));
     turns(&s);
     SAID(&s, COUNT("1001"));
     CHECK_INT(stat_of(&s.r, PEAL_STAT_ADAPTER_REFUSED), 1);
     HEARD(&s, all[0], "");
-    for (unsigned i = 0; i <= PEAL_ASK_MAX; i++)
+    for (unsigned i = 0; i <= PEAL_ACK_REQUEST_MAX; i++)
         peal_session_fini(&all[i].s);
     site_close(&s);
 }
@@ -394,8 +396,8 @@ nothing_is_left_in_the_end(void **state)
         begin_everything(&s);
         for (unsigned i = 0; i < stage; i++)
             turn(i % 3 == 0 ? s.r.loops[0] : i % 3 == 1 ? s.r.loops[1] : s.r.control);
-        peal_owed_drop(&a.owed);
-        peal_owed_drop(&b.owed);
+        peal_pending_acks_clear(&a.owed);
+        peal_pending_acks_clear(&b.owed);
         peal_session_fini(&a.s);
         peal_session_fini(&b.s);
         site_close(&s);
@@ -437,8 +439,8 @@ without_memory_nothing_breaks(void **state)
             done = alloc_left >= 0; /* none has failed */
             alloc_left = -1;
             alloc_one = 0;
-            peal_owed_drop(&a.owed);
-            peal_owed_drop(&b.owed);
+            peal_pending_acks_clear(&a.owed);
+            peal_pending_acks_clear(&b.owed);
             peal_session_fini(&a.s);
             peal_session_fini(&b.s);
             turns(&s);

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* Copies: a window of bits for each publisher, which moves on with its highest number. */
-#include "hub/copies.h"
+#include "hub/dedup.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "hub/shard.h"
+#include "hub/hub_priv.h"
 
 struct peal_publisher {
     uint32_t node;
-    uint32_t last;                          /* the highest number so far */
-    uint64_t seen[PEAL_COPIES_WINDOW / 64]; /* by number, modulo the window */
+    uint32_t last;                         /* the highest number so far */
+    uint64_t seen[PEAL_DEDUP_WINDOW / 64]; /* by number, modulo the window */
 };
 
 static struct peal_publisher *
-publisher_new(struct peal_copies *c, uint32_t node, uint32_t number)
+publisher_new(struct peal_dedup *c, uint32_t node, uint32_t number)
 {
     struct peal_publisher *p;
 
@@ -38,7 +38,7 @@ publisher_new(struct peal_copies *c, uint32_t node, uint32_t number)
 }
 
 static struct peal_publisher *
-publisher_get(struct peal_copies *c, uint32_t node, uint32_t number)
+publisher_get(struct peal_dedup *c, uint32_t node, uint32_t number)
 {
     for (unsigned i = 0; i < c->n; i++)
         if (c->list[i].node == node)
@@ -49,7 +49,7 @@ publisher_get(struct peal_copies *c, uint32_t node, uint32_t number)
 static uint64_t *
 word_of(struct peal_publisher *p, uint32_t number)
 {
-    return &p->seen[number % PEAL_COPIES_WINDOW / 64];
+    return &p->seen[number % PEAL_DEDUP_WINDOW / 64];
 }
 
 static uint64_t
@@ -62,7 +62,7 @@ bit_of(uint32_t number)
 static void
 move_to(struct peal_publisher *p, uint32_t number)
 {
-    if (number - p->last >= PEAL_COPIES_WINDOW)
+    if (number - p->last >= PEAL_DEDUP_WINDOW)
         memset(p->seen, 0, sizeof(p->seen));
     else
         while (p->last != number) {
@@ -73,7 +73,7 @@ move_to(struct peal_publisher *p, uint32_t number)
 }
 
 bool
-peal_copies_first(struct peal_copies *c, uint32_t node, uint32_t number)
+peal_dedup_is_new(struct peal_dedup *c, uint32_t node, uint32_t number)
 {
     struct peal_publisher *p = publisher_get(c, node, number);
 
@@ -81,7 +81,7 @@ peal_copies_first(struct peal_copies *c, uint32_t node, uint32_t number)
         return true;
     if ((int32_t)(number - p->last) > 0)
         move_to(p, number);
-    else if (p->last - number >= PEAL_COPIES_WINDOW ||
+    else if (p->last - number >= PEAL_DEDUP_WINDOW ||
              (*word_of(p, number) & bit_of(number)) != 0)
         return false;
     *word_of(p, number) |= bit_of(number);
@@ -89,8 +89,8 @@ peal_copies_first(struct peal_copies *c, uint32_t node, uint32_t number)
 }
 
 void
-peal_copies_fini(struct peal_copies *c)
+peal_dedup_fini(struct peal_dedup *c)
 {
     free(c->list);
-    *c = (struct peal_copies){ 0 };
+    *c = (struct peal_dedup){ 0 };
 }

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "adapter/inside.h"
+#include "adapter/adapter_priv.h"
 #include "base/json.h"
 
 /* Bytes of a worker's list; beyond, sockets are left out (counted). */
@@ -25,7 +25,7 @@
 struct job;
 
 struct part {
-    struct peal_mail mail; /* first */
+    struct peal_task task; /* first */
     struct job *job;
     unsigned worker;
     struct peal_buf list; /* what it found */
@@ -136,12 +136,13 @@ on_socket(void *arg, struct peal_session *s)
     switch (j->op) {
     case PEAL_SIO_REDIS_JOIN:
         for (unsigned i = 0; i < j->targets.n; i++)
-            (void)!peal_join(s, j->targets.v[i]); /* in it already, or too many */
+            (void)!peal_session_subscribe(
+                s, j->targets.v[i]); /* in it already, or too many */
         p->n++;
         return;
     case PEAL_SIO_REDIS_LEAVE:
         for (unsigned i = 0; i < j->targets.n; i++)
-            peal_leave(s, j->targets.v[i]);
+            peal_session_unsubscribe(s, j->targets.v[i]);
         p->n++;
         return;
     case PEAL_SIO_REDIS_DISCONNECT:
@@ -160,12 +161,12 @@ on_socket(void *arg, struct peal_session *s)
     }
 }
 
-static void on_part_done(struct peal_loop *loop, struct peal_mail *mail);
+static void on_part_done(struct peal_loop *loop, struct peal_task *task);
 
 static void
-on_part(struct peal_loop *loop, struct peal_mail *mail)
+on_part(struct peal_loop *loop, struct peal_task *task)
 {
-    struct part *p = (struct part *)mail;
+    struct part *p = (struct part *)task;
     const struct job *j = p->job;
     struct peal_shard *sh = peal_hub_shard(j->hub, p->worker); /* NULL: it has ended */
     const struct peal_selection what = { .nsp = j->request.nsp,
@@ -176,8 +177,8 @@ on_part(struct peal_loop *loop, struct peal_mail *mail)
 
     if (sh != NULL && peal_select(sh, &what, on_socket, p) != PEAL_OK)
         peal_stat_add(peal_shard_stats(sh), PEAL_STAT_LETTERS_LOST, 1);
-    p->mail.fn = on_part_done;
-    peal_loop_post(j->loop, &p->mail);
+    p->task.fn = on_part_done;
+    peal_loop_post(j->loop, &p->task);
 }
 
 /* On the control thread. */
@@ -248,9 +249,9 @@ answer(struct job *j)
 }
 
 static void
-on_part_done(struct peal_loop *loop, struct peal_mail *mail)
+on_part_done(struct peal_loop *loop, struct peal_task *task)
 {
-    struct job *j = ((struct part *)mail)->job;
+    struct job *j = ((struct part *)task)->job;
 
     if (--j->left > 0)
         return;
@@ -300,7 +301,7 @@ new_job(struct peal_adapter *a, const struct peal_sio_redis_msg *m, struct job *
 }
 
 void
-peal_adapter_job(struct peal_adapter *a, const struct peal_sio_redis_msg *m)
+peal_adapter_remote_op(struct peal_adapter *a, const struct peal_sio_redis_msg *m)
 {
     struct job *j;
 
@@ -320,13 +321,13 @@ peal_adapter_job(struct peal_adapter *a, const struct peal_sio_redis_msg *m)
 
         p->job = j;
         p->worker = i;
-        p->mail.fn = on_part;
-        peal_loop_post(peal_shard_loop(peal_hub_shard(a->hub, i)), &p->mail);
+        p->task.fn = on_part;
+        peal_loop_post(peal_shard_loop(peal_hub_shard(a->hub, i)), &p->task);
     }
 }
 
 void
-peal_adapter_jobs_free(struct peal_adapter *a)
+peal_adapter_remote_ops_free(struct peal_adapter *a)
 {
     struct peal_link *l;
 

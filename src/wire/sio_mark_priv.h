@@ -4,8 +4,8 @@
  * is one if the last "_placeholder" in it is true, whatever else it holds, as the
  * JavaScript parser sees it.
  */
-#ifndef PEAL_WIRE_SIO_MARK_H
-#define PEAL_WIRE_SIO_MARK_H
+#ifndef PEAL_WIRE_SIO_MARK_PRIV_H
+#define PEAL_WIRE_SIO_MARK_PRIV_H
 
 #include "wire/sio.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of http/ share. */
-#ifndef PEAL_HTTP_SERVER_H
-#define PEAL_HTTP_SERVER_H
+#ifndef PEAL_HTTP_HTTP_PRIV_H
+#define PEAL_HTTP_HTTP_PRIV_H
 
 #include "http/http.h"
 
@@ -10,7 +10,7 @@
 struct peal_http_server {
     struct peal_loop *loop;
     const struct peal_http_config *config;
-    struct peal_http_limits limits; /* of config, and room for what a node adds */
+    struct peal_httphead_limits limits; /* of config, and room for what a node adds */
     const struct peal_http_route *routes;
     unsigned n_routes;
     struct peal_http_server **peers;
@@ -40,20 +40,20 @@ void peal_http_not_found(struct peal_http *h, void *ctx);
  * Forwarding, forward.c. peal_http_forward_accept looks for what another node adds to a
  * request that it forwards; returns 0, or the status with which to refuse it.
  */
-unsigned peal_http_forward_accept(struct peal_http *h, const struct peal_http_head *head);
+unsigned peal_http_forward_accept(struct peal_http *h, const struct peal_httphead *head);
 /* Instead of the route's begin, when h->forward could not be dialled. */
 void peal_http_forward_failed(struct peal_http *h, void *ctx);
-/* peal_http_forward_drop: the request is not to be forwarded any more. */
-void peal_http_forward_drop(struct peal_http *h);
+/* peal_http_forward_cancel: the request is not to be forwarded any more. */
+void peal_http_forward_cancel(struct peal_http *h);
 void peal_http_forwards_close(struct peal_http_server *s);
 
 /* The reader of a body that does not come with its head; body.c. */
 PEAL_MUST_USE peal_err peal_http_body_new(
-    struct peal_http *h, const struct peal_http_head *head, size_t head_len);
+    struct peal_http *h, const struct peal_httphead *head, size_t head_len);
 /* Errors: PEAL_EAGAIN: more to come; PEAL_ELIMIT; PEAL_EPROTO; PEAL_ENOMEM. */
 PEAL_MUST_USE peal_err peal_http_body_read(
     struct peal_http *h, struct peal_slice in, size_t *used_out);
-const struct peal_http_head *peal_http_body_head(const struct peal_http *h);
-void peal_http_body_drop(struct peal_http *h);
+const struct peal_httphead *peal_http_body_head(const struct peal_http *h);
+void peal_http_body_free(struct peal_http *h);
 
 #endif

@@ -6,27 +6,27 @@
  *
  * Thread: the control loop's.
  */
-#ifndef PEAL_HUB_COPIES_H
-#define PEAL_HUB_COPIES_H
+#ifndef PEAL_HUB_DEDUP_H
+#define PEAL_HUB_DEDUP_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 /* The copies of a message come close together: so many others of its publisher may come
  * in between. What is later still is taken for a copy. */
-#define PEAL_COPIES_WINDOW 4096
+#define PEAL_DEDUP_WINDOW 4096
 
-struct peal_copies {
+struct peal_dedup {
     struct peal_publisher *list;
     unsigned n, cap;
     unsigned next; /* to be forgotten, if there are too many */
 };
 
-/* peal_copies_first: does this message come for the first time? Without memory it does.
+/* peal_dedup_is_new: does this message come for the first time? Without memory it does.
  */
-bool peal_copies_first(struct peal_copies *c, uint32_t node, uint32_t number);
+bool peal_dedup_is_new(struct peal_dedup *c, uint32_t node, uint32_t number);
 
-/* peal_copies_fini forgets everything, and leaves c as good as new. */
-void peal_copies_fini(struct peal_copies *c);
+/* peal_dedup_fini forgets everything, and leaves c as good as new. */
+void peal_dedup_fini(struct peal_dedup *c);
 
 #endif

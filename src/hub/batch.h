@@ -10,42 +10,42 @@
  *
  * Thread: the control loop's.
  */
-#ifndef PEAL_HUB_PACKETS_H
-#define PEAL_HUB_PACKETS_H
+#ifndef PEAL_HUB_BATCH_H
+#define PEAL_HUB_BATCH_H
 
 #include "backplane/backplane.h"
 #include "base/blob.h"
 #include "base/map.h"
 
-#define PEAL_PACKET_MAX (256 << 10) /* bytes; beyond, another one is begun */
+#define PEAL_BATCH_MAX (256 << 10) /* bytes; beyond, another one is begun */
 
-struct peal_packets {
+struct peal_batches {
     uint32_t node;             /* the publisher */
     struct peal_link all;      /* oldest first */
     struct peal_map open;      /* topic -> the packet that takes more */
     size_t bytes;              /* that all of them take, with what they need besides */
-    struct peal_payload *list; /* of peal_packets_list */
+    struct peal_payload *list; /* of peal_batches_list */
     unsigned list_cap;
 };
 
-void peal_packets_init(struct peal_packets *p, uint32_t node);
-void peal_packets_fini(struct peal_packets *p);
+void peal_batches_init(struct peal_batches *p, uint32_t node);
+void peal_batches_fini(struct peal_batches *p);
 
 /*
- * peal_packets_add adds a record to the topic's packet; alone: to one of its own. Both
+ * peal_batches_add adds a record to the topic's packet; alone: to one of its own. Both
  * are borrowed. Errors: PEAL_ENOMEM.
  */
-PEAL_MUST_USE peal_err peal_packets_add(struct peal_packets *p, struct peal_slice topic,
+PEAL_MUST_USE peal_err peal_batches_add(struct peal_batches *p, struct peal_slice topic,
     const struct peal_blob *record, bool alone);
 
-/* peal_packets_end begins a new packet for what comes next on a topic. */
-void peal_packets_end(struct peal_packets *p, struct peal_slice topic);
+/* peal_batches_close begins a new packet for what comes next on a topic. */
+void peal_batches_close(struct peal_batches *p, struct peal_slice topic);
 
-/* peal_packets_list is what is to be published now, borrowed until the next call here: n
+/* peal_batches_list is what is to be published now, borrowed until the next call here: n
  * payloads, all unless memory is short. */
-const struct peal_payload *peal_packets_list(struct peal_packets *p, unsigned *n_out);
+const struct peal_payload *peal_batches_list(struct peal_batches *p, unsigned *n_out);
 
-/* peal_packets_drop releases the first n. */
-void peal_packets_drop(struct peal_packets *p, unsigned n);
+/* peal_batches_remove_first releases the first n. */
+void peal_batches_remove_first(struct peal_batches *p, unsigned n);
 
 #endif

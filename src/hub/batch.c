@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Packets: begun, filled, ended, published. */
-#include "hub/packets.h"
+#include "hub/batch.h"
 
 #include <stdlib.h>
 
@@ -20,24 +20,24 @@ topic_of(const struct packet *p)
 }
 
 void
-peal_packets_init(struct peal_packets *p, uint32_t node)
+peal_batches_init(struct peal_batches *p, uint32_t node)
 {
-    *p = (struct peal_packets){ .node = node };
+    *p = (struct peal_batches){ .node = node };
     peal_list_init(&p->all);
     peal_map_init(&p->open);
 }
 
 void
-peal_packets_fini(struct peal_packets *p)
+peal_batches_fini(struct peal_batches *p)
 {
     while (!peal_list_empty(&p->all))
-        peal_packets_drop(p, 1);
+        peal_batches_remove_first(p, 1);
     peal_map_fini(&p->open);
     free(p->list);
 }
 
 void
-peal_packets_end(struct peal_packets *p, struct peal_slice topic)
+peal_batches_close(struct peal_batches *p, struct peal_slice topic)
 {
     peal_map_del(&p->open, topic);
 }
@@ -49,7 +49,7 @@ size_of(const struct packet *k)
 }
 
 static void
-packet_free(struct peal_packets *p, struct packet *k)
+packet_free(struct peal_batches *p, struct packet *k)
 {
     p->bytes -= size_of(k);
     peal_list_unlink(&k->link);
@@ -59,7 +59,7 @@ packet_free(struct peal_packets *p, struct packet *k)
 
 /* NULL: out of memory. */
 static struct packet *
-packet_new(struct peal_packets *p, struct peal_slice topic)
+packet_new(struct peal_batches *p, struct peal_slice topic)
 {
     struct packet *k = calloc(1, sizeof(*k) + topic.len);
     char head[PEAL_ENVELOPE_HEAD];
@@ -79,7 +79,7 @@ packet_new(struct peal_packets *p, struct peal_slice topic)
 }
 
 static peal_err
-add_to(struct peal_packets *p, struct packet *k, const struct peal_blob *record)
+add_to(struct peal_batches *p, struct packet *k, const struct peal_blob *record)
 {
     peal_err err = peal_buf_add_slice(&k->bytes, peal_blob_slice(record));
 
@@ -89,14 +89,14 @@ add_to(struct peal_packets *p, struct packet *k, const struct peal_blob *record)
 }
 
 peal_err
-peal_packets_add(struct peal_packets *p, struct peal_slice topic,
+peal_batches_add(struct peal_batches *p, struct peal_slice topic,
     const struct peal_blob *record, bool alone)
 {
     struct packet *k = peal_map_get(&p->open, topic);
     peal_err err;
 
-    if (k != NULL && (alone || k->bytes.len + record->len > PEAL_PACKET_MAX)) {
-        peal_packets_end(p, topic);
+    if (k != NULL && (alone || k->bytes.len + record->len > PEAL_BATCH_MAX)) {
+        peal_batches_close(p, topic);
         k = NULL;
     }
     if (k != NULL)
@@ -110,7 +110,7 @@ peal_packets_add(struct peal_packets *p, struct peal_slice topic,
 }
 
 const struct peal_payload *
-peal_packets_list(struct peal_packets *p, unsigned *n_out)
+peal_batches_list(struct peal_batches *p, unsigned *n_out)
 {
     unsigned n = 0;
 
@@ -133,13 +133,13 @@ peal_packets_list(struct peal_packets *p, unsigned *n_out)
 }
 
 void
-peal_packets_drop(struct peal_packets *p, unsigned n)
+peal_batches_remove_first(struct peal_batches *p, unsigned n)
 {
     while (n-- > 0) {
         struct packet *k = PEAL_CONTAINER(p->all.next, struct packet, link);
 
         if (peal_map_get(&p->open, topic_of(k)) == k)
-            peal_packets_end(p, topic_of(k));
+            peal_batches_close(p, topic_of(k));
         packet_free(p, k);
     }
 }

@@ -4,7 +4,7 @@
 
 #include "alloc.h"
 #include "wire/deflate.h"
-#include "wire/forms.h"
+#include "wire/encode.h"
 #include "wire/ws.h"
 
 #define PH0 "{\"_placeholder\":true,\"num\":0}"
@@ -38,8 +38,8 @@ message_on(const char *nsp, struct published p, unsigned flags)
     struct peal_msg *m;
 
     CHECK_OK(peal_msg_new(&spec, &m));
-    peal_blob_drop(atts[0]);
-    peal_blob_drop(atts[1]);
+    peal_blob_release(atts[0]);
+    peal_blob_release(atts[1]);
     return m;
 }
 
@@ -68,7 +68,7 @@ take_frame(struct peal_slice *rest, struct peal_buf *out, struct peal_deflate *z
     }
     CHECK(rest->len >= at + len);
     payload = peal_slice_of(rest->data + at, len);
-    *rest = peal_slice_from(*rest, at + len);
+    *rest = peal_slice_skip(*rest, at + len);
     CHECK_OK(peal_buf_add(out, (first & 15) == PEAL_WS_TEXT ? "t:" : "b:", 2));
     if ((first & 0x40) != 0)
         CHECK_OK(peal_inflate_message(z, payload, 1 << 20, out));
@@ -193,16 +193,17 @@ every_row_of_the_table_holds(void **state)
     for (size_t i = 0; i < ROWS; i++) {
         struct peal_msg *m = message(table[i].p);
 
-        check_frames(peal_form(m, PEAL_FMT_WS, NULL), table[i].ws, NULL);
-        check_frames(peal_form(m, PEAL_FMT_ENVELOPE, NULL), table[i].envelope, NULL);
-        check_slice_of(peal_form(m, PEAL_FMT_SSE, NULL), table[i].sse);
-        check_frames(peal_form(m, PEAL_FMT_SIO, NULL), table[i].sio, NULL);
-        check_slice_of(peal_form(m, PEAL_FMT_SIO_POLL, NULL), table[i].poll);
-        check_frames(peal_form(m, PEAL_FMT_SIO_B64, NULL), table[i].b64, NULL);
+        check_frames(peal_encode_form(m, PEAL_FMT_WS, NULL), table[i].ws, NULL);
+        check_frames(
+            peal_encode_form(m, PEAL_FMT_ENVELOPE, NULL), table[i].envelope, NULL);
+        check_slice_of(peal_encode_form(m, PEAL_FMT_SSE, NULL), table[i].sse);
+        check_frames(peal_encode_form(m, PEAL_FMT_SIO, NULL), table[i].sio, NULL);
+        check_slice_of(peal_encode_form(m, PEAL_FMT_SIO_POLL, NULL), table[i].poll);
+        check_frames(peal_encode_form(m, PEAL_FMT_SIO_B64, NULL), table[i].b64, NULL);
         for (int f = 0; f < PEAL_FMT_N; f++)
-            assert_ptr_equal(peal_form(m, (enum peal_format)f, NULL),
-                peal_form(m, (enum peal_format)f, NULL));
-        peal_msg_drop(m);
+            assert_ptr_equal(peal_encode_form(m, (enum peal_format)f, NULL),
+                peal_encode_form(m, (enum peal_format)f, NULL));
+        peal_msg_release(m);
     }
 }
 
@@ -213,7 +214,7 @@ check_msgpack(struct peal_slice got, struct peal_slice data)
                                                  "data");
 
     CHECK(peal_slice_starts(got, head));
-    got = peal_slice_from(got, head.len);
+    got = peal_slice_skip(got, head.len);
     CHECK_MEM(got.data, got.len, data.data, data.len);
 }
 
@@ -222,7 +223,8 @@ every_row_holds_in_msgpack(void **state)
 {
     for (size_t i = 0; i < ROWS; i++) {
         struct peal_msg *m = message(table[i].p);
-        struct peal_blob *b = peal_form(m, PEAL_FMT_SIO_MSGPACK, NULL), *bytes, *piece;
+        struct peal_blob *b = peal_encode_form(m, PEAL_FMT_SIO_MSGPACK, NULL), *bytes,
+                         *piece;
 
         assert_non_null(b);
         CHECK_INT((unsigned char)b->data[0], 0x82);
@@ -230,12 +232,12 @@ every_row_holds_in_msgpack(void **state)
         check_msgpack(peal_slice_of(b->data + 2, b->len - 2), table[i].msgpack);
         bytes = peal_blob_copy(peal_slice_of(b->data + 2, b->len - 2));
         piece = peal_sio_pack_binary(peal_blob_slice(bytes), PEAL_SIO_POLL);
-        b = peal_form(m, PEAL_FMT_SIO_MSGPACK_POLL, NULL);
+        b = peal_encode_form(m, PEAL_FMT_SIO_MSGPACK_POLL, NULL);
         CHECK_MEM(b->data, b->len, piece->data, piece->len);
         CHECK_INT(b->data[0], 'b');
-        peal_blob_drop(bytes);
-        peal_blob_drop(piece);
-        peal_msg_drop(m);
+        peal_blob_release(bytes);
+        peal_blob_release(piece);
+        peal_msg_release(m);
     }
 }
 
@@ -257,14 +259,17 @@ every_row_survives_compression(void **state)
     for (size_t i = 0; i < ROWS; i++) {
         struct peal_msg *m = message(table[i].p);
 
-        check_frames(peal_form(m, PEAL_FMT_WS_DEFLATE, z), table[i].ws, z);
-        check_frames(peal_form(m, PEAL_FMT_ENVELOPE_DEFLATE, z), table[i].envelope, z);
-        check_frames(peal_form(m, PEAL_FMT_SIO_DEFLATE, z), table[i].sio, z);
+        check_frames(peal_encode_form(m, PEAL_FMT_WS_DEFLATE, z), table[i].ws, z);
+        check_frames(
+            peal_encode_form(m, PEAL_FMT_ENVELOPE_DEFLATE, z), table[i].envelope, z);
+        check_frames(peal_encode_form(m, PEAL_FMT_SIO_DEFLATE, z), table[i].sio, z);
         /* Every frame that has something in it is compressed. */
         CHECK_INT(
-            (peal_form(m, PEAL_FMT_ENVELOPE_DEFLATE, z)->data[0] & 0x40) != 0, true);
-        CHECK_INT((peal_form(m, PEAL_FMT_SIO_DEFLATE, z)->data[0] & 0x40) != 0, true);
-        peal_msg_drop(m);
+            (peal_encode_form(m, PEAL_FMT_ENVELOPE_DEFLATE, z)->data[0] & 0x40) != 0,
+            true);
+        CHECK_INT(
+            (peal_encode_form(m, PEAL_FMT_SIO_DEFLATE, z)->data[0] & 0x40) != 0, true);
+        peal_msg_release(m);
     }
     peal_deflate_free(&z);
 }
@@ -285,11 +290,13 @@ what_is_small_or_must_not_is_not_compressed(void **state)
         struct peal_msg *m =
             message_on("", table[11].p, i == 1 ? PEAL_MSG_NO_COMPRESS : 0);
 
-        CHECK(same(peal_form(m, PEAL_FMT_WS, z), peal_form(m, PEAL_FMT_WS_DEFLATE, z)));
-        CHECK(same(peal_form(m, PEAL_FMT_ENVELOPE, z),
-            peal_form(m, PEAL_FMT_ENVELOPE_DEFLATE, z)));
-        CHECK(same(peal_form(m, PEAL_FMT_SIO, z), peal_form(m, PEAL_FMT_SIO_DEFLATE, z)));
-        peal_msg_drop(m);
+        CHECK(same(peal_encode_form(m, PEAL_FMT_WS, z),
+            peal_encode_form(m, PEAL_FMT_WS_DEFLATE, z)));
+        CHECK(same(peal_encode_form(m, PEAL_FMT_ENVELOPE, z),
+            peal_encode_form(m, PEAL_FMT_ENVELOPE_DEFLATE, z)));
+        CHECK(same(peal_encode_form(m, PEAL_FMT_SIO, z),
+            peal_encode_form(m, PEAL_FMT_SIO_DEFLATE, z)));
+        peal_msg_release(m);
     }
     peal_deflate_free(&large);
     peal_deflate_free(&any);
@@ -305,14 +312,14 @@ each_frame_is_compressed_if_it_pays(void **state)
         0 };
     struct peal_deflate *z = deflate(80);
     struct peal_msg *m = message(p);
-    struct peal_blob *b = peal_form(m, PEAL_FMT_SIO_DEFLATE, z);
+    struct peal_blob *b = peal_encode_form(m, PEAL_FMT_SIO_DEFLATE, z);
     struct peal_slice text = PEAL_S("451-[\"message\"," PH0 "]");
 
     CHECK_INT((unsigned char)b->data[0], 0x81);
     CHECK_INT(b->data[1], text.len);
     CHECK_INT((unsigned char)b->data[2 + text.len], 0xc2);
     CHECK(b->len < 2 + text.len + 30);
-    peal_msg_drop(m);
+    peal_msg_release(m);
     peal_deflate_free(&z);
 }
 
@@ -321,35 +328,36 @@ namespaces_are_in_the_packet_only(void **state)
 {
     struct peal_msg *m = message_on("/chat", table[11].p, 0);
 
-    check_frames(peal_form(m, PEAL_FMT_WS, NULL), table[11].ws, NULL);
-    check_frames(peal_form(m, PEAL_FMT_SIO, NULL),
+    check_frames(peal_encode_form(m, PEAL_FMT_WS, NULL), table[11].ws, NULL);
+    check_frames(peal_encode_form(m, PEAL_FMT_SIO, NULL),
         "t:452-/chat,[\"x\"," PH1 ",{\"f\":" PH0 "}]|b:\x01\x02\x03|b:\xff", NULL);
-    CHECK(memmem(peal_form(m, PEAL_FMT_SIO_MSGPACK, NULL)->data,
-              peal_form(m, PEAL_FMT_SIO_MSGPACK, NULL)->len, "nsp\xa5/chat", 9) != NULL);
-    peal_msg_drop(m);
+    CHECK(memmem(peal_encode_form(m, PEAL_FMT_SIO_MSGPACK, NULL)->data,
+              peal_encode_form(m, PEAL_FMT_SIO_MSGPACK, NULL)->len, "nsp\xa5/chat",
+              9) != NULL);
+    peal_msg_release(m);
 }
 
 static void
 an_envelope_can_name_another_channel(void **state)
 {
     struct peal_msg *m = message(table[0].p);
-    struct peal_blob *b = peal_form_envelope_for(m, 1, NULL);
+    struct peal_blob *b = peal_encode_envelope_for(m, 1, NULL);
 
     check_frames(b,
         "t:{\"channel\":\"st\\\"ock\",\"event\":\"created\",\"data\":{\"id\":7}}", NULL);
-    peal_blob_drop(b);
-    peal_msg_drop(m);
+    peal_blob_release(b);
+    peal_msg_release(m);
 }
 
 static void
 a_server_sent_event_can_have_an_id(void **state)
 {
     struct peal_msg *m = message(table[0].p);
-    struct peal_blob *b = peal_form_sse_id(m, PEAL_S("5-12"));
+    struct peal_blob *b = peal_encode_sse_id(m, PEAL_S("5-12"));
 
     check_slice_of(b, "event: created\nid: 5-12\ndata: {\"id\":7}\n\n");
-    peal_blob_drop(b);
-    peal_msg_drop(m);
+    peal_blob_release(b);
+    peal_msg_release(m);
 }
 
 /* Official clients disconnect at more than ten attachments. */
@@ -371,26 +379,26 @@ too_many_attachments_for_a_client_become_strings(void **state)
     for (unsigned i = 0; i < spec.n_atts; i++)
         atts[i] = peal_blob_copy(i == 10 ? PEAL_S("\xff") : PEAL_S("\x01\x02\x03"));
     CHECK_OK(peal_msg_new(&spec, &m));
-    check_frames(
-        peal_form(m, PEAL_FMT_SIO, NULL), "t:42[\"message\",\"/w==\",[\"AQID\"]]", NULL);
-    check_slice_of(
-        peal_form(m, PEAL_FMT_SIO_POLL, NULL), "42[\"message\",\"/w==\",[\"AQID\"]]");
-    check_frames(peal_form(m, PEAL_FMT_SIO_B64, NULL),
+    check_frames(peal_encode_form(m, PEAL_FMT_SIO, NULL),
         "t:42[\"message\",\"/w==\",[\"AQID\"]]", NULL);
-    rest = peal_blob_slice(peal_form(m, PEAL_FMT_SIO_MSGPACK, NULL));
+    check_slice_of(peal_encode_form(m, PEAL_FMT_SIO_POLL, NULL),
+        "42[\"message\",\"/w==\",[\"AQID\"]]");
+    check_frames(peal_encode_form(m, PEAL_FMT_SIO_B64, NULL),
+        "t:42[\"message\",\"/w==\",[\"AQID\"]]", NULL);
+    rest = peal_blob_slice(peal_encode_form(m, PEAL_FMT_SIO_MSGPACK, NULL));
     take_frame(&rest, &got, NULL);
     CHECK(memmem(got.data, got.len, "message\xc4\x01\xff\x91\xc4\x03\x01", 13) != NULL);
-    peal_msg_drop(m);
+    peal_msg_release(m);
     m = NULL;
     spec.n_atts--;
     spec.args = PEAL_S("1");
     spec.n_args = 1;
     CHECK_OK(peal_msg_new(&spec, &m));
     CHECK(peal_slice_starts(
-        peal_blob_slice(peal_form(m, PEAL_FMT_SIO_POLL, NULL)), PEAL_S("4510-[")));
-    peal_msg_drop(m);
+        peal_blob_slice(peal_encode_form(m, PEAL_FMT_SIO_POLL, NULL)), PEAL_S("4510-[")));
+    peal_msg_release(m);
     for (unsigned i = 0; i <= PEAL_SIO_ATTACHMENTS_MAX; i++)
-        peal_blob_drop(atts[i]);
+        peal_blob_release(atts[i]);
     peal_buf_fini(&got);
 }
 
@@ -413,11 +421,11 @@ long_data_has_a_longer_head(void **state)
 
         memset(text, 'x', cases[i].len);
         m = message(p);
-        b = peal_form(m, PEAL_FMT_WS, NULL);
+        b = peal_encode_form(m, PEAL_FMT_WS, NULL);
         CHECK_INT(b->len, cases[i].head_len + cases[i].len);
         CHECK_MEM(b->data, cases[i].head_len, cases[i].head, cases[i].head_len);
         CHECK_MEM(b->data + cases[i].head_len, cases[i].len, text, cases[i].len);
-        peal_msg_drop(m);
+        peal_msg_release(m);
         free(text);
     }
 }
@@ -433,7 +441,7 @@ packets_for_one_session_are_packed(void **state)
     do {                                                                                 \
         b = call;                                                                        \
         check(b, __VA_ARGS__);                                                           \
-        peal_blob_drop(b);                                                               \
+        peal_blob_release(b);                                                            \
     } while (0)
 
     PACKED(peal_sio_pack(PEAL_S("30[]"), NULL, 0, PEAL_SIO_WS), check_frames, "t:430[]",
@@ -458,8 +466,8 @@ packets_for_one_session_are_packed(void **state)
     PACKED(peal_sio_pack_engine(PEAL_S("6"), PEAL_SIO_POLL), check_slice_of, "6");
     PACKED(peal_sio_pack_engine(PEAL_S("2"), PEAL_SIO_B64), check_frames, "t:2", NULL);
 #undef PACKED
-    peal_blob_drop(atts[0]);
-    peal_blob_drop(atts[1]);
+    peal_blob_release(atts[0]);
+    peal_blob_release(atts[1]);
 }
 
 static void
@@ -474,12 +482,12 @@ a_form_without_memory_is_null(void **state)
 
             for (long n = 0; b == NULL; n++) {
                 alloc_left = n;
-                b = peal_form(m, (enum peal_format)f, z);
+                b = peal_encode_form(m, (enum peal_format)f, z);
                 alloc_left = -1;
                 CHECK(n > 0 || b == NULL);
                 CHECK(n < 100);
             }
-            peal_msg_drop(m);
+            peal_msg_release(m);
         }
     peal_deflate_free(&z);
 }
@@ -501,9 +509,9 @@ pack(int what, struct peal_blob **atts, struct peal_msg *m)
     case 5:
         return peal_sio_pack_engine(PEAL_S("2"), PEAL_SIO_POLL);
     case 6:
-        return peal_form_envelope_for(m, 1, NULL);
+        return peal_encode_envelope_for(m, 1, NULL);
     default:
-        return peal_form_sse_id(m, PEAL_S("1"));
+        return peal_encode_sse_id(m, PEAL_S("1"));
     }
 }
 
@@ -523,10 +531,10 @@ packing_without_memory_is_null(void **state)
             CHECK(n > 0 || b == NULL);
             CHECK(n < 100);
         }
-        peal_blob_drop(b);
+        peal_blob_release(b);
     }
-    peal_msg_drop(m);
-    peal_blob_drop(att);
+    peal_msg_release(m);
+    peal_blob_release(att);
 }
 
 int

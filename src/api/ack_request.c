@@ -10,9 +10,9 @@
  */
 #include <stdlib.h>
 
-#include "api/request.h"
+#include "api/api_priv.h"
 #include "base/json.h"
-#include "hub/ask.h"
+#include "hub/ackreq.h"
 #include "wire/sio.h"
 
 #define AROUND_MAX 1024 /* bytes of an answer that are not responses */
@@ -20,7 +20,7 @@
 struct call {
     struct peal_http *h;
     struct peal_api *api;
-    struct peal_ask *ask;
+    struct peal_ack_request *ask;
     struct peal_buf responses; /* values with commas between */
     unsigned asked, answered;
 };
@@ -40,7 +40,7 @@ on_asked(void *ctx, unsigned n)
 
 /* The first argument as JSON, bytes in base64. */
 static peal_err
-add_response(struct peal_buf *out, const struct peal_answer *said)
+add_response(struct peal_buf *out, const struct peal_ack_answer *said)
 {
     struct peal_slice rest = said->args, first;
     peal_err err = out->len > 0 ? peal_buf_add_char(out, ',') : PEAL_OK;
@@ -53,7 +53,7 @@ add_response(struct peal_buf *out, const struct peal_answer *said)
 }
 
 static void
-on_answer(void *ctx, const struct peal_answer *said)
+on_answer(void *ctx, const struct peal_ack_answer *said)
 {
     struct call *c = ctx;
     size_t before = c->responses.len;
@@ -87,7 +87,8 @@ on_done(void *ctx, peal_err why)
     c->h->gone = NULL;
     if (why == PEAL_ELIMIT) {
         peal_api_error(c->h, c->api, 400, "too_many_clients",
-            "more than %d clients would have to answer; nothing was sent", PEAL_ASK_MAX);
+            "more than %d clients would have to answer; nothing was sent",
+            PEAL_ACK_REQUEST_MAX);
     } else if (put_body(c, &body) != PEAL_OK) {
         peal_http_close(c->h, PEAL_CLOSE_ERROR);
     } else {
@@ -98,7 +99,7 @@ on_done(void *ctx, peal_err why)
     free_call(c);
 }
 
-static const struct peal_ask_ops ask_ops = {
+static const struct peal_ack_request_ops ask_ops = {
     .asked = on_asked, .answer = on_answer, .done = on_done
 };
 
@@ -108,7 +109,7 @@ on_gone(struct peal_http *h)
 {
     struct call *c = h->user;
 
-    peal_ask_cancel(c->ask);
+    peal_ack_request_cancel(c->ask);
     free_call(c);
 }
 
@@ -122,9 +123,9 @@ peal_api_ask(struct peal_http *h, struct peal_api *api, const struct peal_msg_sp
     peal_err err = c != NULL ? peal_msg_new(spec, &m) : PEAL_ENOMEM;
 
     if (err == PEAL_OK)
-        err = peal_ask(hub, peal_shard_loop(api->shard), m, peal_hub_workers(hub, m),
-            timeout_ms, &ask_ops, c, &c->ask);
-    peal_msg_drop(m);
+        err = peal_ack_request(hub, peal_shard_loop(api->shard), m,
+            peal_hub_workers(hub, m), timeout_ms, &ask_ops, c, &c->ask);
+    peal_msg_release(m);
     if (err != PEAL_OK) {
         free(c);
         peal_api_memory(h, api);

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "alloc.h"
-#include "hub/ask.h"
-#include "hub/shard.h"
+#include "hub/ackreq.h"
+#include "hub/hub_priv.h"
 
 #define TIMEOUT_MS 3600000 /* in vain */
 
@@ -17,7 +17,7 @@ static struct peal_log log_to = { .fd = STDERR_FILENO, .level = PEAL_LOG_ERROR }
 /* A session that can be asked, or, with plain_ops, cannot. */
 struct member {
     struct peal_session s; /* first */
-    struct peal_owed *owed;
+    struct peal_pending_ack *owed;
     uint64_t id; /* of the last question */
     unsigned asked, delivered;
     bool refuses;
@@ -33,26 +33,27 @@ deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
 static bool
 deliver_unasked(struct peal_session *s, struct peal_msg *m, unsigned k)
 {
-    return (m->flags & PEAL_MSG_ASK) == 0 && deliver(s, m, k);
+    return (m->flags & PEAL_MSG_NEEDS_ACK) == 0 && deliver(s, m, k);
 }
 
 static bool
-ask_member(struct peal_session *s, struct peal_msg *m, unsigned k, struct peal_owed *owed)
+ask_member(
+    struct peal_session *s, struct peal_msg *m, unsigned k, struct peal_pending_ack *owed)
 {
     struct member *me = (struct member *)s;
 
-    if (me->refuses || !peal_may_owe(me->owed))
+    if (me->refuses || !peal_pending_ack_has_room(me->owed))
         return false;
     me->asked++;
     me->id = owed->id;
-    peal_owe(&me->owed, owed);
+    peal_pending_ack_add(&me->owed, owed);
     return true;
 }
 
 static const struct peal_session_ops plain_ops = { .protocol = "plain",
     .deliver = deliver };
 static const struct peal_session_ops ops = {
-    .protocol = "test", .deliver = deliver_unasked, .ask = ask_member
+    .protocol = "test", .deliver = deliver_unasked, .deliver_with_ack = ask_member
 };
 
 /* Two workers and a loop that asks, all turned by the test. */
@@ -89,7 +90,7 @@ rig_free(struct rig *r)
     peal_hub_free(&r->hub);
 }
 
-/* Until all mails that follow from each other have arrived. */
+/* Until all tasks that follow from each other have arrived. */
 static void
 turn(struct rig *r)
 {
@@ -109,7 +110,7 @@ members_new(struct peal_shard *sh, const struct peal_session_ops *how, const cha
     CHECK(all != NULL);
     for (unsigned i = 0; i < n; i++) {
         CHECK_OK(peal_session_init(&all[i].s, sh, how, true));
-        CHECK_OK(peal_join(&all[i].s, peal_slice_str(room)));
+        CHECK_OK(peal_session_subscribe(&all[i].s, peal_slice_str(room)));
     }
     return all;
 }
@@ -117,7 +118,7 @@ members_new(struct peal_shard *sh, const struct peal_session_ops *how, const cha
 static void
 leave(struct member *me)
 {
-    peal_owed_drop(&me->owed);
+    peal_pending_acks_clear(&me->owed);
     peal_session_fini(&me->s);
 }
 
@@ -147,7 +148,7 @@ on_asked(void *ctx, unsigned n)
 }
 
 static void
-on_answer(void *ctx, const struct peal_answer *said)
+on_answer(void *ctx, const struct peal_ack_answer *said)
 {
     struct heard *h = ctx;
     long left = alloc_left;
@@ -171,7 +172,7 @@ on_done(void *ctx, peal_err why)
     h->why = why;
 }
 
-static const struct peal_ask_ops ask_ops = {
+static const struct peal_ack_request_ops ask_ops = {
     .asked = on_asked, .answer = on_answer, .done = on_done
 };
 
@@ -185,24 +186,24 @@ msg(const struct peal_slice *channels, unsigned n, const char *except)
                               .n_channels = n,
                               .except = &kept,
                               .n_except = except != NULL,
-                              .flags = PEAL_MSG_ASK,
+                              .flags = PEAL_MSG_NEEDS_ACK,
                               .n_args = 1,
                               .args = PEAL_S("1") },
         &m));
     return m;
 }
 
-static struct peal_ask *
+static struct peal_ack_request *
 begin(struct rig *r, const char *room, uint64_t timeout_ms, struct heard *h)
 {
     struct peal_slice channel = peal_slice_str(room);
     struct peal_msg *m = msg(&channel, 1, NULL);
-    struct peal_ask *a = NULL;
+    struct peal_ack_request *a = NULL;
 
     *h = (struct heard){ .done = 0 };
-    CHECK_OK(peal_ask(
+    CHECK_OK(peal_ack_request(
         r->hub, r->asking, m, peal_hub_workers(r->hub, m), timeout_ms, &ask_ops, h, &a));
-    peal_msg_drop(m);
+    peal_msg_release(m);
     CHECK_INT(h->n_asked + h->done, 0);
     return a;
 }
@@ -210,9 +211,9 @@ begin(struct rig *r, const char *room, uint64_t timeout_ms, struct heard *h)
 static bool
 answer(struct member *me, const char *args)
 {
-    struct peal_answer said = { .args = peal_slice_str(args), .n_args = 1 };
+    struct peal_ack_answer said = { .args = peal_slice_str(args), .n_args = 1 };
 
-    return peal_owed_answer(me->owed, me->id, &said);
+    return peal_pending_ack_resolve(me->owed, me->id, &said);
 }
 
 static void
@@ -263,16 +264,16 @@ attachments_travel_with_the_answer(void **state)
     struct member *a = members_new(r.shards[0], &ops, "red", 1);
     struct peal_blob *atts[2] = { peal_blob_copy(PEAL_S("one")),
         peal_blob_copy(PEAL_S("two")) };
-    struct peal_answer said = {
+    struct peal_ack_answer said = {
         .args = PEAL_S("[]"), .n_args = 1, .atts = atts, .n_atts = 2
     };
     struct heard h;
 
     begin(&r, "red", TIMEOUT_MS, &h);
     turn(&r);
-    CHECK(peal_owed_answer(a[0].owed, a[0].id, &said));
-    peal_blob_drop(atts[0]);
-    peal_blob_drop(atts[1]);
+    CHECK(peal_pending_ack_resolve(a[0].owed, a[0].id, &said));
+    peal_blob_release(atts[0]);
+    peal_blob_release(atts[1]);
     turn(&r);
     CHECK_SLICE(peal_buf_slice(&h.answers), "[]/one/two;");
     CHECK_INT(h.done, 1);
@@ -291,15 +292,15 @@ channels_ids_and_exceptions_say_who_is_asked_and_nobody_twice(void **state)
     struct peal_slice names[] = { PEAL_S("red"), PEAL_S("blue"), PEAL_S("red"),
         peal_session_id(&c[0].s), peal_session_id(&a[0].s) };
     struct peal_msg *m;
-    struct peal_ask *ask = NULL;
+    struct peal_ack_request *ask = NULL;
     struct heard h = { .done = 0 };
 
-    CHECK_OK(peal_join(&a[1].s, PEAL_S("blue")));
-    CHECK_OK(peal_join(&a[2].s, PEAL_S("quiet")));
+    CHECK_OK(peal_session_subscribe(&a[1].s, PEAL_S("blue")));
+    CHECK_OK(peal_session_subscribe(&a[2].s, PEAL_S("quiet")));
     m = msg(names, 5, "quiet");
-    CHECK_OK(peal_ask(
+    CHECK_OK(peal_ack_request(
         r.hub, r.asking, m, peal_hub_workers(r.hub, m), TIMEOUT_MS, &ask_ops, &h, &ask));
-    peal_msg_drop(m);
+    peal_msg_release(m);
     turn(&r);
     CHECK_INT(h.asked, 4);
     CHECK_INT(a[0].asked, 1);
@@ -307,7 +308,7 @@ channels_ids_and_exceptions_say_who_is_asked_and_nobody_twice(void **state)
     CHECK_INT(a[2].asked, 0);
     CHECK_INT(b[0].asked, 1);
     CHECK_INT(c[0].asked, 1);
-    peal_ask_cancel(ask);
+    peal_ack_request_cancel(ask);
     turn(&r);
     members_free(a, 3);
     members_free(b, 1);
@@ -423,7 +424,7 @@ a_request_that_is_given_up_is_silent(void **state)
 
     /* At every step of the way: as many loops have turned as steps have been taken. */
     for (int steps = 0; steps < 12; steps++) {
-        struct peal_ask *ask = begin(&r, "red", TIMEOUT_MS, &h);
+        struct peal_ack_request *ask = begin(&r, "red", TIMEOUT_MS, &h);
         struct heard before;
 
         for (int i = 0; i < steps; i++)
@@ -434,7 +435,7 @@ a_request_that_is_given_up_is_silent(void **state)
         if (a[0].owed != NULL)
             CHECK(answer(&a[0], "under way"));
         before = h;
-        peal_ask_cancel(ask);
+        peal_ack_request_cancel(ask);
         turn(&r);
         CHECK(memcmp(&before, &h, sizeof(h)) == 0);
         CHECK(a[0].owed == NULL && a[1].owed == NULL && b[0].owed == NULL);
@@ -464,12 +465,12 @@ more_than_a_thousand_are_not_asked_at_all(void **state)
     leave(&b[500]);
     begin(&r, "red", TIMEOUT_MS, &h);
     turn(&r);
-    CHECK_INT(h.asked, PEAL_ASK_MAX);
+    CHECK_INT(h.asked, PEAL_ACK_REQUEST_MAX);
     for (unsigned i = 0; i < 500; i++)
         CHECK(answer(&a[i], "") && answer(&b[i], ""));
     turn(&r);
     CHECK_INT(h.done, 1);
-    CHECK_INT(h.answers.len, PEAL_ASK_MAX);
+    CHECK_INT(h.answers.len, PEAL_ACK_REQUEST_MAX);
     heard_fini(&h);
     members_free(a, 500);
     members_free(b, 500);
@@ -479,30 +480,31 @@ more_than_a_thousand_are_not_asked_at_all(void **state)
 static void
 what_a_session_owes_is_bounded_and_told_apart(void **state)
 {
-    static struct heard heard[PEAL_OWED_MAX + 1];
-    static uint64_t ids[PEAL_OWED_MAX];
+    static struct heard heard[PEAL_PENDING_ACKS_MAX + 1];
+    static uint64_t ids[PEAL_PENDING_ACKS_MAX];
     struct rig r = rig_new();
     struct member *a = members_new(r.shards[1], &ops, "red", 1);
 
-    for (unsigned i = 0; i < PEAL_OWED_MAX; i++) {
+    for (unsigned i = 0; i < PEAL_PENDING_ACKS_MAX; i++) {
         begin(&r, "red", TIMEOUT_MS, &heard[i]);
         turn(&r);
         CHECK_INT(heard[i].asked, 1);
         ids[i] = a[0].id;
     }
-    CHECK(!peal_may_owe(a[0].owed));
-    begin(&r, "red", TIMEOUT_MS, &heard[PEAL_OWED_MAX]);
+    CHECK(!peal_pending_ack_has_room(a[0].owed));
+    begin(&r, "red", TIMEOUT_MS, &heard[PEAL_PENDING_ACKS_MAX]);
     turn(&r);
-    CHECK_INT(heard[PEAL_OWED_MAX].asked, 0);
-    CHECK_INT(heard[PEAL_OWED_MAX].done, 1);
-    for (unsigned i = 0; i < PEAL_OWED_MAX; i++) {
-        struct peal_answer said = { .args = PEAL_S("x"), .n_args = 1 };
+    CHECK_INT(heard[PEAL_PENDING_ACKS_MAX].asked, 0);
+    CHECK_INT(heard[PEAL_PENDING_ACKS_MAX].done, 1);
+    for (unsigned i = 0; i < PEAL_PENDING_ACKS_MAX; i++) {
+        struct peal_ack_answer said = { .args = PEAL_S("x"), .n_args = 1 };
 
         /* The middle first, then both ends. */
-        CHECK(peal_owed_answer(a[0].owed, ids[(i + 100) % PEAL_OWED_MAX], &said));
+        CHECK(peal_pending_ack_resolve(
+            a[0].owed, ids[(i + 100) % PEAL_PENDING_ACKS_MAX], &said));
     }
     turn(&r);
-    for (unsigned i = 0; i < PEAL_OWED_MAX; i++) {
+    for (unsigned i = 0; i < PEAL_PENDING_ACKS_MAX; i++) {
         CHECK_INT(heard[i].done, 1);
         CHECK_SLICE(peal_buf_slice(&heard[i].answers), "x;");
         heard_fini(&heard[i]);
@@ -522,7 +524,7 @@ nothing_is_left_when_all_ends_at_any_step(void **state)
         struct member *a = members_new(r.shards[0], &ops, "red", 2);
         struct member *b = members_new(r.shards[1], &ops, "red", 1);
         struct heard h;
-        struct peal_ask *ask = begin(&r, "red", TIMEOUT_MS, &h);
+        struct peal_ack_request *ask = begin(&r, "red", TIMEOUT_MS, &h);
 
         for (int i = 0; i < steps; i++)
             uv_run(i % 3 == 0   ? &r.loops[0]->uv
@@ -530,7 +532,7 @@ nothing_is_left_when_all_ends_at_any_step(void **state)
                                 : &r.loops[1]->uv,
                 UV_RUN_NOWAIT);
         if (steps % 2 == 0)
-            peal_ask_cancel(ask);
+            peal_ack_request_cancel(ask);
         members_free(a, 2);
         peal_shard_free(&r.shards[0]);
         peal_loop_free(&r.loops[0]);
@@ -538,7 +540,7 @@ nothing_is_left_when_all_ends_at_any_step(void **state)
         peal_shard_free(&r.shards[1]);
         peal_loop_free(&r.loops[1]);
         if (steps % 2 == 1)
-            peal_ask_cancel(ask);
+            peal_ack_request_cancel(ask);
         peal_loop_free(&r.asking);
         peal_hub_free(&r.hub);
         CHECK_INT(h.done, 0);
@@ -556,13 +558,13 @@ every_failing_allocation_is_survived(void **state)
     bool all = false;
 
     for (long n = 0; !all; n++) {
-        struct peal_ask *ask = NULL;
+        struct peal_ack_request *ask = NULL;
         struct heard h = { .done = 0 };
         peal_err err;
 
         alloc_one = 1;
         alloc_left = n;
-        err = peal_ask(r.hub, r.asking, m, peal_hub_workers(r.hub, m), TIMEOUT_MS,
+        err = peal_ack_request(r.hub, r.asking, m, peal_hub_workers(r.hub, m), TIMEOUT_MS,
             &ask_ops, &h, &ask);
         if (err == PEAL_OK) {
             turn(&r);
@@ -584,7 +586,7 @@ every_failing_allocation_is_survived(void **state)
         heard_fini(&h);
     }
     alloc_one = 0;
-    peal_msg_drop(m);
+    peal_msg_release(m);
     members_free(a, 1);
     members_free(b, 1);
     rig_free(&r);

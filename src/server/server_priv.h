@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of the running server share: the node and its workers. */
-#ifndef PEAL_SERVER_NODE_H
-#define PEAL_SERVER_NODE_H
+#ifndef PEAL_SERVER_SERVER_PRIV_H
+#define PEAL_SERVER_SERVER_PRIV_H
 
 #include "adapter/adapter.h"
 #include "api/api.h"
@@ -10,11 +10,11 @@
 #include "server/assets.h"
 #include "server/server.h"
 
-struct peal_node;
+struct peal_server;
 
 /* A thread and everything that belongs to its loop. */
 struct peal_worker {
-    struct peal_node *node;
+    struct peal_server *node;
     struct peal_loop *loop;
     struct peal_proto proto;
     struct peal_api api;
@@ -24,7 +24,7 @@ struct peal_worker {
     struct peal_listener **listeners;
     unsigned n_listeners, n_client_listeners; /* those of clients are first */
     uv_thread_t thread;
-    struct peal_mail stop; /* must not fail for want of memory */
+    struct peal_task stop; /* must not fail for want of memory */
     bool started;
     /* What there was when the drain began; the loop's. */
     unsigned plain_began, engine_began, forwards_began;
@@ -46,7 +46,7 @@ struct peal_socket {
     enum peal_socket_for who;
 };
 
-struct peal_node {
+struct peal_server {
     const struct peal_options *o;
     const struct peal_program *program;
     struct peal_log log;
@@ -86,35 +86,35 @@ struct peal_node {
     char first[PEAL_ADDR_TEXT_MAX]; /* where clients come in, or empty: a unix socket */
 };
 
-/* peal_node_no_memory says so, and returns false. */
-bool peal_node_no_memory(struct peal_node *n);
+/* peal_server_no_memory says so, and returns false. */
+bool peal_server_no_memory(struct peal_server *n);
 
-/* peal_node_configure turns options into what the layers below want; configure.c. Logs
+/* peal_server_configure turns options into what the layers below want; configure.c. Logs
  * what is wrong. false: it cannot be. */
-bool peal_node_configure(struct peal_node *n);
-void peal_node_unconfigure(struct peal_node *n);
+bool peal_server_configure(struct peal_server *n);
+void peal_server_unconfigure(struct peal_server *n);
 
-/* peal_node_limits raises the limit of open files and says what fits; limits.c. */
-bool peal_node_limits(struct peal_node *n);
+/* peal_server_limits raises the limit of open files and says what fits; limits.c. */
+bool peal_server_limits(struct peal_server *n);
 
-/* peal_node_sockets opens every listening socket, so that what cannot be opened is known
- * before anything runs; sockets.c. */
-bool peal_node_sockets(struct peal_node *n);
-void peal_node_close_sockets(struct peal_node *n);
+/* peal_server_open_sockets opens every listening socket, so that what cannot be opened is
+ * known before anything runs; sockets.c. */
+bool peal_server_open_sockets(struct peal_server *n);
+void peal_server_close_sockets(struct peal_server *n);
 
 /* The cluster; cluster.c. init comes after the workers are made and before they run, fini
  * after they have ended. leave is the last word to the others. */
-bool peal_cluster_on(const struct peal_node *n);
-bool peal_cluster_init(struct peal_node *n);
-void peal_cluster_start(struct peal_node *n);
-void peal_cluster_leave(struct peal_node *n);
-void peal_cluster_fini(struct peal_node *n);
+bool peal_cluster_on(const struct peal_server *n);
+bool peal_cluster_init(struct peal_server *n);
+void peal_cluster_start(struct peal_server *n);
+void peal_cluster_leave(struct peal_server *n);
+void peal_cluster_fini(struct peal_server *n);
 
 /* peal_balance_start looks after other nodes now and then; balance.c. */
-void peal_balance_start(struct peal_node *n);
+void peal_balance_start(struct peal_server *n);
 
 /* Workers; worker.c. */
-bool peal_worker_init(struct peal_worker *w, struct peal_node *n, unsigned index);
+bool peal_worker_init(struct peal_worker *w, struct peal_server *n, unsigned index);
 bool peal_worker_listen(struct peal_worker *w); /* takes its sockets */
 bool peal_worker_start(struct peal_worker *w);
 void peal_worker_fini(struct peal_worker *w); /* its thread has ended */
@@ -127,19 +127,19 @@ void peal_worker_stop_accepting(struct peal_worker *w); /* but for admin.listen 
 /* Closes sessions until `keep` of those at the beginning are left, 0 to 1. At 0 also what
  * else is open is closed. */
 void peal_worker_drain(struct peal_worker *w, double keep);
-/* peal_shed on the worker's thread. */
+/* peal_sessions_shed on the worker's thread. */
 void peal_worker_shed(struct peal_worker *w, unsigned n);
 void peal_worker_tls(struct peal_worker *w, struct peal_tls_ctx *ctx); /* takes ctx */
 
-/* peal_node_block_signals holds back SIGTERM, SIGINT and SIGHUP from before the first
+/* peal_server_block_signals holds back SIGTERM, SIGINT and SIGHUP from before the first
  * word in the log until somebody watches them, and after that; workers never get any. */
-void peal_node_block_signals(bool block);
+void peal_server_block_signals(bool block);
 
-/* peal_node_run runs the workers until the process is told to stop, and through the
+/* peal_server_run runs the workers until the process is told to stop, and through the
  * drain; lifecycle.c. Returns the exit status. */
-int peal_node_run(struct peal_node *n);
+int peal_server_run(struct peal_server *n);
 
-/* peal_node_load_tls reads certificate and key. NULL: logged why not. */
-struct peal_tls_ctx *peal_node_load_tls(struct peal_node *n);
+/* peal_server_load_tls reads certificate and key. NULL: logged why not. */
+struct peal_tls_ctx *peal_server_load_tls(struct peal_server *n);
 
 #endif

@@ -7,7 +7,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "wire/eio.h"
-#include "wire/forms.h"
+#include "wire/encode.h"
 #include "wire/frames.h"
 #include "wire/sio_msgpack.h"
 
@@ -56,7 +56,7 @@ static void
 event_fini(struct event *e)
 {
     peal_buf_fini(&e->made);
-    peal_blob_drop(e->bytes);
+    peal_blob_release(e->bytes);
 }
 
 /* Text and attachments as frames. */
@@ -119,12 +119,12 @@ as_text_frames(const struct peal_slice *parts, unsigned n_parts,
     if (piece == NULL)
         return NULL;
     rest = peal_blob_slice(piece);
-    while (n < 1 + PEAL_ATTACHMENTS_MAX && peal_eio_payload_next(&rest, &text[n])) {
+    while (n < 1 + PEAL_ATTACHMENTS_MAX && peal_eiopkt_payload_next(&rest, &text[n])) {
         frames[n] = (struct peal_frame){ PEAL_WS_TEXT, &text[n], 1 };
         n++;
     }
     b = peal_frames(frames, n);
-    peal_blob_drop(piece);
+    peal_blob_release(piece);
     return b;
 }
 
@@ -154,25 +154,25 @@ deflater(const struct peal_msg *m, void *ctx)
 }
 
 struct peal_blob *
-peal_form_sio(const struct peal_msg *m, void *ctx)
+peal_encode_sio(const struct peal_msg *m, void *ctx)
 {
     return form_event(m, PEAL_S(""), PEAL_SIO_WS, NULL);
 }
 
 struct peal_blob *
-peal_form_sio_deflate(const struct peal_msg *m, void *ctx)
+peal_encode_sio_deflate(const struct peal_msg *m, void *ctx)
 {
     return form_event(m, PEAL_S(""), PEAL_SIO_WS, deflater(m, ctx));
 }
 
 struct peal_blob *
-peal_form_sio_poll(const struct peal_msg *m, void *ctx)
+peal_encode_sio_poll(const struct peal_msg *m, void *ctx)
 {
     return form_event(m, PEAL_S(""), PEAL_SIO_POLL, NULL);
 }
 
 struct peal_blob *
-peal_form_sio_b64(const struct peal_msg *m, void *ctx)
+peal_encode_sio_b64(const struct peal_msg *m, void *ctx)
 {
     return form_event(m, PEAL_S(""), PEAL_SIO_B64, NULL);
 }
@@ -194,19 +194,19 @@ form_msgpack(const struct peal_msg *m, struct peal_slice id, enum peal_sio_trans
 }
 
 struct peal_blob *
-peal_form_sio_msgpack(const struct peal_msg *m, void *ctx)
+peal_encode_sio_msgpack(const struct peal_msg *m, void *ctx)
 {
     return form_msgpack(m, PEAL_S(""), PEAL_SIO_WS);
 }
 
 struct peal_blob *
-peal_form_sio_msgpack_poll(const struct peal_msg *m, void *ctx)
+peal_encode_sio_msgpack_poll(const struct peal_msg *m, void *ctx)
 {
     return form_msgpack(m, PEAL_S(""), PEAL_SIO_POLL);
 }
 
 struct peal_blob *
-peal_form_sio_ask(const struct peal_msg *m, struct peal_slice id, bool msgpack,
+peal_encode_sio_with_ack(const struct peal_msg *m, struct peal_slice id, bool msgpack,
     enum peal_sio_transport t, struct peal_deflate *ctx)
 {
     return msgpack ? form_msgpack(m, id, t) : form_event(m, id, t, deflater(m, ctx));
@@ -246,7 +246,7 @@ peal_sio_pack_binary(struct peal_slice bytes, enum peal_sio_transport t)
     text = peal_blob_slice(piece);
     f = (struct peal_frame){ PEAL_WS_TEXT, &text, 1 };
     b = peal_frames(&f, 1);
-    peal_blob_drop(piece);
+    peal_blob_release(piece);
     return b;
 }
 

@@ -13,7 +13,7 @@
  */
 #include <stdlib.h>
 
-#include "adapter/inside.h"
+#include "adapter/adapter_priv.h"
 
 #define TOPICS 2
 
@@ -204,7 +204,7 @@ tell_waiting(struct peal_adapter *a, struct subject *s)
         struct peal_slice channel = peal_slice_of(w->channel, w->len);
 
         if (!wait_for(a, channel))
-            peal_relay_peer_ready(a->relay, channel);
+            peal_relay_tap_ready(a->relay, channel);
     }
     free_waiting(&list);
 }
@@ -247,12 +247,12 @@ unwant(void *arg, struct peal_slice channel)
     drop(a, get_namespace(a, peal_channel_nsp(channel), false));
 }
 
-const struct peal_relay_peer peal_adapter_peer = {
+const struct peal_relay_tap peal_adapter_tap = {
     .want = want, .unwant = unwant, .publish = peal_adapter_publish
 };
 
 peal_err
-peal_adapter_share(struct peal_adapter *a, struct peal_slice nsp)
+peal_adapter_subscribe_nsp(struct peal_adapter *a, struct peal_slice nsp)
 {
     struct subject *s = get_namespace(a, nsp, true);
 
@@ -270,7 +270,7 @@ peal_adapter_subscribe_all(struct peal_adapter *a)
 }
 
 void
-peal_adapter_forget_all(struct peal_adapter *a)
+peal_adapter_unsubscribe_all(struct peal_adapter *a)
 {
     struct peal_link *l, *next;
 
@@ -325,7 +325,7 @@ peal_adapter_lost(struct peal_adapter *a, struct peal_slice topic)
 }
 
 void
-peal_adapter_subjects_free(struct peal_adapter *a)
+peal_adapter_subscriptions_free(struct peal_adapter *a)
 {
     struct peal_link *l;
 

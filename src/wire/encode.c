@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* The forms of plain protocols: a message's data as a WebSocket frame, in an envelope,
  * and as a server-sent event. Those of Socket.IO are in forms_sio.c. */
-#include "wire/forms.h"
+#include "wire/encode.h"
 
 #include "base/id.h"
 #include "base/json.h"
 #include "wire/frames.h"
 #include "wire/sse.h"
 
-peal_msg_encode_fn *const peal_forms[PEAL_FMT_N] = {
-    [PEAL_FMT_WS] = peal_form_ws,
-    [PEAL_FMT_WS_DEFLATE] = peal_form_ws_deflate,
-    [PEAL_FMT_ENVELOPE] = peal_form_envelope,
-    [PEAL_FMT_ENVELOPE_DEFLATE] = peal_form_envelope_deflate,
-    [PEAL_FMT_SSE] = peal_form_sse,
-    [PEAL_FMT_SIO] = peal_form_sio,
-    [PEAL_FMT_SIO_DEFLATE] = peal_form_sio_deflate,
-    [PEAL_FMT_SIO_POLL] = peal_form_sio_poll,
-    [PEAL_FMT_SIO_B64] = peal_form_sio_b64,
-    [PEAL_FMT_SIO_MSGPACK] = peal_form_sio_msgpack,
-    [PEAL_FMT_SIO_MSGPACK_POLL] = peal_form_sio_msgpack_poll,
+peal_msg_encode_fn *const peal_encoders[PEAL_FMT_N] = {
+    [PEAL_FMT_WS] = peal_encode_ws,
+    [PEAL_FMT_WS_DEFLATE] = peal_encode_ws_deflate,
+    [PEAL_FMT_ENVELOPE] = peal_encode_envelope,
+    [PEAL_FMT_ENVELOPE_DEFLATE] = peal_encode_envelope_deflate,
+    [PEAL_FMT_SSE] = peal_encode_sse,
+    [PEAL_FMT_SIO] = peal_encode_sio,
+    [PEAL_FMT_SIO_DEFLATE] = peal_encode_sio_deflate,
+    [PEAL_FMT_SIO_POLL] = peal_encode_sio_poll,
+    [PEAL_FMT_SIO_B64] = peal_encode_sio_b64,
+    [PEAL_FMT_SIO_MSGPACK] = peal_encode_sio_msgpack,
+    [PEAL_FMT_SIO_MSGPACK_POLL] = peal_encode_sio_msgpack_poll,
 };
 
 /* A message's data, as plain protocols see it. */
@@ -85,7 +85,7 @@ read_data(const struct peal_msg *m, struct data *d)
 }
 
 static struct peal_blob *
-frame(enum peal_ws_opcode op, struct peal_slice payload, struct peal_deflate *z)
+frame(enum peal_wsframe_opcode op, struct peal_slice payload, struct peal_deflate *z)
 {
     struct peal_frame f = { op, &payload, 1 };
 
@@ -112,13 +112,13 @@ form_ws(const struct peal_msg *m, struct peal_deflate *z)
 }
 
 struct peal_blob *
-peal_form_ws(const struct peal_msg *m, void *ctx)
+peal_encode_ws(const struct peal_msg *m, void *ctx)
 {
     return form_ws(m, NULL);
 }
 
 struct peal_blob *
-peal_form_ws_deflate(const struct peal_msg *m, void *ctx)
+peal_encode_ws_deflate(const struct peal_msg *m, void *ctx)
 {
     return form_ws(m, deflate_of(m, ctx));
 }
@@ -162,7 +162,7 @@ add_envelope(struct peal_buf *out, const struct peal_msg *m, unsigned k)
 }
 
 struct peal_blob *
-peal_form_envelope_for(const struct peal_msg *m, unsigned k, struct peal_deflate *ctx)
+peal_encode_envelope_for(const struct peal_msg *m, unsigned k, struct peal_deflate *ctx)
 {
     struct peal_buf text = { 0 };
     struct peal_blob *b = NULL;
@@ -174,15 +174,15 @@ peal_form_envelope_for(const struct peal_msg *m, unsigned k, struct peal_deflate
 }
 
 struct peal_blob *
-peal_form_envelope(const struct peal_msg *m, void *ctx)
+peal_encode_envelope(const struct peal_msg *m, void *ctx)
 {
-    return peal_form_envelope_for(m, 0, NULL);
+    return peal_encode_envelope_for(m, 0, NULL);
 }
 
 struct peal_blob *
-peal_form_envelope_deflate(const struct peal_msg *m, void *ctx)
+peal_encode_envelope_deflate(const struct peal_msg *m, void *ctx)
 {
-    return peal_form_envelope_for(m, 0, ctx);
+    return peal_encode_envelope_for(m, 0, ctx);
 }
 
 /* The text of the event's name; bytes without one of their own are "binary". */
@@ -199,7 +199,7 @@ add_event_name(struct peal_buf *out, const struct peal_msg *m, bool binary)
 }
 
 struct peal_blob *
-peal_form_sse_id(const struct peal_msg *m, struct peal_slice id)
+peal_encode_sse_id(const struct peal_msg *m, struct peal_slice id)
 {
     struct peal_buf out = { 0 }, name = { 0 }, text = { 0 };
     struct peal_blob *b = NULL;
@@ -223,7 +223,7 @@ peal_form_sse_id(const struct peal_msg *m, struct peal_slice id)
 }
 
 struct peal_blob *
-peal_form_sse(const struct peal_msg *m, void *ctx)
+peal_encode_sse(const struct peal_msg *m, void *ctx)
 {
-    return peal_form_sse_id(m, PEAL_S(""));
+    return peal_encode_sse_id(m, PEAL_S(""));
 }
