@@ -420,14 +420,23 @@ fail: /* what was appended so far goes again */
     return err;
 }
 
-static unsigned
-hex4(const char *p)
+/* The number that the escape at *s stands for, \\uXXXX. false: it is not a whole one. */
+static bool
+unicode_escape(struct peal_slice s, unsigned *out)
 {
     unsigned n = 0;
 
-    for (int i = 0; i < 4; i++)
-        n = n << 4 | (unsigned)hex_value((byte)p[i]);
-    return n;
+    if (s.len < 6 || s.data[0] != '\\' || s.data[1] != 'u')
+        return false;
+    for (int i = 2; i < 6; i++) {
+        int v = hex_value((byte)s.data[i]);
+
+        if (v < 0)
+            return false;
+        n = n << 4 | (unsigned)v;
+    }
+    *out = n;
+    return true;
 }
 
 static size_t
@@ -455,7 +464,11 @@ utf8_put(char out[4], unsigned c)
     return 4;
 }
 
-/* Takes one escape (checked, but for its pairing of surrogates) off the front of *s. */
+/*
+ * Takes one escape off the front of *s, which begins with a backslash. The token should
+ * have been checked; if it was not, a backslash that begins no escape stands for itself.
+ * Nothing that is put is longer than what was taken.
+ */
 static size_t
 take_escape(struct peal_slice *s, char out[4])
 {
@@ -463,6 +476,11 @@ take_escape(struct peal_slice *s, char out[4])
     unsigned c, low;
     size_t used = 6;
 
+    if (s->len < 2 || (s->data[1] == 'u' && !unicode_escape(*s, &c))) {
+        out[0] = '\\';
+        *s = peal_slice_skip(*s, 1);
+        return 1;
+    }
     if (s->data[1] != 'u') {
         out[0] = s->data[1];
         for (const char *l = letters; *l != '\0'; l += 2)
@@ -471,9 +489,8 @@ take_escape(struct peal_slice *s, char out[4])
         *s = peal_slice_skip(*s, 2);
         return 1;
     }
-    c = hex4(s->data + 2);
-    if (c >= 0xd800 && c < 0xdc00 && s->len >= 12 && s->data[6] == '\\' &&
-        s->data[7] == 'u' && (low = hex4(s->data + 8)) >= 0xdc00 && low < 0xe000) {
+    if (c >= 0xd800 && c < 0xdc00 && unicode_escape(peal_slice_skip(*s, 6), &low) &&
+        low >= 0xdc00 && low < 0xe000) {
         c = 0x10000 + ((c - 0xd800) << 10 | (low - 0xdc00));
         used = 12;
     } else if (c >= 0xd800 && c < 0xe000) {

@@ -54,7 +54,8 @@ PEAL_MUST_USE peal_err peal_json_quote(struct peal_buf *b, struct peal_slice s);
 
 /*
  * peal_json_unquote appends the text of a checked string token (with quotes). A lone
- * surrogate escape becomes U+FFFD. Errors: PEAL_ENOMEM.
+ * surrogate escape becomes U+FFFD. Of a token that was not checked the text is anything,
+ * but never longer than the token. Errors: PEAL_ENOMEM.
  */
 PEAL_MUST_USE peal_err peal_json_unquote(struct peal_buf *b, struct peal_slice token);
 

@@ -40,6 +40,7 @@ read_event(const struct peal_msg *m, struct event *e, unsigned atts_max)
         peal_err err = peal_json_quote(&e->made, m->args);
 
         e->args = peal_buf_slice(&e->made);
+        e->n_atts = 0;
         return err;
     }
     if (m->kind == PEAL_DATA_BYTES) {

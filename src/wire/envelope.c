@@ -2,6 +2,8 @@
 /* Envelopes, written and read. */
 #include "wire/envelope.h"
 
+#include "base/json.h"
+
 #define VERSION 1
 #define VARINT_MAX 5 /* bytes; lengths are below 2^32 */
 
@@ -216,6 +218,20 @@ add_att(struct draft *d, struct peal_slice bytes)
     return PEAL_OK;
 }
 
+/* An event's name is decoded by encoders, so it must be one JSON value and nothing else.
+ * Arguments are not looked at, which would cost too much: encoders bear any bytes. */
+static peal_err
+set_event(struct peal_msg_spec *s, struct peal_slice token)
+{
+    struct peal_slice value;
+    size_t used;
+
+    if (peal_json_skip(token, &value, &used) != PEAL_OK || value.len != token.len)
+        return PEAL_EPROTO;
+    s->event = token;
+    return PEAL_OK;
+}
+
 static peal_err
 add_field(struct draft *d, uint32_t tag, struct peal_slice bytes)
 {
@@ -232,8 +248,7 @@ add_field(struct draft *d, uint32_t tag, struct peal_slice bytes)
         s->nsp = bytes;
         return PEAL_OK;
     case EVENT:
-        s->event = bytes;
-        return PEAL_OK;
+        return set_event(s, bytes);
     case ARGS:
         s->args = bytes;
         return PEAL_OK;
@@ -270,7 +285,8 @@ read_record(struct draft *d, struct peal_slice record, struct peal_msg **out)
             (err = take_bytes(&record, &bytes)) == PEAL_OK)
             err = add_field(d, tag, bytes);
     }
-    if (err == PEAL_OK && (d->spec.n_channels == 0 || d->spec.args.data == NULL))
+    if (err == PEAL_OK && (d->spec.n_channels == 0 || d->spec.args.data == NULL ||
+                              (d->spec.kind != PEAL_DATA_JSON && d->spec.n_atts > 0)))
         err = PEAL_EPROTO;
     if (err != PEAL_OK)
         return err;

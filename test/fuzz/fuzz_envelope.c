@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Envelopes: what a batch holds makes records again that hold the same. */
+/* Envelopes: what a batch holds makes records again that hold the same, and whatever its
+ * bytes are, every encoder of a message can be called on it. */
 #include "fuzz.h"
 
+#include "wire/encode.h"
 #include "wire/envelope.h"
 
 static void
@@ -52,6 +54,19 @@ again(const struct peal_msg *m, uint32_t number)
     peal_blob_release(record);
 }
 
+/* Arguments are not checked when they are read: encoders must bear any bytes. */
+static void
+encode_all(struct peal_msg *m)
+{
+    for (unsigned fmt = 0; fmt < PEAL_FMT_N; fmt++)
+        peal_encode_form(m, (enum peal_format)fmt, NULL);
+    peal_blob_release(peal_encode_envelope_for(m, m->n_channels - 1, NULL));
+    peal_blob_release(peal_encode_sse_id(m, PEAL_S("7")));
+    for (int i = 0; i < 6; i++)
+        peal_blob_release(peal_encode_sio_with_ack(
+            m, PEAL_S("7"), i >= 3, (enum peal_sio_transport)(i % 3), NULL));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -65,8 +80,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (left = records.len,
         peal_envelope_next(&records, &number, &m) != PEAL_OK || m != NULL) {
         check(records.len < left);
-        if (m != NULL)
+        if (m != NULL) {
             again(m, number);
+            encode_all(m);
+        }
         peal_msg_release(m);
     }
     return 0;

@@ -397,6 +397,11 @@ too_many_attachments_for_a_client_become_strings(void **state)
     CHECK(peal_slice_starts(
         peal_blob_slice(peal_encode_form(m, PEAL_FMT_SIO_POLL, NULL)), PEAL_S("4510-[")));
     peal_msg_release(m);
+    spec.kind = PEAL_DATA_TEXT; /* text has no placeholders, so none of them is sent */
+    spec.n_atts++;
+    CHECK_OK(peal_msg_new(&spec, &m));
+    check_slice_of(peal_encode_form(m, PEAL_FMT_SIO_POLL, NULL), "42[\"message\",\"1\"]");
+    peal_msg_release(m);
     for (unsigned i = 0; i <= PEAL_SIO_ATTACHMENTS_MAX; i++)
         peal_blob_release(atts[i]);
     peal_buf_fini(&got);

@@ -175,6 +175,7 @@ put(struct peal_buf *b, unsigned tag, const char *bytes, size_t len)
 enum {
     CHANNEL = 1,
     EXCEPT = 2,
+    EVENT = 4,
     ARGS = 5,
     N_ARGS = 6,
     KIND = 7,
@@ -246,6 +247,13 @@ fields_that_make_no_message_are_errors(void **state)
         { FLAGS, "\x80\x80\x80\x80\x10", 5, PEAL_EPROTO },
         { NUMBER, "\x80\x80\x80\x80\x10", 5, PEAL_EPROTO },
         { NUMBER, "\x05", 1, PEAL_OK },
+        { EVENT, "\"say\"", 5, PEAL_OK },
+        { EVENT, "1", 1, PEAL_OK },              /* emit(1) */
+        { EVENT, "\"say\\u\"", 7, PEAL_EPROTO }, /* half an escape */
+        { EVENT, "\"say", 4, PEAL_EPROTO },
+        { EVENT, "\"say\" ", 6, PEAL_EPROTO },
+        { EVENT, "\"a\",\"b\"", 7, PEAL_EPROTO },
+        { EVENT, "", 0, PEAL_EPROTO },
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -257,6 +265,17 @@ fields_that_make_no_message_are_errors(void **state)
         put(&b, cases[i].tag, cases[i].bytes, cases[i].len);
         CHECK_ERR(read_fields(&b, &m), cases[i].err);
         CHECK_INT(m != NULL, cases[i].err == PEAL_OK);
+        peal_msg_release(m);
+    }
+    for (unsigned kind = PEAL_DATA_JSON; kind <= PEAL_DATA_BYTES; kind++) {
+        struct peal_buf b = { 0 };
+        struct peal_msg *m;
+
+        put(&b, CHANNEL, "a", 1);
+        put(&b, ARGS, "1", 1);
+        put(&b, KIND, (char[]){ (char)kind }, 1);
+        put(&b, ATT, "x", 1); /* only JSON has placeholders for them */
+        CHECK_ERR(read_fields(&b, &m), kind == PEAL_DATA_JSON ? PEAL_OK : PEAL_EPROTO);
         peal_msg_release(m);
     }
     for (unsigned tag = CHANNEL; tag <= ARGS; tag += ARGS - CHANNEL) {

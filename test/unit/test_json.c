@@ -165,6 +165,32 @@ strings_are_quoted_and_unquoted(void **state)
     peal_buf_fini(&b);
 }
 
+/* Bytes that nobody has checked. Each token ends where something else begins that must
+ * not be read, and its text must fit the room that its length reserves. */
+static void
+broken_escapes_stay_within_their_token(void **state)
+{
+    static const struct {
+        const char *token, *text;
+    } all[] = { { "\"a\\\"", "a\\" }, { "\"a\\u\"", "a\\u" }, { "\"\\u00e\"", "\\u00e" },
+        { "\"\\u00g9\"", "\\u00g9" }, { "\"\\ud83d\\u\"", "\xef\xbf\xbd\\u" },
+        { "\"\\ud83d\\udd1\"", "\xef\xbf\xbd\\udd1" } };
+    char bytes[64];
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+        size_t n = strlen(all[i].token);
+        struct peal_slice token = { bytes, n };
+        struct peal_buf b = { 0 };
+
+        memset(bytes, 'f', sizeof(bytes));
+        memcpy(bytes, all[i].token, n);
+        CHECK_OK(peal_json_unquote(&b, token));
+        CHECK_SLICE(peal_buf_slice(&b), all[i].text);
+        CHECK(peal_json_string_is(token, peal_slice_str(all[i].text)));
+        peal_buf_fini(&b);
+    }
+}
+
 static void
 quoting_without_memory_changes_nothing(void **state)
 {
@@ -307,6 +333,7 @@ main(void)
         cmocka_unit_test(depth_has_a_limit),
         cmocka_unit_test(arrays_and_objects_come_apart),
         cmocka_unit_test(strings_are_quoted_and_unquoted),
+        cmocka_unit_test(broken_escapes_stay_within_their_token),
         cmocka_unit_test(quoting_without_memory_changes_nothing),
         cmocka_unit_test(jansson_agrees_on_100000_documents),
     };
