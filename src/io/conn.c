@@ -6,12 +6,12 @@
  */
 #include "io/conn.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "io/outq_priv.h"
 #include "io/tls_priv.h"
 
@@ -136,13 +136,15 @@ void
 peal_conn_keep(struct peal_conn *c, struct peal_buf *in, size_t used)
 {
     peal_buf_consume(in, used);
-    if (in->len == 0 || c->fd < 0) {
+    /* An owner that has finished c in the call may be gone before the next one: what it
+     * left is nobody's. */
+    if (in->len == 0 || c->fd < 0 || c->finishing) {
         peal_buf_fini(in);
         if (c->again && c->paused)
             peal_conn_read_again(c);
         return;
     }
-    assert(c->in.len == 0);
+    PEAL_ASSERT(c->in.len == 0);
     peal_buf_fini(&c->in);
     c->in = *in;
     if (c->in.len > UNREAD_MAX)
@@ -156,11 +158,12 @@ peal_conn_offer(struct peal_conn *c, uint8_t *data, size_t len)
 {
     size_t used;
 
+    PEAL_ASSERT(c->fd >= 0 && !c->finishing && !c->in_data);
     c->in_data = 1;
     c->again = 0;
     used = c->ops->data(c, data, len);
     c->in_data = 0;
-    assert(used <= len);
+    PEAL_ASSERT(used <= len);
     return used;
 }
 
@@ -185,7 +188,7 @@ offer(struct peal_conn *c, uint8_t *data, size_t len)
         return;
     }
     used = peal_conn_offer(c, data, len);
-    if (used == len || c->fd < 0)
+    if (used == len || c->fd < 0 || c->finishing)
         return;
     if (peal_buf_add(&in, data + used, len - used) != PEAL_OK) {
         die(c, PEAL_CLOSE_ERROR);
@@ -200,6 +203,7 @@ let_go(struct peal_conn *c, enum peal_close why)
 {
     c->finishing = 1;
     c->finish_why = why;
+    c->peek = 0; /* there is nobody to look */
     peal_buf_fini(&c->in);
     peal_list_unlink(&c->unread);
 }
@@ -265,7 +269,7 @@ on_peek(struct peal_conn *c)
         return;
     }
     used = peal_conn_offer(c, buf, (size_t)n);
-    if (c->fd < 0)
+    if (c->fd < 0 || c->finishing)
         return;
     if (used == 0 && peer_is_done(c)) { /* or it would be readable without end */
         die(c, PEAL_CLOSE_PEER);
@@ -536,7 +540,7 @@ peal_conn_finish(struct peal_conn *c, enum peal_close why)
 void
 peal_conn_shutdown(struct peal_conn *c)
 {
-    assert(c->ssl == NULL && peal_conn_queued(c) == 0);
+    PEAL_ASSERT(c->ssl == NULL && peal_conn_queued(c) == 0);
     if (c->fd >= 0)
         (void)shutdown(c->fd, SHUT_WR);
 }
@@ -645,7 +649,7 @@ peal_conn_die_slow(struct peal_conn *c)
 peal_err
 peal_conn_start_tls(struct peal_conn *c, struct peal_tls_ctx *ctx)
 {
-    assert(c->ssl == NULL);
+    PEAL_ASSERT(c->ssl == NULL);
     if ((c->ssl = peal_ssl_new(ctx, c->fd)) == NULL)
         return PEAL_ENOMEM;
     c->handshaking = 1;
@@ -656,7 +660,7 @@ peal_err
 peal_conn_start_tls_client(
     struct peal_conn *c, struct peal_tls_ctx *ctx, const char *server_name)
 {
-    assert(c->ssl == NULL && !c->stalled);
+    PEAL_ASSERT(c->ssl == NULL && !c->stalled);
     if ((c->ssl = peal_ssl_new_client(ctx, c->fd, server_name)) == NULL)
         return PEAL_ENOMEM;
     peal_list_unlink(&c->dirty);
@@ -672,7 +676,7 @@ peal_conn_detach(
 {
     struct peal_buf in = { 0 };
 
-    assert(c->out == NULL && c->fd >= 0 && !c->handshaking);
+    PEAL_ASSERT(c->out == NULL && c->fd >= 0 && !c->handshaking);
     if (peal_buf_add_slice(&in, unread) != PEAL_OK ||
         peal_buf_add(&in, c->in.data, c->in.len) != PEAL_OK) {
         peal_buf_fini(&in);

@@ -170,6 +170,81 @@ tls_is_spoken(void **state)
     stop();
 }
 
+/* Each text is a record of its own; all of them reach the server at once. */
+static void
+say_records(struct client *c, const char *const *texts, size_t n)
+{
+    BIO *records = BIO_new(BIO_s_mem());
+    char *bytes;
+    long len;
+
+    CHECK(records != NULL);
+    SSL_set0_wbio(c->ssl, records);
+    for (size_t i = 0; i < n; i++)
+        CHECK_INT(SSL_write(c->ssl, texts[i], (int)strlen(texts[i])), strlen(texts[i]));
+    len = BIO_get_mem_data(records, &bytes);
+    CHECK(len > 0);
+    CHECK_INT(send(c->fd, bytes, (size_t)len, MSG_NOSIGNAL), len);
+    CHECK_INT(SSL_set_fd(c->ssl, c->fd), 1);
+}
+
+/* What follows the last request of a connection must not become one of another client's,
+ * who would get the answer. */
+static void
+tls_bytes_after_the_last_request_are_nobodys(void **state)
+{
+    static const char *const texts[] = {
+        "GET /who HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" GET("/nowhere"), "x",
+        "x", "x", "x", "x", "x", "x", "x", "x", "x", "x", "x", "x", "x", "x", "x", "x",
+        "x", "x"
+    };
+    struct client c, other;
+
+    start_with((struct setup){ .tls = true });
+    for (int i = 0; i < 3; i++) {
+        c = client();
+        start_tls(&c, PEAL_S(""));
+        say_records(&c, texts, sizeof(texts) / sizeof(texts[0]));
+        other = client();
+        start_tls(&other, PEAL_S(""));
+        EXPECT(&c, 200, "127.0.0.1 https");
+        EXPECT_END(&c);
+        say(&other, GET("/who"));
+        EXPECT(&other, 200, "127.0.0.1 https");
+        client_close(&c);
+        client_close(&other);
+    }
+    CHECK_INT(stat_of(PEAL_STAT_HTTP_REQUESTS), 6);
+    CHECK_INT(stat_of(PEAL_STAT_HTTP_BAD), 0);
+    stop();
+}
+
+/* An ordinary client goes on sending what was refused. */
+static void
+a_refused_upload_over_tls_ends_its_connection_alone(void **state)
+{
+    char *body = calloc(1, 1 << 20);
+    struct client c, other;
+
+    CHECK(body != NULL);
+    start_with((struct setup){ .tls = true });
+    c = client();
+    start_tls(&c, PEAL_S(""));
+    say(&c, POST("/echo", "1048576"));
+    say_bytes(&c, body, 1 << 20);
+    EXPECT(&c, 413, NULL);
+    EXPECT_END(&c);
+    other = client();
+    start_tls(&other, PEAL_S(""));
+    say(&other, GET("/who"));
+    EXPECT(&other, 200, "127.0.0.1 https");
+    client_close(&c);
+    client_close(&other);
+    CHECK_INT(stat_of(PEAL_STAT_HTTP_REQUESTS), 2);
+    free(body);
+    stop();
+}
+
 static void
 tls_comes_after_a_proxy_header(void **state)
 {
@@ -299,6 +374,26 @@ routes_that_stay_keep_their_connections_until_the_end(void **state)
     stop();
 }
 
+/* Where the header is only looked at, what follows must not be shown to an owner that is
+ * no more. */
+static void
+half_a_proxy_header_is_forgotten_with_its_connection(void **state)
+{
+    struct client c;
+
+    start_with((struct setup){ .tls = true, .proxy = true });
+    c = client();
+    say(&c, "PROXY ");
+    while (stat_of(PEAL_STAT_ACCEPTED) == 0)
+        usleep(1000);
+    post(0, on_finish);
+    wait_for(&rig.drained);
+    say(&c, "TCP4 1.2.3.4");
+    EXPECT_END(&c);
+    client_close(&c);
+    stop();
+}
+
 static void
 a_held_request_is_read_again_with_what_follows_it(void **state)
 {
@@ -347,11 +442,14 @@ main(void)
         cmocka_unit_test(the_client_is_the_one_behind_the_proxies),
         cmocka_unit_test(proxy_headers_are_read),
         cmocka_unit_test(tls_is_spoken),
+        cmocka_unit_test(tls_bytes_after_the_last_request_are_nobodys),
+        cmocka_unit_test(a_refused_upload_over_tls_ends_its_connection_alone),
         cmocka_unit_test(tls_comes_after_a_proxy_header),
         cmocka_unit_test(half_a_proxy_header_is_closed_with_its_sender),
         cmocka_unit_test(
             draining_ends_idle_connections_and_the_others_after_their_answer),
         cmocka_unit_test(routes_that_stay_keep_their_connections_until_the_end),
+        cmocka_unit_test(half_a_proxy_header_is_forgotten_with_its_connection),
         cmocka_unit_test(a_held_request_is_read_again_with_what_follows_it),
         cmocka_unit_test(whoever_leaves_while_held_is_forgotten),
     };

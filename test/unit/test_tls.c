@@ -30,6 +30,7 @@ struct rig {
     struct peal_buf got;   /* by the client */
     struct peal_buf heard; /* by the server */
     enum peal_close why;
+    bool finishes; /* the client consumes one byte and is done with the connection */
 };
 
 static size_t
@@ -37,6 +38,12 @@ on_data(struct peal_conn *c, uint8_t *data, size_t len)
 {
     struct rig *r = peal_conn_owner(c);
 
+    CHECK(r->conn != NULL); /* it has not let go of it */
+    if (r->finishes) {
+        r->conn = NULL;
+        peal_conn_finish(c, PEAL_CLOSE_LOCAL);
+        len = 1;
+    }
     CHECK_OK(peal_buf_add(&r->got, data, len));
     return len;
 }
@@ -290,6 +297,29 @@ what_is_sent_before_comes_after_the_handshake(void **state)
     free(large);
 }
 
+/* By the time that the rest could be offered again the owner may be gone, or somebody
+ * else's. */
+static void
+bytes_left_by_an_owner_that_finishes_are_offered_to_nobody(void **state)
+{
+    struct rig r;
+
+    rig_init(&r);
+    start(&r, client_ctx(cert, false, true), "localhost");
+    expect_spoken(&r);
+    r.finishes = true;
+    CHECK_INT(SSL_write(r.server, "1234567", 7), 7);
+    for (int i = 0; i < 20; i++) /* more records than are read in a row */
+        CHECK_INT(SSL_write(r.server, "x", 1), 1);
+    turns(&r);
+    CHECK_SLICE(peal_buf_slice(&r.got), "1");
+    CHECK_INT(stat_of(&r, PEAL_STAT_CONNECTIONS), 1); /* it waits for the peer */
+    CHECK_INT(shutdown(r.peer, SHUT_RDWR), 0);
+    turns(&r);
+    CHECK_INT(stat_of(&r, PEAL_STAT_CONNECTIONS), 0);
+    rig_fini(&r);
+}
+
 static void
 the_queue_is_bounded_while_hands_are_shaken(void **state)
 {
@@ -418,6 +448,7 @@ main(void)
         cmocka_unit_test(old_versions_are_refused),
         cmocka_unit_test(a_certificate_is_shown_when_asked_for),
         cmocka_unit_test(what_is_sent_before_comes_after_the_handshake),
+        cmocka_unit_test(bytes_left_by_an_owner_that_finishes_are_offered_to_nobody),
         cmocka_unit_test(the_queue_is_bounded_while_hands_are_shaken),
         cmocka_unit_test(who_speaks_no_tls_is_left),
         cmocka_unit_test(files_that_cannot_be_read_are_named),
