@@ -188,8 +188,8 @@ take_atts(struct load *l, const struct peal_event *ev)
         return NULL;
     if (peal_sio_check_placeholders(l->args, ev->n_atts, &used) != PEAL_OK)
         return not_allowed;
-    while (used >> l->n_atts != 0)
-        l->n_atts++;
+    if (used != 0)
+        l->n_atts = 32 - (unsigned)__builtin_clz(used);
     return NULL;
 }
 

@@ -6,9 +6,8 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 
-#include "base/map.h"
-
 #define RAW 15 /* bytes of an id before base64 */
+#define TAG 4  /* bytes of it that are the tag */
 
 static const char url64[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -59,21 +58,28 @@ encode(const unsigned char *p, size_t n, const char *alphabet, char *out)
 }
 
 static void
-put_check(uint64_t key, unsigned char raw[RAW])
+put_tag(const struct peal_id_key *key, unsigned char raw[RAW])
 {
-    uint32_t check = peal_hash(key, peal_slice_of(raw, RAW - 4));
+    uint32_t tag = (uint32_t)peal_siphash(key->bytes, raw, RAW - TAG);
 
-    memcpy(raw + RAW - 4, &check, 4);
+    memcpy(raw + RAW - TAG, &tag, TAG);
 }
 
 void
-peal_id_new(uint64_t key, uint32_t node, uint8_t worker, char out[PEAL_ID_LEN])
+peal_id_key_new(struct peal_id_key *out)
+{
+    random_bytes(out->bytes, sizeof(out->bytes));
+}
+
+void
+peal_id_new(
+    const struct peal_id_key *key, uint32_t node, uint8_t worker, char out[PEAL_ID_LEN])
 {
     unsigned char raw[RAW] = { (unsigned char)(node >> 24), (unsigned char)(node >> 16),
         (unsigned char)(node >> 8), (unsigned char)node, worker };
 
-    random_bytes(raw + 5, RAW - 9);
-    put_check(key, raw);
+    random_bytes(raw + 5, RAW - TAG - 5);
+    put_tag(key, raw);
     encode(raw, sizeof(raw), url64, out);
 }
 
@@ -131,14 +137,15 @@ peal_id_claims(struct peal_slice id, uint32_t *node_out, uint8_t *worker_out)
 }
 
 bool
-peal_id_owner(uint64_t key, struct peal_slice id, uint32_t *node_out, uint8_t *worker_out)
+peal_id_owner(const struct peal_id_key *key, struct peal_slice id, uint32_t *node_out,
+    uint8_t *worker_out)
 {
     unsigned char raw[RAW], want[RAW];
 
     if (!decode(id, raw))
         return false;
     memcpy(want, raw, RAW);
-    put_check(key, want);
+    put_tag(key, want);
     if (memcmp(raw, want, RAW) != 0)
         return false;
     *node_out = node_of(raw);

@@ -5,9 +5,9 @@
  */
 #include "base/map.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/id.h"
 
 #define MIN_SIZE 8
@@ -110,14 +110,15 @@ peal_map_put(struct peal_map *m, struct peal_slice key, void *value)
     peal_err err;
     size_t i;
 
-    assert(value != NULL && key.len <= UINT32_MAX);
+    PEAL_ASSERT(value != NULL && key.len <= UINT32_MAX);
     if ((m->n + 1) * 4 > m->size * 3) {
         err = resize(m, m->size ? m->size * 2 : MIN_SIZE);
         if (err != PEAL_OK)
             return err;
     }
     i = find(m, key, hash);
-    assert(m->entries[i].value == NULL);
+    if (m->entries[i].value != NULL)
+        return PEAL_EEXIST;
     m->entries[i] = (struct peal_map_entry){ value, key.data, (uint32_t)key.len, hash };
     m->n++;
     return PEAL_OK;

@@ -38,8 +38,8 @@ void peal_map_fini(struct peal_map *m);
 void *peal_map_get(const struct peal_map *m, struct peal_slice key);
 
 /*
- * peal_map_put adds key -> value (not NULL); key must not be there yet and is kept.
- * Errors: PEAL_ENOMEM (the map is as before).
+ * peal_map_put adds key -> value (not NULL); key is kept. Errors: PEAL_EEXIST: the key is
+ * there already, with its value; PEAL_ENOMEM. After an error the map holds what it held.
  */
 PEAL_MUST_USE peal_err peal_map_put(
     struct peal_map *m, struct peal_slice key, void *value);

@@ -16,7 +16,7 @@ peal_hub_new(uint32_t node, struct peal_hub **out)
     if (h == NULL)
         return PEAL_ENOMEM;
     h->node = node;
-    h->key = peal_random_u64();
+    peal_id_key_new(&h->key);
     *out = h;
     return PEAL_OK;
 }
@@ -95,16 +95,17 @@ peal_hub_node(const struct peal_hub *h)
     return h->node;
 }
 
-uint64_t
+const struct peal_id_key *
 peal_hub_key(const struct peal_hub *h)
 {
-    return h->key;
+    return &h->key;
 }
 
 peal_err
-peal_hub_add_node(struct peal_hub *h, uint32_t node, uint64_t key)
+peal_hub_add_node(struct peal_hub *h, uint32_t node, const struct peal_id_key *key)
 {
     unsigned n = h->n_known, at = n;
+    uint64_t words[2];
 
     for (unsigned i = 0; i < n; i++) {
         if (h->known[i].number == node)
@@ -114,8 +115,10 @@ peal_hub_add_node(struct peal_hub *h, uint32_t node, uint64_t key)
     }
     if (at == PEAL_NODES_MAX)
         return PEAL_ELIMIT;
-    /* Whoever reads meanwhile finds no node, or a key that does not fit. */
-    h->known[at].key = key;
+    /* A reader on another thread meanwhile finds no node, or a key that fits no id. */
+    memcpy(words, key->bytes, sizeof(words));
+    h->known[at].key[0] = words[0];
+    h->known[at].key[1] = words[1];
     h->known[at].number = node;
     if (at == n)
         h->n_known = n + 1;
@@ -132,7 +135,7 @@ peal_hub_remove_node(struct peal_hub *h, uint32_t node)
 
 /* The key to a node's ids. false: nobody knows it. */
 static bool
-key_of(const struct peal_hub *h, uint32_t node, uint64_t *out)
+key_of(const struct peal_hub *h, uint32_t node, struct peal_id_key *out)
 {
     unsigned n = h->n_known;
 
@@ -141,7 +144,9 @@ key_of(const struct peal_hub *h, uint32_t node, uint64_t *out)
         return true;
     for (unsigned i = 0; i < n; i++)
         if (h->known[i].number == node) {
-            *out = h->known[i].key;
+            uint64_t words[2] = { h->known[i].key[0], h->known[i].key[1] };
+
+            memcpy(out->bytes, words, sizeof(words));
             return true;
         }
     return false;
@@ -150,7 +155,7 @@ key_of(const struct peal_hub *h, uint32_t node, uint64_t *out)
 bool
 peal_hub_has_node(const struct peal_hub *h, uint32_t node)
 {
-    uint64_t key;
+    struct peal_id_key key;
 
     return node != h->node && key_of(h, node, &key);
 }
@@ -171,10 +176,10 @@ bool
 peal_hub_owner(const struct peal_hub *h, struct peal_slice id, uint32_t *node_out,
     uint8_t *worker_out)
 {
-    uint64_t key;
+    struct peal_id_key key;
 
     return peal_id_claims(id, node_out, worker_out) && key_of(h, *node_out, &key) &&
-           peal_id_owner(key, id, node_out, worker_out);
+           peal_id_owner(&key, id, node_out, worker_out);
 }
 
 uint64_t
@@ -196,7 +201,7 @@ peal_shard_owner(const struct peal_shard *sh, struct peal_slice id)
     uint32_t node;
     uint8_t worker;
 
-    if (!peal_id_owner(sh->hub->key, id, &node, &worker) || node != sh->hub->node ||
+    if (!peal_id_owner(&sh->hub->key, id, &node, &worker) || node != sh->hub->node ||
         worker >= sh->hub->n_shards)
         return -1;
     return worker;
@@ -205,7 +210,7 @@ peal_shard_owner(const struct peal_shard *sh, struct peal_slice id)
 void
 peal_shard_new_id(const struct peal_shard *sh, char out[PEAL_ID_LEN])
 {
-    peal_id_new(sh->hub->key, sh->hub->node, (uint8_t)sh->index, out);
+    peal_id_new(&sh->hub->key, sh->hub->node, (uint8_t)sh->index, out);
 }
 
 peal_err

@@ -57,11 +57,12 @@ peal_shard_stats(const struct peal_shard *sh)
 
 /* This node's number, and the key to its session ids: for other nodes to know them. */
 uint32_t peal_hub_node(const struct peal_hub *h);
-uint64_t peal_hub_key(const struct peal_hub *h);
+const struct peal_id_key *peal_hub_key(const struct peal_hub *h);
 
 /* peal_hub_add_node makes the ids of another node's sessions known; peal_hub_remove_node
  * undoes it. Control thread. Errors: PEAL_ELIMIT. */
-PEAL_MUST_USE peal_err peal_hub_add_node(struct peal_hub *h, uint32_t node, uint64_t key);
+PEAL_MUST_USE peal_err peal_hub_add_node(
+    struct peal_hub *h, uint32_t node, const struct peal_id_key *key);
 void peal_hub_remove_node(struct peal_hub *h, uint32_t node);
 
 /* peal_hub_has_node: is there such a node, other than this one? Any thread. */

@@ -50,7 +50,7 @@ struct peal_channel {
 
 struct peal_hub {
     uint32_t node;
-    uint64_t key; /* of this node's session ids */
+    struct peal_id_key key; /* of this node's session ids */
     unsigned n_shards;
     struct peal_shard *shards[PEAL_WORKERS_MAX]; /* NULL: freed */
     struct peal_relay *relay;                    /* NULL: this is the only node */
@@ -59,7 +59,7 @@ struct peal_hub {
      * a place is free when its number is 0. */
     struct {
         _Atomic uint32_t number;
-        _Atomic uint64_t key;
+        _Atomic uint64_t key[2]; /* a peal_id_key */
     } known[PEAL_NODES_MAX];
     _Atomic unsigned n_known;    /* places that were ever used */
     _Atomic uint32_t n_numbered; /* messages on several channels, so far */

@@ -23,7 +23,7 @@ static const char *const state_words[] = { "starting", "up", "draining", "leavin
 
 struct node {
     struct peal_node_report report;
-    uint64_t key;
+    struct peal_id_key key;
     uint64_t seen_ms; /* loop time */
 };
 
@@ -47,6 +47,12 @@ struct peal_nodes {
     unsigned n, cap;
 };
 
+/* The key of session ids as hexadecimal text. */
+#define KEY_FORMAT "%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x"
+#define KEY_BYTES(k)                                                                     \
+    (k)[0], (k)[1], (k)[2], (k)[3], (k)[4], (k)[5], (k)[6], (k)[7], (k)[8], (k)[9],      \
+        (k)[10], (k)[11], (k)[12], (k)[13], (k)[14], (k)[15]
+
 /* A report as text. */
 static peal_err
 write_report(const struct peal_nodes *n, struct peal_buf *b)
@@ -56,13 +62,13 @@ write_report(const struct peal_nodes *n, struct peal_buf *b)
         const char *name, *value;
     } texts[] = { { "name", r->name }, { "address", r->address },
         { "version", r->version }, { "secret", r->secret } };
+    const uint8_t *key = peal_hub_key(n->hub)->bytes;
     peal_err err = peal_buf_printf(b,
-        "{\"v\":1,\"node\":\"%08x\",\"key\":\"%016" PRIx64 "\",\"state\":\"%s\","
+        "{\"v\":1,\"node\":\"%08x\",\"key\":\"" KEY_FORMAT "\",\"state\":\"%s\","
         "\"started\":%" PRId64 ",\"connections\":%" PRId64 ",\"sessions\":%" PRId64
         ",\"room\":%" PRId64 ",\"sent\":%" PRIu64 ",\"hello\":%s",
-        r->number, peal_hub_key(n->hub), state_words[r->state], r->started_ms,
-        r->connections, r->sessions, r->room, uv_hrtime() / 1000,
-        n->hello ? "true" : "false");
+        r->number, KEY_BYTES(key), state_words[r->state], r->started_ms, r->connections,
+        r->sessions, r->room, uv_hrtime() / 1000, n->hello ? "true" : "false");
 
     for (size_t i = 0; err == PEAL_OK && i < sizeof(texts) / sizeof(*texts); i++)
         if ((err = peal_buf_printf(b, ",\"%s\":", texts[i].name)) == PEAL_OK)
@@ -89,7 +95,8 @@ say(struct peal_nodes *n)
 /* Reading one. */
 struct parsed {
     struct peal_node_report report;
-    uint64_t key, sent;
+    struct peal_id_key key;
+    uint64_t sent;
     bool hello, has_node;
 };
 
@@ -106,6 +113,18 @@ hex_of(struct peal_slice token)
                                                        : 0);
     }
     return n;
+}
+
+/* Reads 32 hexadecimal digits in quotes; out stays as it is where they are something
+ * else. */
+static void
+key_of(struct peal_slice token, struct peal_id_key *out)
+{
+    if (token.len != 2 * sizeof(out->bytes) + 2 || token.data[0] != '"')
+        return;
+    for (size_t i = 0; i < sizeof(out->bytes); i++)
+        out->bytes[i] =
+            (uint8_t)hex_of(peal_slice_of(token.data + 2 * i, 4)); /* the middle two */
 }
 
 static void
@@ -142,7 +161,7 @@ read_field(struct parsed *p, struct peal_slice key, struct peal_slice value)
         r->number = (uint32_t)hex_of(value);
         p->has_node = true;
     } else if (peal_json_string_is(key, PEAL_S("key"))) {
-        p->key = hex_of(value);
+        key_of(value, &p->key);
     } else if (peal_json_string_is(key, PEAL_S("state"))) {
         for (int i = 0; i <= PEAL_NODE_LEAVING; i++)
             if (peal_json_string_is(value, peal_slice_str(state_words[i])))
@@ -179,6 +198,8 @@ read_report(struct peal_slice text, struct parsed *p)
     if (peal_json_check(text) != PEAL_OK ||
         peal_json_skip(text, &whole, &used) != PEAL_OK || whole.data[0] != '{')
         return false;
+    /* Without a key that can be read, no id passes for one of that node. */
+    peal_id_key_new(&p->key);
     p->report.state = PEAL_NODE_UP; /* what a later version may call otherwise */
     rest = peal_slice_of(whole.data + 1, whole.len - 2);
     while (peal_json_field(&rest, &key, &value))
@@ -218,7 +239,7 @@ add(struct peal_nodes *n, const struct parsed *p)
         n->others = others;
         n->cap = cap;
     }
-    if (peal_hub_add_node(n->hub, p->report.number, p->key) != PEAL_OK)
+    if (peal_hub_add_node(n->hub, p->report.number, &p->key) != PEAL_OK)
         return NULL;
     return &n->others[n->n++];
 }

@@ -278,9 +278,9 @@ what_is_for_none_of_their_sockets_is_not_told(void **state)
 
     site_open(&s, false);
     redis_up(&s);
-    CHECK_OK(peal_hub_add_node(s.r.hub, OTHER, 99));
-    peal_id_new(99, OTHER, 0, other);
-    peal_id_new(1, 12345, 0, stranger);
+    CHECK_OK(peal_hub_add_node(s.r.hub, OTHER, &(struct peal_id_key){ { 99 } }));
+    peal_id_new(&(struct peal_id_key){ { 99 } }, OTHER, 0, other);
+    peal_id_new(&(struct peal_id_key){ { 1 } }, 12345, 0, stranger);
     enter(&s, 1, &here, "/");
     say(&s, &spec); /* in "/", on a channel that is none of its rooms */
     SAID(&s, "");

@@ -141,20 +141,21 @@ an_id_tells_its_owner(void **state)
     struct peal_slice id = { a, PEAL_ID_LEN };
     uint32_t node;
     uint8_t worker;
+    struct peal_id_key key = { { 7 } }, other = { { 7, [15] = 1 } };
 
     for (unsigned i = 0; i < 256; i++) {
-        peal_id_new(7, (uint32_t)(i * 16843009u), (uint8_t)i, a);
-        peal_id_new(7, (uint32_t)(i * 16843009u), (uint8_t)i, b);
+        peal_id_new(&key, (uint32_t)(i * 16843009u), (uint8_t)i, a);
+        peal_id_new(&key, (uint32_t)(i * 16843009u), (uint8_t)i, b);
         CHECK(memcmp(a, b, PEAL_ID_LEN) != 0);
-        CHECK(peal_id_owner(7, id, &node, &worker));
+        CHECK(peal_id_owner(&key, id, &node, &worker));
         CHECK_INT(node, i * 16843009u);
         CHECK_INT(worker, i);
-        CHECK(!peal_id_owner(8, id, &node, &worker));
+        CHECK(!peal_id_owner(&other, id, &node, &worker));
     }
     a[PEAL_ID_LEN - 1] ^= 1;
-    CHECK(!peal_id_owner(7, id, &node, &worker));
-    CHECK(!peal_id_owner(7, PEAL_S("short"), &node, &worker));
-    CHECK(!peal_id_owner(7, PEAL_S("twenty characters ok"), &node, &worker));
+    CHECK(!peal_id_owner(&key, id, &node, &worker));
+    CHECK(!peal_id_owner(&key, PEAL_S("short"), &node, &worker));
+    CHECK(!peal_id_owner(&key, PEAL_S("twenty characters ok"), &node, &worker));
 }
 
 static void
@@ -175,6 +176,23 @@ base64_goes_there_and_back(void **state)
     CHECK_ERR(peal_base64_decode(PEAL_S("A"), out, &len), PEAL_EPROTO);
     CHECK_ERR(peal_base64_decode(PEAL_S("AQ_="), out, &len), PEAL_EPROTO);
     CHECK_ERR(peal_base64_decode(PEAL_S("===="), out, &len), PEAL_EPROTO);
+}
+
+/* Random keys can meet by chance, so this is an answer and no assertion. */
+static void
+a_key_that_is_there_keeps_its_value(void **state)
+{
+    static char first[] = "first", second[] = "second";
+    struct peal_map m;
+
+    peal_map_init(&m);
+    CHECK_OK(peal_map_put(&m, PEAL_S("id"), first));
+    CHECK_ERR(peal_map_put(&m, PEAL_S("id"), second), PEAL_EEXIST);
+    CHECK_INT(m.n, 1);
+    CHECK(peal_map_del(&m, PEAL_S("id")) == first);
+    CHECK_OK(peal_map_put(&m, PEAL_S("id"), second));
+    CHECK(peal_map_get(&m, PEAL_S("id")) == second);
+    peal_map_fini(&m);
 }
 
 static void
@@ -328,6 +346,7 @@ main(void)
         cmocka_unit_test(an_id_tells_its_owner),
         cmocka_unit_test(base64_goes_there_and_back),
         cmocka_unit_test(a_map_holds_what_was_put_and_not_deleted),
+        cmocka_unit_test(a_key_that_is_there_keeps_its_value),
         cmocka_unit_test(timers_fire_once_never_early_and_hardly_late),
         cmocka_unit_test(a_clock_that_jumps_fires_everything_once),
         cmocka_unit_test(a_message_is_encoded_once_a_format),

@@ -109,10 +109,19 @@ hear_of(struct cluster *c, unsigned number, const char *state, bool hello)
     char text[256];
 
     snprintf(text, sizeof(text),
-        "{\"v\":1,\"node\":\"%08x\",\"key\":\"%016x\",\"state\":\"%s\",\"hello\":%s,"
+        "{\"v\":1,\"node\":\"%08x\",\"key\":\"%032x\",\"state\":\"%s\",\"hello\":%s,"
         "\"address\":\"10.0.0.%u:9000\"}",
         number, number * 11, state, hello ? "true" : "false", number);
     hear_text(c, text);
+}
+
+/* The key that is n as a number of 128 bits. */
+static struct peal_id_key
+key_of(uint32_t n)
+{
+    return (struct peal_id_key){
+        { [12] = (uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n }
+    };
 }
 
 static bool
@@ -123,8 +132,9 @@ known(struct cluster *c, unsigned number)
     uint32_t node;
     uint8_t worker;
     bool found = peal_nodes_find(c->nodes, number, &report);
+    struct peal_id_key key = key_of(number * 11);
 
-    peal_id_new(number * 11, number, 3, id);
+    peal_id_new(&key, number, 3, id);
     CHECK_INT(
         peal_hub_owner(c->r.hub, peal_slice_of(id, PEAL_ID_LEN), &node, &worker), found);
     return found;
@@ -140,7 +150,7 @@ a_report_says_all_that_others_need(void **state)
         "\"secret\":\"" SECRET "\"", "\"sent\":" };
     struct cluster c;
     const char *text;
-    char key[32];
+    char key[48], *at = key;
     unsigned n;
 
     cluster_open(&c);
@@ -153,8 +163,9 @@ a_report_says_all_that_others_need(void **state)
     for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
         if (strstr(text, parts[i]) == NULL)
             fail_msg("no %s in %s", parts[i], text);
-    snprintf(key, sizeof(key), "\"key\":\"%016llx\"",
-        (unsigned long long)peal_hub_key(c.r.hub));
+    at += sprintf(at, "\"key\":\"");
+    for (size_t i = 0; i < PEAL_SIPHASH_KEY_LEN; i++)
+        at += sprintf(at, "%02x", peal_hub_key(c.r.hub)->bytes[i]);
     CHECK(strstr(text, key) != NULL);
     pass(&c, 500);
     report_of(&c, &n);
@@ -180,6 +191,7 @@ what_others_say_is_read(void **state)
     uint32_t node;
     uint8_t worker;
     char id[PEAL_ID_LEN];
+    struct peal_id_key key;
 
     cluster_open(&c);
     link_up(&c);
@@ -187,7 +199,8 @@ what_others_say_is_read(void **state)
     long_name[sizeof(long_name) - 1] = '\0';
     snprintf(text, sizeof(text),
         " {\"new\":{\"a\":[1,2]},\"name\":\"\\u00e4\\n\",\"node\":\"0000000a\","
-        "\"key\":\"00000000deadbeef\",\"state\":\"draining\",\"started\":12,"
+        "\"key\":\"000000000000000000000000deadbeef\",\"state\":\"draining\",\"started\":"
+        "12,"
         "\"connections\":34,\"sessions\":56,\"room\":-7,\"version\":\"%s\","
         "\"address\":17,\"secret\":\"abc\",\"hello\":\"true\"} ",
         long_name);
@@ -203,7 +216,8 @@ what_others_say_is_read(void **state)
     assert_string_equal(report.address, "");
     assert_string_equal(report.secret, "abc");
     CHECK_INT(strlen(report.version), PEAL_NODE_TEXT_MAX - 1);
-    peal_id_new(0xdeadbeef, 10, 4, id);
+    key = key_of(0xdeadbeef);
+    peal_id_new(&key, 10, 4, id);
     CHECK(peal_hub_owner(c.r.hub, peal_slice_of(id, PEAL_ID_LEN), &node, &worker));
     CHECK_INT(node, 10);
     CHECK_INT(worker, 4);

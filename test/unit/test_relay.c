@@ -420,12 +420,12 @@ the_ids_of_sessions_cannot_be_joined(void **state)
     rig_connect(&r);
     begin(&r, 0, &a);
     begin(&r, 1, &b);
-    peal_id_new(99, OTHER, 3, far);
+    peal_id_new(&(struct peal_id_key){ { 99 } }, OTHER, 3, far);
     CHECK_ERR(peal_session_subscribe(&a.s, peal_session_id(&b.s)), PEAL_EPERM);
     CHECK_OK(peal_session_subscribe(
         &a.s, peal_slice_of(far, PEAL_ID_LEN))); /* of nobody known */
     CHECK_OK(peal_session_unsubscribe(&a.s, peal_slice_of(far, PEAL_ID_LEN)));
-    CHECK_OK(peal_hub_add_node(r.hub, OTHER, 99));
+    CHECK_OK(peal_hub_add_node(r.hub, OTHER, &(struct peal_id_key){ { 99 } }));
     CHECK_ERR(peal_session_subscribe(&a.s, peal_slice_of(far, PEAL_ID_LEN)), PEAL_EPERM);
     far[PEAL_ID_LEN - 1] ^= 1; /* only looks like one */
     CHECK_OK(peal_session_subscribe(&a.s, peal_slice_of(far, PEAL_ID_LEN)));

@@ -92,10 +92,10 @@ ids_go_to_the_topic_of_their_node(void **state)
     rig_open(&r, 1000, 0);
     rig_connect(&r);
     begin(&r, 1, &a);
-    CHECK_OK(peal_hub_add_node(r.hub, OTHER, 99));
-    peal_id_new(99, OTHER, 0, far[0]);
-    peal_id_new(99, OTHER, 200, far[1]);
-    peal_id_new(5, 5, 0, unknown);
+    CHECK_OK(peal_hub_add_node(r.hub, OTHER, &(struct peal_id_key){ { 99 } }));
+    peal_id_new(&(struct peal_id_key){ { 99 } }, OTHER, 0, far[0]);
+    peal_id_new(&(struct peal_id_key){ { 99 } }, OTHER, 200, far[1]);
+    peal_id_new(&(struct peal_id_key){ { 5 } }, 5, 0, unknown);
     CHECK_OK(publish(&r, 0, far[0], "1"));
     snprintf(text, sizeof(text), "/admin#%s", far[1]); /* in any namespace */
     CHECK_OK(publish(&r, 0, text, "2"));

@@ -334,6 +334,28 @@ attachments_go_where_they_are_referred_to(void **state)
     end(&w);
 }
 
+static void
+the_last_attachment_that_fits_can_be_referred_to(void **state)
+{
+    struct peal_blob *atts[PEAL_ATTACHMENTS_MAX];
+    struct peal_buf args = { 0 };
+    struct world w;
+
+    begin(&w, NULL, "/");
+    say(&w, "\"join\"", "\"r\"");
+    CHECK_OK(peal_buf_printf(&args, "\"r\",\"x\",{\"_placeholder\":true,\"num\":%d}%c",
+        PEAL_ATTACHMENTS_MAX - 1, 0));
+    for (unsigned i = 0; i < PEAL_ATTACHMENTS_MAX; i++)
+        atts[i] = peal_blob_copy(PEAL_S("b"));
+    say_as(&w, &w.a, "/", "\"to\"", args.data, false, atts, PEAL_ATTACHMENTS_MAX);
+    GOT(w.a, "/ \"x\"[{\"_placeholder\":true,\"num\":31}]1"
+             "+b+b+b+b+b+b+b+b+b+b+b+b+b+b+b+b+b+b+b+b+b+b+b+b+b+b+b+b+b+b+b+b;");
+    for (unsigned i = 0; i < PEAL_ATTACHMENTS_MAX; i++)
+        peal_blob_release(atts[i]);
+    peal_buf_fini(&args);
+    end(&w);
+}
+
 /* Rules. */
 
 static const char chat[] =
@@ -661,6 +683,7 @@ main(void)
         cmocka_unit_test(too_many_or_too_long_rooms_are_refused),
         cmocka_unit_test(a_session_id_is_an_address_and_not_a_room),
         cmocka_unit_test(attachments_go_where_they_are_referred_to),
+        cmocka_unit_test(the_last_attachment_that_fits_can_be_referred_to),
         cmocka_unit_test(only_listed_namespaces_may_be_connected_to),
         cmocka_unit_test(without_rules_and_without_dev_nothing_is_allowed),
         cmocka_unit_test(with_rules_dev_changes_nothing),
