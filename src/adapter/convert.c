@@ -117,8 +117,6 @@ static bool
 rooms_of(struct peal_adapter *a, const struct peal_msg *m, unsigned *n_out)
 {
     unsigned n = 0;
-    uint32_t node;
-    uint8_t worker;
 
     *n_out = 0;
     for (unsigned i = 0; i < m->n_channels; i++) {
@@ -128,7 +126,7 @@ rooms_of(struct peal_adapter *a, const struct peal_msg *m, unsigned *n_out)
             continue;
         if (!peal_channel_room(channel, &a->rooms[n]))
             return true;
-        n += !peal_hub_owner(a->hub, a->rooms[n], &node, &worker);
+        n += !peal_hub_is_address(a->hub, channel);
     }
     *n_out = n;
     return n > 0;

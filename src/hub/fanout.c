@@ -73,7 +73,7 @@ peal_meant_for(struct peal_shard *sh, struct peal_msg *m,
 {
     for (unsigned k = 0; k < m->n_channels; k++) {
         struct peal_slice name = m->channels[k].name;
-        const struct peal_channel *ch = peal_map_get(&sh->channels, name);
+        const struct peal_channel *ch = peal_shard_channel(sh, name);
         struct peal_session *s = peal_session_find(sh, peal_channel_address(name));
 
         for (uint32_t i = 0; ch != NULL && i < ch->n; i++)

@@ -101,65 +101,6 @@ peal_hub_key(const struct peal_hub *h)
     return &h->key;
 }
 
-peal_err
-peal_hub_add_node(struct peal_hub *h, uint32_t node, const struct peal_id_key *key)
-{
-    unsigned n = h->n_known, at = n;
-    uint64_t words[2];
-
-    for (unsigned i = 0; i < n; i++) {
-        if (h->known[i].number == node)
-            return PEAL_OK;
-        if (h->known[i].number == 0)
-            at = i;
-    }
-    if (at == PEAL_NODES_MAX)
-        return PEAL_ELIMIT;
-    /* A reader on another thread meanwhile finds no node, or a key that fits no id. */
-    memcpy(words, key->bytes, sizeof(words));
-    h->known[at].key[0] = words[0];
-    h->known[at].key[1] = words[1];
-    h->known[at].number = node;
-    if (at == n)
-        h->n_known = n + 1;
-    return PEAL_OK;
-}
-
-void
-peal_hub_remove_node(struct peal_hub *h, uint32_t node)
-{
-    for (unsigned i = 0; i < h->n_known; i++)
-        if (h->known[i].number == node)
-            h->known[i].number = 0;
-}
-
-/* The key to a node's ids. false: nobody knows it. */
-static bool
-key_of(const struct peal_hub *h, uint32_t node, struct peal_id_key *out)
-{
-    unsigned n = h->n_known;
-
-    *out = h->key;
-    if (node == h->node)
-        return true;
-    for (unsigned i = 0; i < n; i++)
-        if (h->known[i].number == node) {
-            uint64_t words[2] = { h->known[i].key[0], h->known[i].key[1] };
-
-            memcpy(out->bytes, words, sizeof(words));
-            return true;
-        }
-    return false;
-}
-
-bool
-peal_hub_has_node(const struct peal_hub *h, uint32_t node)
-{
-    struct peal_id_key key;
-
-    return node != h->node && key_of(h, node, &key);
-}
-
 unsigned
 peal_hub_n_workers(const struct peal_hub *h)
 {
@@ -170,16 +111,6 @@ struct peal_shard *
 peal_hub_shard(const struct peal_hub *h, unsigned index)
 {
     return h->shards[index];
-}
-
-bool
-peal_hub_owner(const struct peal_hub *h, struct peal_slice id, uint32_t *node_out,
-    uint8_t *worker_out)
-{
-    struct peal_id_key key;
-
-    return peal_id_claims(id, node_out, worker_out) && key_of(h, *node_out, &key) &&
-           peal_id_owner(&key, id, node_out, worker_out);
 }
 
 uint64_t
@@ -193,24 +124,6 @@ struct peal_hub *
 peal_shard_hub(const struct peal_shard *sh)
 {
     return sh->hub;
-}
-
-int
-peal_shard_owner(const struct peal_shard *sh, struct peal_slice id)
-{
-    uint32_t node;
-    uint8_t worker;
-
-    if (!peal_id_owner(&sh->hub->key, id, &node, &worker) || node != sh->hub->node ||
-        worker >= sh->hub->n_shards)
-        return -1;
-    return worker;
-}
-
-void
-peal_shard_new_id(const struct peal_shard *sh, char out[PEAL_ID_LEN])
-{
-    peal_id_new(&sh->hub->key, sh->hub->node, (uint8_t)sh->index, out);
 }
 
 peal_err
@@ -345,8 +258,6 @@ static peal_err
 may_join(const struct peal_session *s, struct peal_slice channel)
 {
     unsigned max = s->n_subs_max ? s->n_subs_max : UINT16_MAX;
-    uint32_t node;
-    uint8_t worker;
 
     if (channel.len == 0 || channel.len > PEAL_CHANNEL_NAME_MAX)
         return PEAL_ELIMIT;
@@ -354,9 +265,9 @@ may_join(const struct peal_session *s, struct peal_slice channel)
         return PEAL_EEXIST;
     if (s->n_subs >= max)
         return PEAL_ELIMIT;
-    /* A session's id is an address: whoever could subscribe to it would read its task.
-     * Any name that a node could have made as an id is taken for one. */
-    if (peal_hub_owner(s->shard->hub, channel, &node, &worker))
+    /* A session's id is its address, as a room of any namespace: a subscriber of that
+     * name would read what is meant for the session alone. */
+    if (peal_hub_is_address(s->shard->hub, channel))
         return PEAL_EPERM;
     return PEAL_OK;
 }
@@ -522,10 +433,18 @@ peal_session_fini(struct peal_session *s)
     s->listed = false;
 }
 
+struct peal_channel *
+peal_shard_channel(struct peal_shard *sh, struct peal_slice name)
+{
+    struct peal_channel *ch = peal_map_get(&sh->channels, name);
+
+    return ch == NULL || peal_hub_is_address(sh->hub, name) ? NULL : ch;
+}
+
 static void
 deliver_to_channel(struct peal_shard *sh, struct peal_msg *m, unsigned k)
 {
-    struct peal_channel *ch = peal_map_get(&sh->channels, m->channels[k].name);
+    struct peal_channel *ch = peal_shard_channel(sh, m->channels[k].name);
 
     if (ch != NULL)
         peal_deliver_channel(sh, ch, m, k);
@@ -634,40 +553,6 @@ peal_publish(struct peal_shard *sh, struct peal_msg *m)
     if (mask & (1ull << sh->index))
         deliver_here(sh, m);
     return err;
-}
-
-peal_err
-peal_room_channel(struct peal_slice nsp, struct peal_slice room, struct peal_buf *out)
-{
-    bool root = peal_slice_eq(nsp, PEAL_S("/"));
-    peal_err err = PEAL_OK;
-
-    if (!root || room.len == 0 || room.data[0] == '/') {
-        if ((err = peal_buf_add_slice(out, nsp)) == PEAL_OK)
-            err = peal_buf_add_char(out, '#');
-    }
-    return err == PEAL_OK ? peal_buf_add_slice(out, room) : err;
-}
-
-struct peal_slice
-peal_channel_nsp(struct peal_slice channel)
-{
-    if (channel.len == 0 || channel.data[0] != '/')
-        return PEAL_S("/");
-    return peal_slice_cut(&channel, '#');
-}
-
-bool
-peal_channel_room(struct peal_slice channel, struct peal_slice *room_out)
-{
-    struct peal_slice rest = channel;
-
-    *room_out = channel;
-    if (channel.len == 0 || channel.data[0] != '/')
-        return true;
-    peal_slice_cut(&rest, '#');
-    *room_out = rest;
-    return rest.data != NULL;
 }
 
 struct peal_slice

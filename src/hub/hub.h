@@ -60,7 +60,8 @@ uint32_t peal_hub_node(const struct peal_hub *h);
 const struct peal_id_key *peal_hub_key(const struct peal_hub *h);
 
 /* peal_hub_add_node makes the ids of another node's sessions known; peal_hub_remove_node
- * undoes it. Control thread. Errors: PEAL_ELIMIT. */
+ * ends the routing to them, but they stay addresses (peal_hub_is_address) as long as
+ * there is room to remember the node. Control thread. Errors: PEAL_ELIMIT. */
 PEAL_MUST_USE peal_err peal_hub_add_node(
     struct peal_hub *h, uint32_t node, const struct peal_id_key *key);
 void peal_hub_remove_node(struct peal_hub *h, uint32_t node);
@@ -83,6 +84,10 @@ peal_hub_all_workers(const struct peal_hub *h)
  * is known. The session may have ended. Any thread. */
 bool peal_hub_owner(const struct peal_hub *h, struct peal_slice id, uint32_t *node_out,
     uint8_t *worker_out);
+
+/* peal_hub_is_address: is this channel's name, or its room's, the id of a session of any
+ * node that is known, or was? Nobody may subscribe to it. Any thread. */
+bool peal_hub_is_address(const struct peal_hub *h, struct peal_slice channel);
 
 /* peal_hub_interest: a bit for each worker that may have a subscriber. Any thread. */
 uint64_t peal_hub_interest(const struct peal_hub *h, uint32_t channel_hash);
@@ -110,8 +115,8 @@ struct peal_session *peal_session_find(struct peal_shard *sh, struct peal_slice 
 /*
  * peal_session_subscribe subscribes s. From its return on, what any worker publishes on
  * the channel reaches s. Errors: PEAL_EEXIST: already subscribed; PEAL_ELIMIT: too many
- * subscriptions, or the name is too long; PEAL_EPERM: the name is the id of a session;
- * PEAL_ENOMEM.
+ * subscriptions, or the name is too long; PEAL_EPERM: the name, or that of the
+ * room in it, is the id of a session; PEAL_ENOMEM.
  */
 PEAL_MUST_USE peal_err peal_session_subscribe(
     struct peal_session *s, struct peal_slice channel);

@@ -46,7 +46,14 @@ struct peal_channel {
     char name[];
 };
 
-#define PEAL_NODES_MAX 1024 /* of a cluster */
+#define PEAL_NODES_MAX 1024    /* of a cluster */
+#define PEAL_GONE_NODES_MAX 64 /* whose ids stay addresses after they are gone */
+
+/* A node and the key that its session ids are made with; number 0: not in use. */
+struct peal_node_key {
+    _Atomic uint32_t number;
+    _Atomic uint64_t key[2]; /* the bytes of a struct peal_id_key */
+};
 
 struct peal_hub {
     uint32_t node;
@@ -55,13 +62,10 @@ struct peal_hub {
     struct peal_shard *shards[PEAL_WORKERS_MAX]; /* NULL: freed */
     struct peal_relay *relay;                    /* NULL: this is the only node */
     struct peal_loop *control;                   /* of the relay */
-    /* Other nodes, by which their session ids are known. Written by the control thread;
-     * a place is free when its number is 0. */
-    struct {
-        _Atomic uint32_t number;
-        _Atomic uint64_t key[2]; /* a peal_id_key */
-    } known[PEAL_NODES_MAX];
-    _Atomic unsigned n_known;    /* places that were ever used */
+    struct peal_node_key known[PEAL_NODES_MAX];  /* other nodes; see ids.c */
+    struct peal_node_key gone[PEAL_GONE_NODES_MAX];
+    unsigned next_gone;          /* the oldest entry of gone */
+    _Atomic unsigned n_known;    /* entries of known that were ever used */
     _Atomic uint32_t n_numbered; /* messages on several channels, so far */
     /* A bit for each worker that has a subscriber of a channel with this hash. */
     _Atomic uint64_t interest[PEAL_INTEREST_SLOTS];
@@ -100,6 +104,11 @@ peal_channel_address(struct peal_slice channel)
         peal_slice_cut(&rest, '#');
     return rest;
 }
+
+/* peal_shard_channel is the channel of this shard by that name, if a message on the name
+ * is for its members. NULL: there is none; or the name is the id of a session, which
+ * alone may get such a message, whoever has subscribed before the id was known. */
+struct peal_channel *peal_shard_channel(struct peal_shard *sh, struct peal_slice name);
 
 /* peal_deliver_channel sends m to the members of ch, now or in later turns; fanout.c. */
 void peal_deliver_channel(

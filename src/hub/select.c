@@ -53,7 +53,7 @@ static void
 consider_channel(struct list *l, struct peal_shard *sh, const struct peal_selection *what,
     struct peal_slice channel, unsigned earlier)
 {
-    const struct peal_channel *ch = peal_map_get(&sh->channels, channel);
+    const struct peal_channel *ch = peal_shard_channel(sh, channel);
     struct peal_slice id = peal_channel_address(channel);
     const struct peal_session *s =
         id.len == PEAL_ID_LEN ? peal_session_find(sh, id) : NULL;

@@ -8,6 +8,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { request } from '../interop/lib/http.mjs';
 import { runPeal } from '../interop/lib/peal.mjs';
+import { ask as askClient, connect } from '../interop/lib/sio.mjs';
 import { until } from '../interop/lib/wait.mjs';
 import { startCluster, startNodes, united, useBed } from './lib/bed.mjs';
 import { openWebSocket } from './lib/clients.mjs';
@@ -298,6 +299,28 @@ describe('what Redis does to those who listen', () => {
     await united(bed.nodes);
     await allHear(bed.nodes, clients);
     assert.equal(await b.metric('peal_backplane_connects_total'), had, 'links made');
+  });
+
+  test('the id of a client whose node is silent is still an address that nobody can join', async (t) => {
+    const [a, b] = bed.nodes;
+    const at = async (node, nsp) => connect(t, node, { nsp, transports: ['websocket'] });
+    const pairs = [];
+    for (const nsp of ['/', '/private']) pairs.push([await at(b, nsp), await at(a, nsp)]);
+    const refused = async () => {
+      for (const [victim, thief] of pairs) {
+        assert.deepEqual(await askClient(thief, 'join', victim.id), [{ error: 'not allowed' }]);
+      }
+    };
+    await refused();
+    b.process.signal('SIGSTOP');
+    try {
+      await a.process.log(/a node is gone/, a.log.length);
+      await refused();
+    } finally {
+      b.process.signal('SIGCONT');
+    }
+    await united(bed.nodes);
+    await refused();
   });
 });
 

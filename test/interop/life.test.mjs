@@ -56,6 +56,9 @@ describe('rules of plain channels', () => {
     "out-*": { subscribe: true }
     "both-*": { subscribe: true, publish: true }
     /nsp: { subscribe: true }
+    "/private#*": { subscribe: true }
+  namespaces:
+    /private: { connect: true }
 `);
     server = await startPeal({ dev: false, config: file('rules.yaml'), set: NOW });
   });
@@ -69,6 +72,15 @@ describe('rules of plain channels', () => {
     assert.equal(await status(server, '/ws/%2Fnsp'), 101);
     assert.equal(await status(server, '/ws/%2Fother'), 403);
     assert.equal(await status(server, '/ws//nsp'), 101);
+  });
+
+  test('never open the address of a Socket.IO client', async (t) => {
+    const socket = await connect(t, server, { nsp: '/private', transports: ['websocket'] });
+    const channel = (room) => encodeURIComponent(`/private#${room}`);
+    assert.equal(await status(server, `/ws/${channel(`x${socket.id}`)}`), 101);
+    assert.equal(await status(server, `/ws/${channel(socket.id)}`), 403);
+    const res = await request(server, { path: `/sse/${channel(socket.id)}` });
+    assert.deepEqual([res.status, res.text], [403, 'the id of a session is not a channel\n']);
   });
 
   test('close a publisher that may not with 1008', async (t) => {

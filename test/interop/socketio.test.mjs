@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import * as msgpack from 'socket.io-msgpack-parser';
 
 import { MODES, ask, connect, connected, makeClient, settled, upgraded } from './lib/sio.mjs';
-import { REFERENCE, start, useServer } from './lib/server.mjs';
+import { REFERENCE, peal, start, useServer } from './lib/server.mjs';
 import { collect, next, until, within } from './lib/wait.mjs';
 
 const dev = useServer({ before, after });
@@ -260,6 +260,20 @@ for (const [name, mode] of Object.entries(MODES)) describe(`over ${name}`, () =>
   test('an auth payload is accepted', async (t) => {
     const socket = await connect(t, dev, { ...mode, auth: { token: 'ž"\\', nested: { a: [1] } } });
     assert.deepEqual(await ask(socket, 'q', 1), [1]);
+  });
+
+  test('nobody joins the id of another in any namespace', peal('an app may let clients do so'), async (t) => {
+    for (const nsp of ['/', '/private']) {
+      const [victim, thief] = [await connect(t, dev, { ...mode, nsp }), await connect(t, dev, { ...mode, nsp })];
+      const heard = [];
+      thief.onAny((event) => heard.push(event));
+      assert.deepEqual(await ask(thief, 'join', victim.id), [{ error: 'not allowed' }]);
+      const got = next(victim, 'secret');
+      thief.emit('to', victim.id, 'secret', 1);
+      assert.deepEqual(await got, [1]);
+      await settled(thief);
+      assert.deepEqual(heard, []);
+    }
   });
 
   test('volatile events arrive when nothing is in the way', async (t) => {

@@ -200,6 +200,121 @@ joining_has_its_limits(void **state)
     rig_fini(&other);
 }
 
+/* The name of a session's id as a room of a namespace. */
+static struct peal_slice
+room_of(const char *nsp, struct peal_slice id, char out[64])
+{
+    snprintf(out, 64, "%s#%.*s", nsp, PEAL_ID_LEN, id.data);
+    return peal_slice_str(out);
+}
+
+static void
+an_address_cannot_be_joined_in_any_namespace(void **state)
+{
+    static const char *const spaces[] = { "/chat", "/", "/a/b" };
+    struct rig r = rig_of(1000);
+    struct member *m = members_of(r.sh, 2);
+    struct peal_slice id = peal_session_id(&m[1].s);
+    char text[64];
+
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK_ERR(
+            peal_session_subscribe(&m[0].s, room_of(spaces[i], id, text)), PEAL_EPERM);
+        CHECK_ERR(
+            peal_session_subscribe(&m[1].s, room_of(spaces[i], id, text)), PEAL_EPERM);
+    }
+    /* Names that are close to it, and mean no session. */
+    CHECK_OK(peal_session_subscribe(&m[0].s, room_of("/chat#x", id, text)));
+    CHECK_OK(peal_session_subscribe(&m[0].s, room_of("chat", id, text)));
+    text[strlen(text) - 1] = '\0';
+    CHECK_OK(peal_session_subscribe(&m[0].s, peal_slice_str(text)));
+    members_free(m, 2);
+    rig_fini(&r);
+}
+
+static bool
+note_session(void *arg, struct peal_session *s, unsigned k)
+{
+    ((struct member *)s)->n += 100;
+    return true;
+}
+
+static void
+select_session(void *arg, struct peal_session *s)
+{
+    note_session(arg, s, 0);
+}
+
+/* Somebody has subscribed to a name before anybody knew that it is an address. */
+static void
+an_address_is_never_delivered_to_subscribers(void **state)
+{
+    struct rig r = rig_of(1000);
+    struct member *m = members_of(r.sh, 12);
+    struct peal_slice nsp = PEAL_S("/chat"), id;
+    char far[PEAL_ID_LEN], text[64];
+    struct peal_selection what = { .nsp = nsp, .channels = &id, .n_channels = 1 };
+    struct peal_msg *msg;
+
+    peal_id_new(&(struct peal_id_key){ { 99 } }, 8, 0, far);
+    id = room_of("/chat", peal_slice_of(far, PEAL_ID_LEN), text);
+    for (int i = 0; i < 12; i++) {
+        join(&m[i], "/chat");
+        CHECK_OK(peal_session_subscribe(&m[i].s, id));
+    }
+    publish(r.sh, text, 1); /* a name like others */
+    CHECK_OK(peal_hub_add_node(r.hub, 8, &(struct peal_id_key){ { 99 } }));
+    peal_fanout_turn(r.sh);
+    GOT(m[0], "1 ");
+    publish(r.sh, text, 2);
+    peal_hub_remove_node(r.hub, 8); /* and it stays an address */
+    publish(r.sh, text, 3);
+    peal_fanout_turn(r.sh);
+    GOT(m[0], "1 ");
+    CHECK_OK(
+        peal_msg_new(&(struct peal_msg_spec){ .channels = &id, .n_channels = 1 }, &msg));
+    peal_meant_for(r.sh, msg, note_session, NULL);
+    CHECK_OK(peal_select(r.sh, &what, select_session, NULL));
+    peal_msg_release(msg);
+    for (int i = 0; i < 12; i++)
+        CHECK_INT(m[i].n, 1);
+    members_free(m, 12);
+    rig_fini(&r);
+}
+
+/* The table of nodes that are gone is a ring: the oldest makes room. */
+static void
+ids_of_nodes_that_are_gone_stay_addresses(void **state)
+{
+    struct rig r = rig_of(1000);
+    struct member *m = members_of(r.sh, 1);
+    char ids[PEAL_GONE_NODES_MAX + 1][PEAL_ID_LEN];
+    uint32_t node;
+    uint8_t worker;
+
+    for (unsigned i = 0; i <= PEAL_GONE_NODES_MAX; i++) {
+        struct peal_slice id = peal_slice_of(ids[i], PEAL_ID_LEN);
+        struct peal_id_key key = { { (uint8_t)i, 1 } };
+
+        peal_id_new(&key, 100 + i, 0, ids[i]);
+        CHECK(!peal_hub_is_address(r.hub, id));
+        for (unsigned k = 0; k < 3; k++) { /* it comes and goes */
+            CHECK_OK(peal_hub_add_node(r.hub, 100 + i, &key));
+            CHECK(peal_hub_has_node(r.hub, 100 + i));
+            CHECK(peal_hub_owner(r.hub, id, &node, &worker));
+            peal_hub_remove_node(r.hub, 100 + i);
+        }
+        CHECK(!peal_hub_has_node(r.hub, 100 + i));
+        CHECK(!peal_hub_owner(r.hub, id, &node, &worker));
+        CHECK(peal_hub_is_address(r.hub, id));
+        CHECK_ERR(peal_session_subscribe(&m[0].s, id), PEAL_EPERM);
+    }
+    CHECK(!peal_hub_is_address(r.hub, peal_slice_of(ids[0], PEAL_ID_LEN)));
+    CHECK(peal_hub_is_address(r.hub, peal_slice_of(ids[1], PEAL_ID_LEN)));
+    members_free(m, 1);
+    rig_fini(&r);
+}
+
 static void
 sessions_are_reached_by_their_id(void **state)
 {
@@ -637,6 +752,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(subscribers_get_what_is_published),
         cmocka_unit_test(joining_has_its_limits),
+        cmocka_unit_test(an_address_cannot_be_joined_in_any_namespace),
+        cmocka_unit_test(an_address_is_never_delivered_to_subscribers),
+        cmocka_unit_test(ids_of_nodes_that_are_gone_stay_addresses),
         cmocka_unit_test(sessions_are_reached_by_their_id),
         cmocka_unit_test(exclusions_are_channels_and_sessions),
         cmocka_unit_test(membership_is_exact_in_the_middle_of_a_fan_out),
