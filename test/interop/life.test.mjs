@@ -58,7 +58,7 @@ describe('rules of plain channels', () => {
     /nsp: { subscribe: true }
     "/private#*": { subscribe: true }
   namespaces:
-    /private: { connect: true }
+    /private: { connect: allow }
 `);
     server = await startPeal({ dev: false, config: file('rules.yaml'), set: NOW });
   });
