@@ -32,7 +32,7 @@
     X(WRITES, C, "peal_writes_total", "", "Writes to client connections")                \
     X(WRITES_SHORT, C, "peal_short_writes_total", "",                                    \
         "Writes that the kernel took only in part, or not at all")                       \
-    X(QUEUE_BYTES, G, "peal_queued_bytes", "", "Bytes waiting in output queues")         \
+    X(QUEUE_BYTES, G, "peal_queued_bytes", "", "Memory of waiting output")               \
     X(SLOW_DROPPED, C, "peal_slow_reader_dropped_total", "",                             \
         "Messages dropped from full output queues")                                      \
     X(TLS_HANDSHAKES, C, "peal_tls_handshakes_total", "result=\"ok\"", "TLS handshakes") \

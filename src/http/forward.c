@@ -75,7 +75,7 @@ pass(struct peal_forward *f, struct peal_conn *from, struct peal_conn *to,
     if (limit > QUEUE_MAX)
         limit = QUEUE_MAX;
     while (at < len) {
-        size_t queued = peal_conn_queued(to), n = len - at;
+        size_t queued = peal_conn_queued(to) + PEAL_CONN_ITEM_COST, n = len - at;
 
         if (queued >= limit) {
             if (peal_conn_ready(to))

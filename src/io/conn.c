@@ -39,7 +39,7 @@ watch(struct peal_conn *c)
 
     if (c->fd < 0)
         return;
-    if ((!c->paused || c->finishing || c->handshaking) && !c->eof)
+    if ((peal_conn_reads(c) || c->handshaking) && !c->eof)
         events |= UV_READABLE;
     if (c->stalled || c->tls_want_write)
         events |= UV_WRITABLE;
@@ -65,9 +65,6 @@ on_released(uv_handle_t *h)
 static void
 release(struct peal_conn *c)
 {
-    if (c->stalled)
-        peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_QUEUE_BYTES,
-            -(int64_t)peal_conn_queued(c));
     peal_outq_put(c);
     peal_list_unlink(&c->dirty);
     peal_list_unlink(&c->unread);
@@ -132,6 +129,30 @@ peal_conn_new(struct peal_loop *loop, int fd, const struct peal_conn_ops *ops,
     return PEAL_OK;
 }
 
+/* OpenSSL may hold bytes that no readiness will announce. */
+static void
+read_more(struct peal_conn *c)
+{
+    watch(c);
+    if (c->ssl != NULL && !c->in_data && !peal_list_linked(&c->unread))
+        peal_list_append(&peal_conn_loop(c)->unread, &c->unread);
+}
+
+/* Reading stops while more is kept than the owner may leave. */
+static void
+set_full(struct peal_conn *c)
+{
+    bool full = c->in.len > UNREAD_MAX;
+
+    if (full == c->full)
+        return;
+    c->full = full;
+    if (full)
+        watch(c);
+    else
+        read_more(c);
+}
+
 void
 peal_conn_keep(struct peal_conn *c, struct peal_buf *in, size_t used)
 {
@@ -140,16 +161,15 @@ peal_conn_keep(struct peal_conn *c, struct peal_buf *in, size_t used)
      * left is nobody's. */
     if (in->len == 0 || c->fd < 0 || c->finishing) {
         peal_buf_fini(in);
-        if (c->again && c->paused)
-            peal_conn_read_again(c);
-        return;
+    } else {
+        PEAL_ASSERT(c->in.len == 0);
+        peal_buf_fini(&c->in);
+        c->in = *in;
     }
-    PEAL_ASSERT(c->in.len == 0);
-    peal_buf_fini(&c->in);
-    c->in = *in;
-    if (c->in.len > UNREAD_MAX)
-        peal_conn_pause(c);
-    if (c->again)
+    if (c->fd < 0 || c->finishing)
+        return;
+    set_full(c);
+    if (c->again && (c->in.len > 0 || c->paused))
         peal_conn_read_again(c);
 }
 
@@ -303,7 +323,7 @@ peal_conn_read(struct peal_conn *c)
         if (n > 0) {
             peal_stat_add(&l->stats, PEAL_STAT_BYTES_IN, n);
             offer(c, l->read_buf, (size_t)n);
-            if (c->fd < 0 || (c->paused && !c->finishing))
+            if (c->fd < 0 || !peal_conn_reads(c))
                 return;
             if ((size_t)n < sizeof(l->read_buf) && c->ssl == NULL)
                 return;
@@ -358,7 +378,7 @@ on_handshake(struct peal_conn *c)
     if (c->out != NULL)
         mark_dirty(c);
     watch(c);
-    if (!c->paused)
+    if (peal_conn_reads(c))
         peal_conn_read(c);
 }
 
@@ -367,6 +387,13 @@ on_poll(uv_poll_t *p, int status, int events)
 {
     struct peal_conn *c = PEAL_CONTAINER(p, struct peal_conn, poll);
 
+    if (status < 0) { /* the socket has failed, and libuv has stopped watching it */
+        c->events = 0;
+        if (c->paused && !c->finishing) { /* nobody will read to the end of it */
+            die(c, PEAL_CLOSE_PEER);
+            return;
+        }
+    }
     if (c->handshaking) {
         on_handshake(c);
         return;
@@ -392,26 +419,37 @@ peal_conn_doom(struct peal_conn *c)
     mark_dirty(c);
 }
 
-/* Apply the slow policy so that len more bytes fit. false: they must not be queued. */
+/* Brings the gauge up to date: the queue counts as long as it is stalled. */
+static void
+count_queue(struct peal_conn *c)
+{
+    struct peal_outq *q = c->out;
+    size_t now = c->stalled ? peal_outq_size(q) : 0;
+
+    if (now != q->counted)
+        peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_QUEUE_BYTES,
+            (int64_t)now - (int64_t)q->counted);
+    q->counted = now;
+}
+
+/* Apply the slow policy so that need more bytes of memory fit. false: they must not be
+ * queued. */
 static bool
-make_fit(struct peal_conn *c, size_t len, uint32_t tag)
+make_fit(struct peal_conn *c, size_t need, uint32_t tag)
 {
     const struct peal_loop_config *cfg = &peal_conn_loop(c)->config;
     struct peal_outq *q = c->out;
-    size_t before = q->bytes;
     unsigned dropped = 0;
 
     if (cfg->slow_policy == PEAL_SLOW_LATEST && tag != 0)
         dropped = peal_outq_drop_tag(q, tag);
-    if (q->bytes + len > cfg->queue_bytes_max && cfg->slow_policy != PEAL_SLOW_DISCONNECT)
-        dropped += peal_outq_drop_oldest(q, len, cfg->queue_bytes_max);
+    if (cfg->slow_policy != PEAL_SLOW_DISCONNECT)
+        dropped += peal_outq_drop_oldest(q, need, cfg->queue_bytes_max);
     if (dropped > 0) {
         peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_SLOW_DROPPED, dropped);
-        if (c->stalled)
-            peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_QUEUE_BYTES,
-                (int64_t)q->bytes - (int64_t)before);
+        count_queue(c);
     }
-    if (q->bytes + len <= cfg->queue_bytes_max)
+    if (peal_outq_size(q) + need <= cfg->queue_bytes_max)
         return true;
     peal_conn_doom(c);
     return false;
@@ -427,14 +465,14 @@ peal_conn_send(struct peal_conn *c, struct peal_blob *b, uint32_t tag)
     if (b->len == 0)
         return true;
     if ((c->stalled || c->corked || c->handshaking) && c->out != NULL &&
-        !make_fit(c, b->len, tag))
+        !make_fit(c, b->len + PEAL_CONN_ITEM_COST, tag))
         return false;
     if ((q = peal_outq_get(c)) == NULL || peal_outq_add(q, b, tag) != PEAL_OK) {
         peal_conn_doom(c);
         return false;
     }
     if (c->stalled) {
-        peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_QUEUE_BYTES, b->len);
+        count_queue(c);
         return true;
     }
     mark_dirty(c);
@@ -462,7 +500,7 @@ peal_conn_send_bytes(struct peal_conn *c, struct peal_slice bytes)
 size_t
 peal_conn_queued(const struct peal_conn *c)
 {
-    return c->out != NULL ? c->out->bytes : 0;
+    return c->out != NULL ? peal_outq_size(c->out) : 0;
 }
 
 void
@@ -475,7 +513,7 @@ peal_conn_read_again(struct peal_conn *c)
         return;
     }
     c->again = 0;
-    if (c->paused && c->in.len <= UNREAD_MAX)
+    if (c->paused)
         peal_conn_resume(c);
     if ((c->in.len > 0 || c->ssl != NULL) && !peal_list_linked(&c->unread))
         peal_list_append(&peal_conn_loop(c)->unread, &c->unread);
@@ -492,10 +530,7 @@ void
 peal_conn_resume(struct peal_conn *c)
 {
     c->paused = 0;
-    watch(c);
-    /* OpenSSL may hold bytes that no readiness will announce. */
-    if (c->ssl != NULL && !c->in_data && !peal_list_linked(&c->unread))
-        peal_list_append(&peal_conn_loop(c)->unread, &c->unread);
+    read_more(c);
 }
 
 /* Everything is written: shut our side down and give the peer a moment to do the same,
@@ -561,32 +596,30 @@ peal_conn_uncork(struct peal_conn *c)
 }
 
 static void
-set_stalled(struct peal_conn *c, size_t sent)
+set_stalled(struct peal_conn *c)
 {
     struct peal_loop *l = peal_conn_loop(c);
     struct peal_outq *q = c->out;
 
-    if (c->stalled) {
-        peal_stat_add(&l->stats, PEAL_STAT_QUEUE_BYTES, -(int64_t)sent);
-        return;
+    if (!c->stalled) {
+        c->stalled = 1;
+        if (!peal_timer_active(&q->age)) {
+            q->age_mark = q->sent_items;
+            peal_loop_start(l, &q->age, l->config.queue_age_ms);
+        }
+        watch(c);
     }
-    c->stalled = 1;
-    peal_stat_add(&l->stats, PEAL_STAT_QUEUE_BYTES, (int64_t)q->bytes);
-    if (!peal_timer_active(&q->age)) {
-        q->age_mark = q->sent_items;
-        peal_loop_start(l, &q->age, l->config.queue_age_ms);
-    }
-    watch(c);
+    count_queue(c);
 }
 
 static void
-set_empty(struct peal_conn *c, size_t sent)
+set_empty(struct peal_conn *c)
 {
     bool was_stalled = c->stalled;
 
     if (was_stalled) {
-        peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_QUEUE_BYTES, -(int64_t)sent);
         c->stalled = 0;
+        count_queue(c);
         watch(c);
     }
     if (c->finishing) {
@@ -612,12 +645,12 @@ peal_conn_written(struct peal_conn *c, ssize_t result)
     peal_stat_add(&l->stats, PEAL_STAT_BYTES_OUT, (int64_t)sent);
     peal_outq_sent(c->out, sent);
     if (c->out->n == 0) {
-        set_empty(c, sent);
+        set_empty(c);
         return;
     }
     peal_stat_add(&l->stats, PEAL_STAT_WRITES_SHORT, 1);
-    set_stalled(c, sent);
-    if (!c->finishing && c->out->bytes > l->config.queue_bytes_max)
+    set_stalled(c);
+    if (!c->finishing && peal_outq_size(c->out) > l->config.queue_bytes_max)
         make_fit(c, 0, 0);
 }
 
@@ -637,7 +670,7 @@ peal_conn_try_write(struct peal_conn *c)
     if (c->out->n == 0)
         peal_outq_put(c);
     else
-        set_stalled(c, (size_t)r);
+        set_stalled(c);
 }
 
 void

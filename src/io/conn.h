@@ -36,6 +36,11 @@ enum peal_close {
     PEAL_CLOSE_PROTO    /* its bytes broke the protocol */
 };
 
+/* Bytes of memory that something queued takes besides its own: its place in the queue and
+ * the head of its blob, as the allocator rounds them. The limits of a queue count it, or
+ * one of tiny items would take many times the memory that it may. */
+#define PEAL_CONN_ITEM_COST 48
+
 /* What an owner does. Both run on the loop's thread, never from inside a send. */
 struct peal_conn_ops {
     /*
@@ -72,7 +77,8 @@ struct peal_conn {
     unsigned doomed : 1;      /* to be closed at the end of the turn, as slow */
     unsigned finishing : 1;   /* no owner: flush, shut down, close */
     unsigned shut : 1;        /* our side is shut down */
-    unsigned paused : 1;      /* does not read */
+    unsigned paused : 1;      /* does not read, as the owner wishes */
+    unsigned full : 1;        /* does not read, for too much is kept in in */
     unsigned handshaking : 1; /* TLS */
     unsigned tls_want_write : 1;
     unsigned in_data : 1;    /* inside ops->data */
@@ -154,7 +160,8 @@ peal_conn_ready(const struct peal_conn *c)
     return !c->stalled && !c->doomed && !c->finishing;
 }
 
-/* peal_conn_queued is the number of bytes waiting. */
+/* peal_conn_queued is the memory in bytes that what waits takes: its bytes, and
+ * PEAL_CONN_ITEM_COST for each send. */
 size_t peal_conn_queued(const struct peal_conn *c);
 
 /* peal_conn_read_again offers the kept bytes to the owner again at the end of this turn.

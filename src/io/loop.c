@@ -74,7 +74,7 @@ offer_unread(struct peal_loop *l)
             c->in = (struct peal_buf){ 0 };
             peal_conn_keep(c, &in, peal_conn_offer(c, (uint8_t *)in.data, in.len));
         }
-        if (c->fd >= 0 && c->ssl != NULL && !c->paused && !c->handshaking)
+        if (c->fd >= 0 && c->ssl != NULL && peal_conn_reads(c) && !c->handshaking)
             peal_conn_read(c);
     }
 }

@@ -3,8 +3,9 @@
  * growth. */
 #include "io/outq_priv.h"
 
-#include <assert.h>
 #include <stdlib.h>
+
+#include "base/assert.h"
 
 #define FREE_MAX 4096        /* spare queues a loop keeps */
 #define JOIN_MAX (16 * 1024) /* above this copying costs more than an iovec */
@@ -27,8 +28,8 @@ peal_outq_get(struct peal_conn *c)
     }
     q->items = q->inline_items;
     q->cap = PEAL_OUTQ_INLINE;
-    q->head = q->n = q->offset = 0;
-    q->bytes = q->locked = 0;
+    q->head = q->n = q->offset = q->n_fixed = 0;
+    q->bytes = q->locked = q->counted = 0;
     q->age.fn = on_age;
     q->conn = c;
     return c->out = q;
@@ -44,6 +45,8 @@ peal_outq_put(struct peal_conn *c)
         return;
     c->out = NULL;
     peal_timer_stop(&q->age);
+    if (q->counted > 0)
+        peal_stat_add(&l->stats, PEAL_STAT_QUEUE_BYTES, -(int64_t)q->counted);
     for (uint32_t i = 0; i < q->n; i++)
         peal_blob_release(q->items[q->head + i].blob);
     if (q->items != q->inline_items)
@@ -121,32 +124,45 @@ n_locked(const struct peal_outq *q)
     return n;
 }
 
+/* The first item that may be dropped, or one before it; passes over each item once. */
+static uint32_t
+first_tagged(struct peal_outq *q)
+{
+    uint32_t locked = n_locked(q);
+
+    while (q->n_fixed < q->n && q->items[q->head + q->n_fixed].tag == 0)
+        q->n_fixed++;
+    return q->n_fixed > locked ? q->n_fixed : locked;
+}
+
 unsigned
 peal_outq_drop_oldest(struct peal_outq *q, size_t need, size_t max)
 {
-    uint32_t kept = n_locked(q), n = kept;
-    unsigned dropped = 0;
+    uint32_t kept = first_tagged(q), n = kept, end = q->n;
+    size_t size = peal_outq_size(q) + need, target = max - max / 8;
 
+    if (size <= max)
+        return 0;
     /* One pass: what stays is moved down once, however many are dropped. */
-    for (uint32_t i = kept; i < q->n; i++) {
+    for (uint32_t i = kept; i < end; i++) {
         struct peal_out_item item = q->items[q->head + i];
 
-        if (item.tag != 0 && q->bytes + need > max) {
+        if (item.tag != 0 && size > target) {
+            size -= item.blob->len + PEAL_CONN_ITEM_COST;
             q->bytes -= item.blob->len;
             peal_blob_release(item.blob);
-            dropped++;
         } else {
             q->items[q->head + n++] = item;
         }
     }
     q->n = n;
-    return dropped;
+    return end - n;
 }
 
 unsigned
 peal_outq_drop_tag(struct peal_outq *q, uint32_t tag)
 {
-    uint32_t kept = n_locked(q);
+    uint32_t kept = first_tagged(q);
     unsigned dropped = 0;
 
     for (uint32_t i = q->n; i-- > kept;) {
@@ -181,7 +197,7 @@ peal_outq_copy(const struct peal_outq *q, size_t skip, char *dst, size_t len)
 void
 peal_outq_sent(struct peal_outq *q, size_t n)
 {
-    assert(n <= q->bytes);
+    PEAL_ASSERT(n <= q->bytes);
     q->bytes -= n;
     n += q->offset;
     while (q->n > 0 && n >= q->items[q->head].blob->len) {
@@ -189,6 +205,7 @@ peal_outq_sent(struct peal_outq *q, size_t n)
         peal_blob_release(q->items[q->head].blob);
         q->head++;
         q->n--;
+        q->n_fixed -= q->n_fixed > 0;
         q->sent_items++;
     }
     q->offset = (uint32_t)n;
@@ -244,14 +261,39 @@ join(struct peal_gather *g, const struct peal_outq *q, struct iovec *iov)
     return 1;
 }
 
+/* The bytes of leading items that are so small that more of them can be joined than
+ * there are entries of an iovec; 0: they are not. */
+static size_t
+small_prefix(const struct peal_outq *q)
+{
+    size_t bytes = 0, len = 0;
+    uint32_t i = 0;
+
+    for (; i < q->n; i++) {
+        len = q->items[q->head + i].blob->len - (i == 0 ? q->offset : 0);
+        if (bytes + len > JOIN_MAX)
+            break;
+        bytes += len;
+    }
+    return i > PEAL_IOV_MAX ? bytes : 0;
+}
+
 unsigned
 peal_gather_fill(struct peal_gather *g, const struct peal_outq *q, struct iovec *iov)
 {
-    size_t skip = q->offset;
+    size_t skip = q->offset, prefix;
     unsigned n;
 
     if (q->n > 1 && q->bytes <= JOIN_MAX)
         return join(g, q, iov);
+    if (q->n > PEAL_IOV_MAX && (prefix = small_prefix(q)) > 0) {
+        if (g->cap - g->used < prefix)
+            return 0;
+        peal_outq_copy(q, 0, g->arena + g->used, prefix);
+        iov[0] = (struct iovec){ g->arena + g->used, prefix };
+        g->used += prefix;
+        return 1;
+    }
     n = q->n < PEAL_IOV_MAX ? q->n : PEAL_IOV_MAX;
     for (uint32_t i = 0; i < n; i++) {
         struct peal_blob *b = q->items[q->head + i].blob;

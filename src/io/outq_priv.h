@@ -26,12 +26,21 @@ struct peal_outq {
     uint32_t offset;             /* bytes of the first item that are sent */
     size_t bytes;                /* that wait */
     size_t locked;               /* leading bytes that OpenSSL has already encrypted */
+    size_t counted;              /* what of its size is in PEAL_STAT_QUEUE_BYTES */
+    uint32_t n_fixed;            /* leading items that are known to have tag 0 */
     uint64_t sent_items;         /* for the age limit: has the head moved? */
     uint64_t age_mark;
     struct peal_timer age;
     struct peal_outq *next_free;
     struct peal_out_item inline_items[PEAL_OUTQ_INLINE];
 };
+
+/* peal_outq_size is the memory that what waits takes, in bytes: what limits are about. */
+static inline size_t
+peal_outq_size(const struct peal_outq *q)
+{
+    return q->bytes + (size_t)q->n * PEAL_CONN_ITEM_COST;
+}
 
 /* peal_outq_get gives c a queue if it has none. NULL: out of memory. */
 struct peal_outq *peal_outq_get(struct peal_conn *c);
@@ -43,8 +52,11 @@ void peal_outq_put(struct peal_conn *c);
 PEAL_MUST_USE peal_err peal_outq_add(
     struct peal_outq *q, struct peal_blob *b, uint32_t tag);
 
-/* peal_outq_drop_oldest drops tagged items, oldest first, until need bytes fit below max.
- * Returns how many items were dropped. */
+/*
+ * peal_outq_drop_oldest drops tagged items, oldest first, if size and need are above max;
+ * and then so many that an eighth of max is free, for each call passes over the queue.
+ * Returns how many items were dropped.
+ */
 unsigned peal_outq_drop_oldest(struct peal_outq *q, size_t need, size_t max);
 
 /* peal_outq_drop_tag drops the waiting items of a tag. Returns how many. */
@@ -84,6 +96,13 @@ peal_gather_reset(struct peal_gather *g)
 
 /* Result of a write, from either engine: bytes, or -errno. Thread: the loop's. */
 void peal_conn_written(struct peal_conn *c, ssize_t result);
+
+/* Is c read? Once it has no owner, what comes is thrown away. */
+static inline bool
+peal_conn_reads(const struct peal_conn *c)
+{
+    return (!c->paused && !c->full) || c->finishing;
+}
 
 /* peal_conn_read reads what is there and offers it. */
 void peal_conn_read(struct peal_conn *c);

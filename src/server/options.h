@@ -59,7 +59,7 @@
         "How output is written: io_uring in batches, or writev; auto: the first that "   \
         "works")                                                                         \
     Z(io_queue_max, "io.queue_max", 4096, 1073741824, "1m",                              \
-        "Bytes that may wait for one connection")                                        \
+        "Memory that output waiting for one connection may take")                        \
     D(io_queue_age, "io.queue_age", 100, 3600000, "30s",                                 \
         "How long output may wait for one connection")                                   \
     E(io_slow_policy, "io.slow_policy", "disconnect,drop-oldest,latest-only",            \

@@ -330,6 +330,67 @@ a_slow_reader_loses_the_oldest(void **state)
     rig_fini(&r);
 }
 
+/* Tiny items take far more memory than their bytes, and it is memory that is limited. */
+static void
+a_queue_is_limited_by_the_memory_it_takes(void **state)
+{
+    struct rig r;
+    unsigned n = 0;
+
+    rig_init(&r, (struct peal_loop_config){ .queue_bytes_max = 100000 }, 4096);
+    (void)stall(&r, 1000, 1);
+    while (send_text(&r, "ab", 0))
+        n++;
+    CHECK(n > 1000 && n < 100000 / 32);
+    turns(&r);
+    CHECK_INT(r.why, PEAL_CLOSE_SLOW);
+    CHECK_INT(peal_stat_get(&r.loop->stats, PEAL_STAT_QUEUE_BYTES), 0);
+    rig_fini(&r);
+}
+
+static void
+many_tiny_items_are_few_writes(void **state)
+{
+    struct rig r;
+
+    rig_init(&r, (struct peal_loop_config){ 0 }, 0);
+    for (unsigned i = 0; i < 20000; i++)
+        CHECK(send_text(&r, i % 2 ? "ab" : "cde", i % 3));
+    turns(&r);
+    CHECK(hear_all(&r));
+    CHECK_INT(r.heard.len, 50000);
+    for (unsigned i = 0; i < 10000; i++)
+        CHECK_INT(memcmp(r.heard.data + 5 * i, "cdeab", 5), 0);
+    CHECK(peal_stat_get(&r.loop->stats, PEAL_STAT_WRITES) < 10);
+    rig_fini(&r);
+}
+
+/* Each time that something is dropped the queue is passed over: so it must not happen
+ * for each message. */
+static void
+dropping_makes_room_for_many(void **state)
+{
+    struct rig r;
+    unsigned n, passes = 0;
+    int64_t dropped = 0;
+
+    rig_init(&r,
+        (struct peal_loop_config){
+            .slow_policy = PEAL_SLOW_DROP_OLDEST, .queue_bytes_max = 1 << 20 },
+        4096);
+    (void)stall(&r, 1000, 0);
+    for (n = 0; n < 100; n++) /* what cannot be dropped stands before the rest */
+        CHECK(send_line(&r, n, 20, 0));
+    for (; n < 100000; n++) {
+        CHECK(send_line(&r, n, 20, 1));
+        passes += peal_stat_get(&r.loop->stats, PEAL_STAT_SLOW_DROPPED) > dropped;
+        dropped = peal_stat_get(&r.loop->stats, PEAL_STAT_SLOW_DROPPED);
+    }
+    CHECK(dropped > 50000);
+    CHECK(passes > 10 && passes < 100);
+    rig_fini(&r);
+}
+
 static void
 a_slow_reader_gets_the_latest(void **state)
 {
@@ -342,7 +403,7 @@ a_slow_reader_gets_the_latest(void **state)
     n = after = stall(&r, 1000, 1);
     for (; n < after + 300; n++)
         CHECK(send_line(&r, n, 100, 1 + n % 3));
-    CHECK(peal_conn_queued(r.conn) <= 1000 + 3 * 100);
+    CHECK(peal_conn_queued(r.conn) <= 1000 + 3 * 100 + 4 * PEAL_CONN_ITEM_COST);
     CHECK(hear_all(&r));
     for (rest = peal_buf_slice(&r.heard); next_line(&rest, &number, &len);) {
         if (number < after)
@@ -430,6 +491,62 @@ a_peer_that_is_half_gone_gets_what_is_queued(void **state)
     rig_fini(&r);
 }
 
+/* A socket that has failed may still have bytes; its end must not be missed after them.
+ */
+static void
+a_reset_with_bytes_before_it_ends_the_connection(void **state)
+{
+    struct rig r;
+
+    for (int paused = 0; paused < 2; paused++) {
+        rig_init(&r, (struct peal_loop_config){ 0 }, paused ? 4096 : 0);
+        if (paused) {
+            (void)stall(&r, 1000, 0);
+            peal_conn_pause(r.conn);
+        } else { /* unread by the peer: closing it is a reset */
+            CHECK(send_text(&r, "unread", 0));
+        }
+        turns(&r);
+        CHECK_INT(send(r.peer, "last", 4, 0), 4);
+        close(r.peer);
+        r.peer = -1;
+        turns(&r);
+        CHECK_INT(r.n_closed, 1);
+        CHECK_INT(r.why, PEAL_CLOSE_PEER);
+        if (!paused)
+            CHECK_SLICE(peal_buf_slice(&r.got), "last");
+        rig_fini(&r);
+    }
+}
+
+/* Reading that stopped for all that was kept goes on when that is consumed. */
+static void
+a_lot_of_kept_bytes_stops_reading_until_they_are_consumed(void **state)
+{
+    static char bytes[16384];
+    size_t sent = 0;
+    struct rig r;
+    ssize_t n;
+
+    rig_init(&r, (struct peal_loop_config){ 0 }, 0);
+    r.want = SIZE_MAX;
+    while ((n = send(r.peer, bytes, sizeof(bytes), 0)) > 0) {
+        sent += (size_t)n;
+        turns(&r);
+        CHECK(sent < 10 << 20);
+    }
+    CHECK(sent > 256 * 1024);
+    r.want = 0;
+    peal_conn_read_again(r.conn);
+    turns(&r);
+    turns(&r);
+    CHECK_INT(r.got.len, sent);
+    CHECK_INT(send(r.peer, "more", 4, 0), 4);
+    turns(&r);
+    CHECK_INT(r.got.len, sent + 4);
+    rig_fini(&r);
+}
+
 static void
 a_connection_moves_to_another_loop(void **state)
 {
@@ -499,10 +616,15 @@ main(void)
         cmocka_unit_test(a_slow_reader_is_disconnected),
         cmocka_unit_test(who_reads_nothing_for_too_long_is_disconnected),
         cmocka_unit_test(a_slow_reader_loses_the_oldest),
+        cmocka_unit_test(a_queue_is_limited_by_the_memory_it_takes),
+        cmocka_unit_test(many_tiny_items_are_few_writes),
+        cmocka_unit_test(dropping_makes_room_for_many),
         cmocka_unit_test(a_slow_reader_gets_the_latest),
         cmocka_unit_test(a_queue_that_was_dropped_whole_is_empty),
         cmocka_unit_test(finishing_writes_what_is_queued),
         cmocka_unit_test(a_peer_that_is_half_gone_gets_what_is_queued),
+        cmocka_unit_test(a_reset_with_bytes_before_it_ends_the_connection),
+        cmocka_unit_test(a_lot_of_kept_bytes_stops_reading_until_they_are_consumed),
         cmocka_unit_test(a_connection_moves_to_another_loop),
         cmocka_unit_test(every_failing_allocation_is_survived),
     };
