@@ -100,6 +100,7 @@ fall_back(struct address *a)
 static void
 say_listening(struct peal_server *n, const struct address *a, enum peal_socket_for who)
 {
+    const char *address, *tls = n->tls != NULL && who == PEAL_FOR_CLIENTS ? "on" : "off";
     char text[PEAL_ADDR_TEXT_MAX];
     struct peal_addr addr;
 
@@ -110,12 +111,12 @@ say_listening(struct peal_server *n, const struct address *a, enum peal_socket_f
         memcpy(n->first, text, sizeof(text));
     if (who == PEAL_FOR_NODES)
         n->inner = addr;
-    peal_log(&n->log, PEAL_LOG_INFO, "listening", "address=%s tls=%s%s",
-        a->sa.ss_family == AF_UNIX ? a->text : text,
-        n->tls != NULL && who == PEAL_FOR_CLIENTS ? "on" : "off",
-        who == PEAL_FOR_ADMIN   ? " for=admin"
-        : who == PEAL_FOR_NODES ? " for=nodes"
-                                : "");
+    address = a->sa.ss_family == AF_UNIX ? a->text : text;
+    if (who == PEAL_FOR_CLIENTS)
+        peal_log(&n->log, PEAL_LOG_INFO, "listening", "address=%s tls=%s", address, tls);
+    else
+        peal_log(&n->log, PEAL_LOG_INFO, "listening", "address=%s tls=%s for=%s", address,
+            tls, who == PEAL_FOR_ADMIN ? "admin" : "nodes");
 }
 
 /* The other workers' sockets: more on the same port, or the same unix socket. */
