@@ -33,8 +33,9 @@ enum peal_format {
     PEAL_FMT_WS_DEFLATE, /* the same, permessage-deflate, 15 bits, no context */
     PEAL_FMT_ENVELOPE,   /* /ws, several channels: frame with the envelope */
     PEAL_FMT_ENVELOPE_DEFLATE,
-    PEAL_FMT_SSE, /* one event */
-    PEAL_FMT_SIO, /* Socket.IO over WebSocket: header frame, attachment frames */
+    PEAL_FMT_SSE,         /* one event */
+    PEAL_FMT_SSE_CHUNKED, /* the same as one chunk of HTTP/1.1 */
+    PEAL_FMT_SIO,         /* Socket.IO over WebSocket: header frame, attachment frames */
     PEAL_FMT_SIO_DEFLATE,
     PEAL_FMT_SIO_POLL,    /* Engine.IO polling payload piece, attachments in base64 */
     PEAL_FMT_SIO_B64,     /* over WebSocket for a client that cannot take binary */

@@ -398,7 +398,7 @@ wait_for_body(struct peal_http *h, const struct peal_httphead *head, size_t head
     arm(h, h->server->config->body_timeout_ms);
 }
 
-/* May the connection go on after the answer, if the client likes? */
+/* Does the server leave this connection open after an answer of its route? */
 static bool
 may_stay(const struct peal_http *h)
 {
@@ -406,6 +406,15 @@ may_stay(const struct peal_http *h)
 
     return s->config->forward_secret == NULL &&
            (!s->draining || (h->route->stays && !s->finishing));
+}
+
+/* May the connection go on after the answer to this request? A proxy that does not look
+ * at the status tunnels what follows an upgrade, refused or not: nothing else may be
+ * reached by that connection. */
+static bool
+may_go_on(const struct peal_http *h, const struct peal_httphead *head)
+{
+    return head->keep_alive && !head->upgrade_websocket && may_stay(h);
 }
 
 /* A request whose head is complete. Returns the bytes used, of head and body. */
@@ -433,7 +442,7 @@ on_request(struct peal_http *h, struct peal_slice in, const struct peal_httphead
     log_request(h, head);
     if ((h->route = find_route(h->server, head->path)) == NULL)
         h->route = &nowhere;
-    h->keep_alive = head->keep_alive && whole && may_stay(h);
+    h->keep_alive = whole && may_go_on(h, head);
     if (h->route == &nowhere) {
         call(h, nowhere.handle, head, peal_slice_of(NULL, 0));
         return whole ? head_len + want : head_len;
@@ -449,7 +458,7 @@ on_request(struct peal_http *h, struct peal_slice in, const struct peal_httphead
         refuse_size(h);
         return head_len;
     }
-    h->keep_alive = head->keep_alive && may_stay(h);
+    h->keep_alive = may_go_on(h, head);
     if (!whole) {
         wait_for_body(h, head, head_len);
         return head_len;

@@ -65,8 +65,10 @@ peal_plain_subscribe(struct peal_plain *p, struct peal_http *h, struct peal_slic
     if (path.len > 0)
         ok = subscribe(p, path, false, &no);
     while (ok && peal_query_next(&rest, &key, &value))
-        if (peal_slice_eq(key, PEAL_S("channel")))
+        if (peal_slice_eq(key, PEAL_S("channel"))) {
+            p->envelopes = true;
             ok = subscribe(p, value, true, &no);
+        }
     if (ok && p->session.n_subs > 0)
         return true;
     if (no.status != 0)

@@ -12,6 +12,7 @@ struct peal_plain {
     struct peal_proto *proto;
     struct peal_link link; /* on proto->sessions */
     struct peal_timer timer;
+    bool envelopes; /* it names channels as ?channel=: each message says which one */
 };
 
 /*
@@ -41,13 +42,6 @@ void peal_plain_hold(struct peal_plain *p, struct peal_conn *conn);
  * sooner: then peal_plain_aged is true, and the session is to leave. */
 void peal_plain_wait(struct peal_plain *p, uint64_t heartbeat_ms);
 bool peal_plain_aged(const struct peal_plain *p);
-
-/* peal_plain_several: has it more than one channel? Then it speaks in envelopes. */
-static inline bool
-peal_plain_several(const struct peal_plain *p)
-{
-    return p->session.n_subs > 1;
-}
 
 /* peal_plain_channel_ok: may this be the name of a channel? */
 bool peal_plain_channel_ok(struct peal_slice name);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Channels as Server-Sent Events. The response never ends; comments keep proxies from
- * cutting it. Last-Event-ID is accepted and means nothing yet: there is no history.
+ * Channels as Server-Sent Events: the response is a stream of events that ends when the
+ * session does; comments keep proxies from cutting it. To clients of HTTP/1.1 each event
+ * is a chunk, to those of HTTP/1.0 (nginx asks so by default) the end of the connection
+ * is the end of the body. Last-Event-ID is accepted and means nothing yet: there is no
+ * history.
  */
 #include "wire/sse.h"
 
@@ -17,7 +20,8 @@
 struct sse {
     struct peal_plain plain; /* first */
     struct peal_conn *conn;
-    size_t extra;
+    size_t extra; /* bytes that the client sent after its request */
+    bool chunked;
 };
 
 static void
@@ -59,14 +63,30 @@ deliver(struct peal_session *session, struct peal_msg *m, unsigned k)
         peal_stat_add(peal_proto_stats(s->plain.proto), PEAL_STAT_VOLATILE_DROPPED, 1);
         return false;
     }
-    b = peal_encode_form(m, PEAL_FMT_SSE, s->plain.proto->deflate);
+    b = peal_encode_form(
+        m, s->chunked ? PEAL_FMT_SSE_CHUNKED : PEAL_FMT_SSE, s->plain.proto->deflate);
     return b != NULL && peal_conn_send(s->conn, b, m->channels[k].hash | 1);
+}
+
+/* Sends text of this session's own, as a chunk where the response is chunked. */
+static void
+send_text(struct sse *s, struct peal_slice text)
+{
+    struct peal_buf chunk = { 0 };
+
+    if (!s->chunked)
+        peal_conn_send_bytes(s->conn, text);
+    else if (peal_sse_chunk(&chunk, text) == PEAL_OK)
+        peal_conn_send_bytes(s->conn, peal_buf_slice(&chunk));
+    peal_buf_fini(&chunk);
 }
 
 /* The stream ends, and the client comes back by itself: EventSource reconnects. */
 static void
 finish(struct sse *s)
 {
+    if (s->chunked)
+        peal_conn_send_bytes(s->conn, PEAL_S(PEAL_SSE_LAST_CHUNK));
     peal_conn_finish(s->conn, PEAL_CLOSE_LOCAL);
     end(s);
 }
@@ -77,15 +97,14 @@ disconnect(struct peal_session *session, bool everything)
     finish((struct sse *)session);
 }
 
-static bool
+static void
 send_retry(struct sse *s, uint64_t ms)
 {
     struct peal_buf retry = { 0 };
-    bool ok = peal_sse_retry(&retry, ms) == PEAL_OK &&
-              peal_conn_send_bytes(s->conn, peal_buf_slice(&retry));
 
+    if (peal_sse_retry(&retry, ms) == PEAL_OK)
+        send_text(s, peal_buf_slice(&retry));
     peal_buf_fini(&retry);
-    return ok;
 }
 
 /* EventSource has no jitter of its own: those that leave together are to come back one
@@ -121,7 +140,7 @@ on_timer(struct peal_timer *t)
         leave(&s->plain.session);
         return;
     }
-    peal_conn_send_bytes(s->conn, PEAL_S(PEAL_SSE_PING));
+    send_text(s, PEAL_S(PEAL_SSE_PING));
     peal_plain_wait(&s->plain, s->plain.proto->config->sse_ping_interval_ms);
 }
 
@@ -153,7 +172,10 @@ take(struct sse *s, struct peal_http *h)
     struct peal_buf event = { 0 }, node = { 0 };
     bool asks_node = peal_plain_asks_node(h);
 
+    s->chunked = h->minor == 1;
     add_fields(h);
+    if (s->chunked)
+        peal_http_add(h, "Transfer-Encoding", "chunked");
     s->conn = peal_http_hijack(h, 200, TYPE, &conn_ops, s);
     if (s->conn != NULL)
         send_retry(s, s->plain.proto->config->sse_retry_ms);
@@ -161,7 +183,7 @@ take(struct sse *s, struct peal_http *h)
         peal_plain_node(s->plain.proto, &node) == PEAL_OK &&
         peal_sse_event(&event, PEAL_S("node"), PEAL_S(""), peal_buf_slice(&node)) ==
             PEAL_OK)
-        peal_conn_send_bytes(s->conn, peal_buf_slice(&event));
+        send_text(s, peal_buf_slice(&event));
     peal_buf_fini(&event);
     peal_buf_fini(&node);
     return s->conn;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Channels over a plain WebSocket. One channel: messages as they are, both ways. Several:
- * an envelope {"channel","event","data"} says to which a message belongs, both ways.
+ * Channels over a plain WebSocket. /ws/<channel>: messages as they are, both ways. With
+ * ?channel=, whether it names one channel or several: an envelope
+ * {"channel","event","data"} says to which one a message belongs, both ways. So a program
+ * whose list of channels shrinks to one still meets the format it was written for.
  */
 #include <stdlib.h>
 
@@ -60,7 +62,7 @@ bytes_of(struct ws *w, struct peal_msg *m, unsigned k, bool *ours)
     bool deflate = peal_wsconn_deflate_bits(&w->conn) == PEAL_DEFLATE_BITS_MAX;
 
     *ours = false;
-    if (!peal_plain_several(&w->plain))
+    if (!w->plain.envelopes)
         return peal_encode_form(m, deflate ? PEAL_FMT_WS_DEFLATE : PEAL_FMT_WS, z);
     if (k == 0)
         return peal_encode_form(
@@ -238,7 +240,7 @@ on_message(struct peal_wsconn *conn, bool binary, struct peal_slice payload)
 
     w->plain.session.marks |= HEARD;
     peal_stat_add(peal_proto_stats(w->plain.proto), PEAL_STAT_RECEIVED, 1);
-    if (peal_plain_several(&w->plain))
+    if (w->plain.envelopes)
         on_envelope(w, binary, payload);
     else
         on_bare(w, binary, payload);

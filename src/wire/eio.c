@@ -44,15 +44,38 @@ peal_eiopkt_parse(struct peal_slice packet, struct peal_eiopkt *out)
     return PEAL_OK;
 }
 
+/* Copies base64 to `at` without its line breaks; returns the rest. */
+static struct peal_slice
+remove_line_breaks(struct peal_slice base64, char *at)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < base64.len; i++)
+        if (base64.data[i] != '\r' && base64.data[i] != '\n')
+            at[n++] = base64.data[i];
+    return peal_slice_of(at, n);
+}
+
+static bool
+has_line_breaks(struct peal_slice s)
+{
+    return s.len > 0 &&
+           (memchr(s.data, '\n', s.len) != NULL || memchr(s.data, '\r', s.len) != NULL);
+}
+
 peal_err
 peal_eiopkt_binary(struct peal_slice base64, struct peal_blob **out)
 {
-    /* The decoder wants room for whole groups; what is too much is left at the end. */
-    struct peal_blob *b = peal_blob_new(base64.len / 4 * 3 + 3);
+    bool broken = has_line_breaks(base64);
+    /* The decoder wants room for whole groups; what is too much is left at the end. Text
+     * with line breaks is first copied without them to the blob, and decoded in place. */
+    struct peal_blob *b = peal_blob_new(broken ? base64.len + 3 : base64.len / 4 * 3 + 3);
     size_t len;
 
     if (b == NULL)
         return PEAL_ENOMEM;
+    if (broken)
+        base64 = remove_line_breaks(base64, b->data);
     if (peal_base64_decode(base64, (unsigned char *)b->data, &len) != PEAL_OK) {
         peal_blob_release(b);
         return PEAL_EPROTO;

@@ -42,8 +42,13 @@ bool peal_eiopkt_payload_next(struct peal_slice *rest, struct peal_slice *packet
 PEAL_MUST_USE peal_err peal_eiopkt_parse(
     struct peal_slice packet, struct peal_eiopkt *out);
 
-/* peal_eiopkt_binary decodes the base64 data of a binary packet into a new blob, the
- * caller's. Errors: PEAL_EPROTO, PEAL_ENOMEM. */
+/*
+ * peal_eiopkt_binary decodes the base64 data of a binary packet into a new blob, the
+ * caller's. CR and LF are skipped: the official Java client breaks base64 into lines of
+ * 76 characters, as MIME does, and ends the last one too.
+ *
+ * Errors: PEAL_EPROTO, PEAL_ENOMEM.
+ */
 PEAL_MUST_USE peal_err peal_eiopkt_binary(
     struct peal_slice base64, struct peal_blob **out);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The forms of plain protocols: a message's data as a WebSocket frame, in an envelope,
- * and as a server-sent event. Those of Socket.IO are in forms_sio.c. */
+ * and as a server-sent event. Those of Socket.IO are in encode_sio.c. */
 #include "wire/encode.h"
 
 #include "base/id.h"
@@ -14,6 +14,7 @@ peal_msg_encode_fn *const peal_encoders[PEAL_FMT_N] = {
     [PEAL_FMT_ENVELOPE] = peal_encode_envelope,
     [PEAL_FMT_ENVELOPE_DEFLATE] = peal_encode_envelope_deflate,
     [PEAL_FMT_SSE] = peal_encode_sse,
+    [PEAL_FMT_SSE_CHUNKED] = peal_encode_sse_chunked,
     [PEAL_FMT_SIO] = peal_encode_sio,
     [PEAL_FMT_SIO_DEFLATE] = peal_encode_sio_deflate,
     [PEAL_FMT_SIO_POLL] = peal_encode_sio_poll,
@@ -198,11 +199,11 @@ add_event_name(struct peal_buf *out, const struct peal_msg *m, bool binary)
     return peal_buf_add_slice(out, m->event);
 }
 
-struct peal_blob *
-peal_encode_sse_id(const struct peal_msg *m, struct peal_slice id)
+/* Appends m as one event. */
+static peal_err
+add_event(struct peal_buf *out, const struct peal_msg *m)
 {
-    struct peal_buf out = { 0 }, name = { 0 }, text = { 0 };
-    struct peal_blob *b = NULL;
+    struct peal_buf name = { 0 }, text = { 0 };
     struct data d;
     peal_err err = read_data(m, &d);
 
@@ -212,18 +213,36 @@ peal_encode_sse_id(const struct peal_msg *m, struct peal_slice id)
         err = add_base64(&text, d.bytes);
         d.bytes = peal_buf_slice(&text);
     }
-    if (err == PEAL_OK &&
-        peal_sse_event(&out, peal_buf_slice(&name), id, d.bytes) == PEAL_OK)
-        b = peal_blob_copy(peal_buf_slice(&out));
+    if (err == PEAL_OK)
+        err = peal_sse_event(out, peal_buf_slice(&name), PEAL_S(""), d.bytes);
     peal_buf_fini(&d.made);
     peal_buf_fini(&name);
     peal_buf_fini(&text);
-    peal_buf_fini(&out);
-    return b;
+    return err;
 }
 
 struct peal_blob *
 peal_encode_sse(const struct peal_msg *m, void *ctx)
 {
-    return peal_encode_sse_id(m, PEAL_S(""));
+    struct peal_buf out = { 0 };
+    struct peal_blob *b = NULL;
+
+    if (add_event(&out, m) == PEAL_OK)
+        b = peal_blob_copy(peal_buf_slice(&out));
+    peal_buf_fini(&out);
+    return b;
+}
+
+struct peal_blob *
+peal_encode_sse_chunked(const struct peal_msg *m, void *ctx)
+{
+    struct peal_buf event = { 0 }, out = { 0 };
+    struct peal_blob *b = NULL;
+
+    if (add_event(&event, m) == PEAL_OK &&
+        peal_sse_chunk(&out, peal_buf_slice(&event)) == PEAL_OK)
+        b = peal_blob_copy(peal_buf_slice(&out));
+    peal_buf_fini(&event);
+    peal_buf_fini(&out);
+    return b;
 }

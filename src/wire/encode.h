@@ -24,7 +24,7 @@ struct peal_deflate;
  * give the plain ones, as they do where it does not pay and for PEAL_MSG_NO_COMPRESS. */
 peal_msg_encode_fn peal_encode_ws, peal_encode_ws_deflate;
 peal_msg_encode_fn peal_encode_envelope, peal_encode_envelope_deflate;
-peal_msg_encode_fn peal_encode_sse;
+peal_msg_encode_fn peal_encode_sse, peal_encode_sse_chunked;
 peal_msg_encode_fn peal_encode_sio, peal_encode_sio_deflate;
 peal_msg_encode_fn peal_encode_sio_poll, peal_encode_sio_b64;
 peal_msg_encode_fn peal_encode_sio_msgpack, peal_encode_sio_msgpack_poll;
@@ -44,10 +44,6 @@ peal_encode_form(struct peal_msg *m, enum peal_format fmt, struct peal_deflate *
  * NULL: out of memory. */
 struct peal_blob *peal_encode_envelope_for(
     const struct peal_msg *m, unsigned k, struct peal_deflate *ctx);
-
-/* peal_encode_sse_id is the SSE form with an id line. Not cached: the blob is the
- * caller's. NULL: out of memory. */
-struct peal_blob *peal_encode_sse_id(const struct peal_msg *m, struct peal_slice id);
 
 /* How a session takes its Socket.IO packets. */
 enum peal_sio_transport {

@@ -71,3 +71,18 @@ peal_sse_retry(struct peal_buf *out, uint64_t retry_ms)
 {
     return peal_buf_printf(out, "retry: %" PRIu64 "\n\n", retry_ms);
 }
+
+peal_err
+peal_sse_chunk(struct peal_buf *out, struct peal_slice bytes)
+{
+    size_t before = out->len;
+    peal_err err = peal_buf_printf(out, "%zx\r\n", bytes.len);
+
+    if (err == PEAL_OK)
+        err = peal_buf_add_slice(out, bytes);
+    if (err == PEAL_OK)
+        err = peal_buf_add_slice(out, PEAL_S("\r\n"));
+    if (err != PEAL_OK)
+        out->len = before;
+    return err;
+}

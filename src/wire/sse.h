@@ -20,6 +20,16 @@ PEAL_MUST_USE peal_err peal_sse_event(struct peal_buf *out, struct peal_slice ev
  * Errors: PEAL_ENOMEM. */
 PEAL_MUST_USE peal_err peal_sse_retry(struct peal_buf *out, uint64_t retry_ms);
 
+/*
+ * peal_sse_chunk appends bytes, at least one, as a chunk of HTTP/1.1. Clients that read a
+ * body delimited by the end of its connection in blocks get each event at once this way.
+ * Errors: PEAL_ENOMEM.
+ */
+PEAL_MUST_USE peal_err peal_sse_chunk(struct peal_buf *out, struct peal_slice bytes);
+
+/* The last chunk, which ends the body. */
+#define PEAL_SSE_LAST_CHUNK "0\r\n\r\n"
+
 /* A comment: keeps the connection alive, means nothing to the client. */
 #define PEAL_SSE_PING ":\n\n"
 

@@ -135,12 +135,12 @@ class EventStream {
     const conn = await rawConnect(server);
     conn.write(formatRequest(server, { path: `/sse/${x}` }));
     assert.equal((await conn.readHead()).status, 200);
-    await conn.readUntil('retry: 2000\n\n');
+    assert.equal((await conn.readChunk()).toString(), 'retry: 2000\n\n');
     return Object.assign(new EventStream(), { conn });
   }
 
   async read() {
-    return (await this.conn.readUntil('\n\n')).toString();
+    return (await this.conn.readChunk()).toString();
   }
 
   expected({ sse }) {

@@ -9,7 +9,7 @@ import { EventSource } from 'eventsource';
 import WebSocket from 'ws';
 
 import { OP, rawWebSocket } from './lib/frames.mjs';
-import { formatRequest, rawConnect, request } from './lib/http.mjs';
+import { UPGRADE, formatRequest, rawConnect, request } from './lib/http.mjs';
 import { startPeal as start } from './lib/peal.mjs';
 import { useServer } from './lib/server.mjs';
 import { Inbox, next, until, within } from './lib/wait.mjs';
@@ -107,7 +107,7 @@ describe('one channel over a WebSocket', () => {
   test('the name is percent-decoded and may have slashes, spaces and any letter', async (t) => {
     const name = fresh('Ünï cö/de+%');
     const a = await open(t, dev, `/ws/${encodeURIComponent(name)}`);
-    const b = await open(t, dev, `/ws?channel=${encodeURIComponent(name)}`);
+    const b = await open(t, dev, `/ws/${name.split('').map((c) => encodeURIComponent(c)).join('')}`);
     const c = await open(t, dev, `/ws/${encodeURIComponent(name).replace('%2F', '/')}`);
     a.send('x');
     for (const ws of [a, b, c]) assert.equal(await ws.inbox.shift(), 'x');
@@ -234,8 +234,20 @@ describe('several channels over a WebSocket', () => {
   test('the same channel twice is one channel', async (t) => {
     const x = fresh('x');
     const ws = await open(t, dev, `/ws/${x}?channel=${x}`);
+    await publish(dev, { channel: x, data: 1 });
+    await publish(dev, { channel: x, data: 2 });
+    assert.deepEqual(await ws.inbox.take(2), [`{"channel":"${x}","data":1}`, `{"channel":"${x}","data":2}`]);
+  });
+
+  test('?channel= with one channel speaks in envelopes too, both ways', async (t) => {
+    const x = fresh('x');
+    const ws = await open(t, dev, `/ws?channel=${x}`);
+    const bare = await open(t, dev, `/ws/${x}`);
+    ws.send(JSON.stringify({ channel: x, data: [1] }));
+    assert.equal(await bare.inbox.shift(), '[1]');
+    assert.equal(await ws.inbox.shift(), `{"channel":"${x}","data":[1]}`);
     ws.send('bare');
-    assert.equal(await ws.inbox.shift(), 'bare');
+    assert.equal((await within(ws.gone, 'the close'))[0], 1007);
   });
 
   const bad = {
@@ -300,6 +312,22 @@ describe('without rules', () => {
   });
 });
 
+describe('a refused upgrade', () => {
+  // A proxy that takes any answer for the beginning of a tunnel must not reach more than /ws.
+  const cases = [['/ws/', {}, 400], ['/ws/a', { 'Sec-WebSocket-Version': '7' }, 426],
+    ['/ws/a', { 'Sec-WebSocket-Key': 'short' }, 400], ['/nothing', {}, 404], ['/api/publish', {}, 405],
+    ['/livez', {}, 200], ['/socket.io/?EIO=3&transport=websocket', {}, 400]];
+  for (const [path, more, status] of cases) test(`of ${path} ${Object.keys(more)} closes the connection`, async () => {
+    const conn = await rawConnect(dev);
+    conn.write(Buffer.concat([formatRequest(dev, { path, headers: { ...UPGRADE, ...more } }), formatRequest(dev, { path: '/metrics' })]));
+    const res = await conn.readResponse();
+    assert.equal(res.status, status);
+    assert.equal(res.headers.connection, 'close');
+    await conn.waitClosed();
+    assert.equal(conn.buffer.length, 0);
+  });
+});
+
 describe('Server-Sent Events', () => {
   test('events come with their names and data', async (t) => {
     const name = fresh();
@@ -332,7 +360,40 @@ describe('Server-Sent Events', () => {
     assert.equal(head.headers['content-type'], 'text/event-stream; charset=utf-8');
     assert.equal(head.headers['cache-control'], 'no-cache, no-transform');
     assert.equal(head.headers['x-accel-buffering'], 'no');
+    assert.equal(head.headers['transfer-encoding'], 'chunked');
+    assert.equal((await conn.readChunk()).toString(), 'retry: 2000\n\n');
+  });
+
+  test('HTTP/1.1 gets each event as a chunk, and the last one at its end', async () => {
+    const server = await start({ set: { 'sse.ping_interval': '100ms', 'drain.delay': '0s', 'drain.window': '0s' } });
+    const conn = await rawConnect(server);
+    conn.write(formatRequest(server, { path: '/sse/a?node' }));
+    await conn.readHead();
+    assert.equal((await conn.readChunk()).toString(), 'retry: 2000\n\n');
+    assert.match((await conn.readChunk()).toString(), /^event: node\ndata: {"node":".*"}\n\n$/);
+    assert.equal((await conn.readChunk()).toString(), ':\n\n');
+    await publish(server, { channel: 'a', event: 'e', data: 'x' });
+    let chunk;
+    while ((chunk = (await conn.readChunk()).toString()) === ':\n\n');
+    assert.equal(chunk, 'event: e\ndata: x\n\n');
+    server.signal('SIGTERM');
+    while ((chunk = (await conn.readChunk()).toString()) === ':\n\n');
+    assert.match(chunk, /^retry: \d+\n\n$/);
+    assert.equal((await conn.readChunk()).length, 0);
+    assert.equal(await conn.waitClosed(), 'end');
+    await server.stop();
+  });
+
+  test('HTTP/1.0 gets events as they are', async (t) => {
+    const conn = await rawConnect(dev);
+    t.after(() => conn.destroy());
+    const name = fresh();
+    conn.write(`GET /sse/${name} HTTP/1.0\r\n\r\n`);
+    const head = await conn.readHead();
+    assert.equal(head.headers['transfer-encoding'], undefined);
     assert.equal((await conn.readUntil('\n\n')).toString(), 'retry: 2000\n\n');
+    await publish(dev, { channel: name, data: 'x' });
+    assert.equal((await conn.readUntil('\n\n')).toString(), 'data: x\n\n');
   });
 
   test('other methods are 405', async () => {
@@ -369,8 +430,9 @@ describe('Server-Sent Events', () => {
     const conn = await rawConnect(server);
     t.after(() => conn.destroy());
     conn.write(formatRequest(server, { path: '/sse/a' }));
-    await conn.readUntil('retry: 2000\n\n');
-    assert.equal((await conn.readBytes(6)).toString(), ':\n\n:\n\n');
+    await conn.readHead();
+    assert.equal((await conn.readChunk()).toString(), 'retry: 2000\n\n');
+    for (let i = 0; i < 2; i++) assert.equal((await conn.readChunk()).toString(), ':\n\n');
   });
 });
 

@@ -70,9 +70,10 @@ binary_is_base64_with_or_without_padding(void **state)
         const char *text, *bytes;
     } good[] = { { "", "" }, { "AQID", "\x01\x02\x03" }, { "AQI=", "\x01\x02" },
         { "AQI", "\x01\x02" }, { "AQ==", "\x01" }, { "AQ", "\x01" },
-        { "+/+/", "\xfb\xff\xbf" } };
+        { "+/+/", "\xfb\xff\xbf" }, { "AQI\n", "\x01\x02" },
+        { "A\r\nQ\nI=\r", "\x01\x02" }, { "\n", "" } };
     static const char *const bad[] = { "A", "AQIDA", "AQ=D", "====", "AQ I", "-_-_",
-        "AQI\n", "\xff\xff\xff\xff" };
+        "A\n", "\tAQI", "\xff\xff\xff\xff" };
     struct peal_blob *b;
 
     for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
@@ -105,6 +106,27 @@ binary_of_every_length_survives(void **state)
         peal_blob_release(b);
         free(text);
     }
+}
+
+/* What engine.io-client-java 2.1.0 sends for 60 bytes, i * 7 each: lines as MIME has. */
+static void
+binary_of_the_java_client_has_line_breaks(void **state)
+{
+    struct peal_slice body = PEAL_S(
+        "bAAcOFRwjKjE4P0ZNVFtiaXB3foWMk5qhqK+2vcTL0tng5+71/AMKERgfJi00O0JJUFdeZWxzeoGI\n"
+        "j5ad\n");
+    struct peal_slice packet;
+    struct peal_eiopkt p;
+    unsigned char bytes[60];
+    struct peal_blob *b;
+
+    for (unsigned i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (unsigned char)(i * 7);
+    CHECK(peal_eiopkt_payload_next(&body, &packet));
+    CHECK_OK(peal_eiopkt_parse(packet, &p));
+    CHECK_OK(peal_eiopkt_binary(p.data, &b));
+    CHECK_MEM(b->data, b->len, bytes, sizeof(bytes));
+    peal_blob_release(b);
 }
 
 static void
@@ -187,6 +209,7 @@ main(void)
         cmocka_unit_test(a_packet_is_a_digit_and_the_rest),
         cmocka_unit_test(binary_is_base64_with_or_without_padding),
         cmocka_unit_test(binary_of_every_length_survives),
+        cmocka_unit_test(binary_of_the_java_client_has_line_breaks),
         cmocka_unit_test(the_handshake_has_five_keys),
         cmocka_unit_test(errors_are_nodes),
         cmocka_unit_test(an_error_without_memory_changes_nothing),

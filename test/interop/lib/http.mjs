@@ -113,17 +113,20 @@ export class RawConn {
       'the end of the body', ms);
   }
 
+  // One chunk of a chunked body; the last one is empty.
+  async readChunk(ms) {
+    const size = parseInt((await this.readUntil('\r\n', ms)).toString('latin1'), 16);
+    const chunk = Buffer.from(await this.readBytes(size, ms));
+    await this.readBytes(2, ms);
+    return chunk;
+  }
+
   async #readChunks(ms) {
     const parts = [];
     for (;;) {
-      const line = (await this.readUntil('\r\n', ms)).toString('latin1');
-      const size = parseInt(line, 16);
-      if (!size) {
-        await this.readUntil('\r\n', ms);
-        return Buffer.concat(parts);
-      }
-      parts.push(Buffer.from(await this.readBytes(size, ms)));
-      await this.readBytes(2, ms);
+      const chunk = await this.readChunk(ms);
+      if (!chunk.length) return Buffer.concat(parts);
+      parts.push(chunk);
     }
   }
 }
