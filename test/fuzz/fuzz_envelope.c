@@ -61,7 +61,6 @@ encode_all(struct peal_msg *m)
     for (unsigned fmt = 0; fmt < PEAL_FMT_N; fmt++)
         peal_encode_form(m, (enum peal_format)fmt, NULL);
     peal_blob_release(peal_encode_envelope_for(m, m->n_channels - 1, NULL));
-    peal_blob_release(peal_encode_sse_id(m, PEAL_S("7")));
     for (int i = 0; i < 6; i++)
         peal_blob_release(peal_encode_sio_with_ack(
             m, PEAL_S("7"), i >= 3, (enum peal_sio_transport)(i % 3), NULL));
