@@ -17,37 +17,49 @@
 
 #include "hub/hub_priv.h"
 
-/* Does this name mean s: as a channel that it is in, or by its id? */
+/* Is none of m's exclusions a channel that a session here can be in? Mostly it is the
+ * sender's id; then nobody's subscriptions have to be looked through. */
 static bool
-names(struct peal_slice name, const struct peal_session *s)
+excludes_ids_only(struct peal_shard *sh, const struct peal_msg *m)
 {
-    return peal_slice_eq(peal_channel_address(name), peal_session_id(s)) ||
-           peal_session_is_subscribed(s, name);
+    for (unsigned i = 0; i < m->n_except; i++)
+        if (peal_shard_channel(sh, m->except[i]) != NULL)
+            return false;
+    return true;
+}
+
+static inline bool
+has_id(const struct peal_session *s, struct peal_slice name)
+{
+    return peal_slice_eq(peal_channel_address(name), peal_session_id(s));
 }
 
 /* Is s kept from m, by an exclusion or because it has it from an earlier channel? */
 static bool
-skip(const struct peal_session *s, const struct peal_msg *m, unsigned k)
+skip(const struct peal_session *s, const struct peal_msg *m, unsigned k, bool except_ids)
 {
     for (unsigned i = 0; i < m->n_except; i++)
-        if (names(m->except[i], s))
+        if (has_id(s, m->except[i]) ||
+            (!except_ids && peal_session_is_subscribed(s, m->except[i])))
             return true;
     for (unsigned i = 0; i < k; i++)
-        if (names(m->channels[i].name, s))
+        if (has_id(s, m->channels[i].name) ||
+            peal_session_is_subscribed(s, m->channels[i].name))
             return true;
     return false;
 }
 
 static inline bool
-is_skipped(const struct peal_session *s, const struct peal_msg *m, unsigned k)
+is_skipped(
+    const struct peal_session *s, const struct peal_msg *m, unsigned k, bool except_ids)
 {
-    return (m->n_except > 0 || k > 0) && skip(s, m, k);
+    return (m->n_except > 0 || k > 0) && skip(s, m, k, except_ids);
 }
 
 static inline unsigned
-deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
+deliver(struct peal_session *s, struct peal_msg *m, unsigned k, bool except_ids)
 {
-    if (is_skipped(s, m, k))
+    if (is_skipped(s, m, k, except_ids))
         return 0;
     return s->ops->deliver(s, m, k);
 }
@@ -64,23 +76,26 @@ peal_deliver_session(
     struct peal_shard *sh, struct peal_session *s, struct peal_msg *m, unsigned k)
 {
     peal_session_catch_up(s);
-    peal_stat_add(peal_shard_stats(sh), PEAL_STAT_DELIVERED, deliver(s, m, k));
+    peal_stat_add(peal_shard_stats(sh), PEAL_STAT_DELIVERED,
+        deliver(s, m, k, excludes_ids_only(sh, m)));
 }
 
 void
 peal_meant_for(struct peal_shard *sh, struct peal_msg *m,
     bool (*fn)(void *arg, struct peal_session *s, unsigned k), void *arg)
 {
+    bool except_ids = excludes_ids_only(sh, m);
+
     for (unsigned k = 0; k < m->n_channels; k++) {
         struct peal_slice name = m->channels[k].name;
         const struct peal_channel *ch = peal_shard_channel(sh, name);
         struct peal_session *s = peal_session_find(sh, peal_channel_address(name));
 
         for (uint32_t i = 0; ch != NULL && i < ch->n; i++)
-            if (!is_skipped(ch->members[i]->session, m, k) &&
+            if (!is_skipped(ch->members[i]->session, m, k, except_ids) &&
                 !fn(arg, ch->members[i]->session, k))
                 return;
-        if (s != NULL && !is_skipped(s, m, k) && !fn(arg, s, k))
+        if (s != NULL && !is_skipped(s, m, k, except_ids) && !fn(arg, s, k))
             return;
     }
 }
@@ -89,7 +104,7 @@ static void
 end_batch(struct peal_fanout *f, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        f->bytes -= f->items[i].msg->args.len;
+        f->bytes -= peal_msg_weight(f->items[i].msg);
         peal_msg_release(f->items[i].msg);
     }
     memmove(f->items, f->items + n, (f->n - n) * sizeof(*f->items));
@@ -111,6 +126,21 @@ peal_fanout_free(struct peal_channel *ch)
     free(f->items);
     free(f);
     ch->fanout = NULL;
+}
+
+/*
+ * A member's `since` is compared with the numbers of messages by their difference, which
+ * is right as long as it is less than 2^31 behind. So that this holds for members that
+ * stay for ever, those that are far behind are drawn along once in 2^30 messages.
+ */
+static uint32_t
+next_seq(struct peal_channel *ch)
+{
+    if (++ch->seq % PEAL_SEQ_RENEW == 0)
+        for (uint32_t i = 0; i < ch->n; i++)
+            if (ch->seq - ch->members[i]->since > PEAL_SEQ_RENEW)
+                ch->members[i]->since = ch->seq - PEAL_SEQ_RENEW;
+    return ch->seq;
 }
 
 static peal_err
@@ -137,8 +167,11 @@ put_off(struct peal_shard *sh, struct peal_channel *ch, struct peal_msg *m, unsi
         f->items = items;
         f->cap = cap;
     }
-    f->items[f->n++] = (struct peal_fanout_item){ peal_msg_retain(m), k, ++ch->seq };
-    f->bytes += m->args.len;
+    f->items[f->n++] = (struct peal_fanout_item){ .msg = peal_msg_retain(m),
+        .seq = next_seq(ch),
+        .k = (uint16_t)k,
+        .except_ids = excludes_ids_only(sh, m) };
+    f->bytes += peal_msg_weight(m);
     if (f->cursor == 0) /* not yet under way: it can still join the batch */
         f->batch = f->n;
     return PEAL_OK;
@@ -165,6 +198,7 @@ peal_deliver_channel(
     struct peal_shard *sh, struct peal_channel *ch, struct peal_msg *m, unsigned k)
 {
     unsigned delivered = 0;
+    bool except_ids;
 
     if (ch->fanout != NULL &&
         (ch->fanout->n >= BACKLOG_MAX || ch->fanout->bytes >= BACKLOG_BYTES_MAX))
@@ -172,9 +206,10 @@ peal_deliver_channel(
     if ((ch->fanout != NULL || ch->n > SMALL) &&
         (put_off(sh, ch, m, k) == PEAL_OK || ch->fanout != NULL))
         return; /* without memory to wait with: late for others, but nothing is lost */
+    except_ids = excludes_ids_only(sh, m);
     for (uint32_t i = 0; i < ch->n; i++) {
         peal_session_catch_up(ch->members[i]->session);
-        delivered += deliver(ch->members[i]->session, m, k);
+        delivered += deliver(ch->members[i]->session, m, k, except_ids);
     }
     peal_stat_add(peal_shard_stats(sh), PEAL_STAT_DELIVERED, delivered);
 }
@@ -185,9 +220,12 @@ deliver_items(
 {
     unsigned delivered = 0;
 
-    for (uint32_t i = from; i < to; i++)
-        if ((int32_t)(f->items[i].seq - sub->since) > 0)
-            delivered += deliver(sub->session, f->items[i].msg, f->items[i].k);
+    for (uint32_t i = from; i < to; i++) {
+        const struct peal_fanout_item *x = &f->items[i];
+
+        if ((int32_t)(x->seq - sub->since) > 0)
+            delivered += deliver(sub->session, x->msg, x->k, x->except_ids);
+    }
     return delivered;
 }
 

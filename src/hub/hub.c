@@ -130,12 +130,16 @@ peal_err
 peal_session_init(struct peal_session *s, struct peal_shard *sh,
     const struct peal_session_ops *ops, bool listed)
 {
+    peal_err err = PEAL_OK;
+
     *s = (struct peal_session){ .ops = ops, .shard = sh };
-    peal_shard_new_id(sh, s->id);
-    if (listed && peal_map_put(&sh->sessions, peal_session_id(s), s) != PEAL_OK)
-        return PEAL_ENOMEM;
-    s->listed = listed;
-    return PEAL_OK;
+    do { /* two ids can be equal by chance */
+        peal_shard_new_id(sh, s->id);
+        if (listed)
+            err = peal_map_put(&sh->sessions, peal_session_id(s), s);
+    } while (err == PEAL_EEXIST);
+    s->listed = listed && err == PEAL_OK;
+    return err;
 }
 
 struct peal_session *
@@ -176,6 +180,7 @@ channel_new(struct peal_shard *sh, struct peal_slice name)
     ch->hash = peal_channel_hash(name);
     ch->confirmed = sh->hub->relay == NULL;
     ch->asked = sh->n_batches_posted + 1;
+    peal_list_init(&ch->waiters);
     if (peal_map_put(&sh->channels, peal_channel_slice(ch), ch) != PEAL_OK) {
         free(ch);
         return NULL;
@@ -312,18 +317,17 @@ peal_session_await_subscribed(
     struct peal_session *s, struct peal_slice channel, peal_confirmed_fn *fn, void *arg)
 {
     struct peal_sub *sub = *find_sub(s, channel);
-    struct peal_waiter *w, **at;
+    struct peal_waiter *w;
 
     if (sub == NULL)
         return PEAL_ENOTFOUND;
     if (sub->channel->confirmed)
         return PEAL_OK;
-    if ((w = malloc(sizeof(*w))) == NULL)
+    if (s->n_waiters == UINT16_MAX || (w = malloc(sizeof(*w))) == NULL)
         return PEAL_ENOMEM;
-    *w = (struct peal_waiter){ NULL, s, fn, arg };
-    for (at = &sub->channel->waiters; *at != NULL; at = &(*at)->next)
-        ;
-    *at = w;
+    *w = (struct peal_waiter){ .session = s, .fn = fn, .arg = arg };
+    peal_list_append(&sub->channel->waiters, &w->link);
+    s->n_waiters++;
     return PEAL_EAGAIN;
 }
 
@@ -347,30 +351,38 @@ peal_session_all_subscribed(const struct peal_session *s)
     return true;
 }
 
-/* Takes the one at *at off the list and tells it; it may do anything, so nothing that was
- * known before is sure any more. */
+/* Takes w off its channel's list and tells it. Its function may do anything, so nothing
+ * that was known before holds after it. */
 static void
-tell_waiter(struct peal_waiter **at, bool gone)
+tell_waiter(struct peal_waiter *w, bool gone)
 {
-    struct peal_waiter w = **at;
+    struct peal_waiter told = *w;
 
-    free(*at);
-    *at = w.next;
-    w.fn(w.arg, gone);
+    peal_list_unlink(&w->link);
+    free(w);
+    told.session->n_waiters--;
+    told.fn(told.arg, gone);
+}
+
+static struct peal_waiter *
+waiter_of(const struct peal_channel *ch, const struct peal_session *s)
+{
+    for (struct peal_link *l = ch->waiters.next; l != &ch->waiters; l = l->next) {
+        struct peal_waiter *w = PEAL_CONTAINER(l, struct peal_waiter, link);
+
+        if (w->session == s)
+            return w;
+    }
+    return NULL;
 }
 
 static void
 tell_waiters_gone(struct peal_channel *ch, const struct peal_session *s)
 {
-    struct peal_waiter **at = &ch->waiters;
+    struct peal_waiter *w;
 
-    while (*at != NULL)
-        if ((*at)->session == s) {
-            tell_waiter(at, true);
-            at = &ch->waiters;
-        } else {
-            at = &(*at)->next;
-        }
+    while (s->n_waiters > 0 && (w = waiter_of(ch, s)) != NULL)
+        tell_waiter(w, true);
 }
 
 void
@@ -382,8 +394,8 @@ peal_shard_confirm(struct peal_shard *sh, struct peal_slice channel, uint64_t n_
         return;
     ch->confirmed = true;
     while ((ch = peal_map_get(&sh->channels, channel)) != NULL && ch->confirmed &&
-           ch->waiters != NULL)
-        tell_waiter(&ch->waiters, false);
+           !peal_list_empty(&ch->waiters))
+        tell_waiter(PEAL_CONTAINER(ch->waiters.next, struct peal_waiter, link), false);
 }
 
 /* Take sub, already off its session's list, out of its channel. */

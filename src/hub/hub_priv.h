@@ -15,27 +15,30 @@ struct peal_fanout {
     struct peal_link link; /* on the shard's list */
     struct peal_channel *channel;
     struct peal_fanout_item {
-        struct peal_msg *msg; /* held */
-        unsigned k;           /* index of the channel in the message */
+        struct peal_msg *msg; /* retained */
         uint32_t seq;
+        uint16_t k;      /* index of the channel in the message */
+        bool except_ids; /* none of the exclusions is a channel here */
     } * items;
     uint32_t n, cap;
     uint32_t batch;  /* items[0 .. batch) are what the cursor carries */
-    size_t bytes;    /* of the items' arguments */
+    size_t bytes;    /* peal_msg_weight of the items */
     uint32_t cursor; /* members[0 .. cursor) have them */
 };
 
 /* Somebody who waits until a channel is subscribed on the backplane. */
 struct peal_waiter {
-    struct peal_waiter *next;
+    struct peal_link link; /* on the channel's list */
     struct peal_session *session;
     peal_confirmed_fn *fn;
     void *arg;
 };
 
+#define PEAL_SEQ_RENEW (1u << 30) /* see fanout.c */
+
 struct peal_channel {
     struct peal_sub **members;
-    struct peal_waiter *waiters; /* oldest first */
+    struct peal_link waiters; /* oldest first */
     uint32_t n, cap;
     uint32_t seq; /* counts messages that were put off */
     uint32_t hash;
@@ -86,6 +89,18 @@ struct peal_shard {
     uint64_t next_ask;               /* id of an acknowledgement */
     uint32_t interest[PEAL_INTEREST_SLOTS]; /* channels here, by hash */
 };
+
+/* peal_msg_weight is about what a message that waits takes in memory, in bytes. */
+static inline size_t
+peal_msg_weight(const struct peal_msg *m)
+{
+    size_t n =
+        512 + m->args.len; /* the message itself, its names, and who waits for it */
+
+    for (unsigned i = 0; i < m->n_atts; i++)
+        n += m->atts[i]->len;
+    return n;
+}
 
 static inline struct peal_slice
 peal_channel_slice(const struct peal_channel *ch)

@@ -79,15 +79,20 @@ struct peal_eio_session *
 peal_eio_session_new(struct peal_eio *e, bool polling, bool b64)
 {
     struct peal_eio_session *s = calloc(1, sizeof(*s) + e->ops->size);
+    peal_err err;
 
     if (s == NULL)
         return NULL;
     s->eio = e;
     s->b64 = b64;
     s->timer.fn = on_timer;
-    peal_shard_new_id(e->proto->shard, s->id);
-    if ((polling && peal_eio_polling_new(s) != PEAL_OK) ||
-        peal_map_put(&e->sessions, peal_eio_sid(s), s) != PEAL_OK) {
+    do { /* two ids can be equal by chance */
+        peal_shard_new_id(e->proto->shard, s->id);
+        err = peal_map_put(&e->sessions, peal_eio_sid(s), s);
+    } while (err == PEAL_EEXIST);
+    if (err == PEAL_OK && polling && (err = peal_eio_polling_new(s)) != PEAL_OK)
+        peal_map_del(&e->sessions, peal_eio_sid(s));
+    if (err != PEAL_OK) {
         peal_eio_polling_free(s);
         free(s);
         return NULL;

@@ -69,6 +69,37 @@ publish(struct peal_shard *sh, const char *channel, unsigned number)
     publish_to(sh, &name, 1, NULL, 0, number);
 }
 
+/* What OpenSSL makes, or all zeroes for the next so many calls. */
+static unsigned n_zeroes;
+
+int __real_RAND_bytes(unsigned char *buf, int num);
+int __wrap_RAND_bytes(unsigned char *buf, int num);
+
+int
+__wrap_RAND_bytes(unsigned char *buf, int num)
+{
+    if (n_zeroes == 0)
+        return __real_RAND_bytes(buf, num);
+    n_zeroes--;
+    memset(buf, 0, (size_t)num);
+    return 1;
+}
+
+/* How often somebody's subscriptions were looked through. */
+static unsigned n_lookups;
+
+bool __real_peal_session_is_subscribed(
+    const struct peal_session *s, struct peal_slice channel);
+bool __wrap_peal_session_is_subscribed(
+    const struct peal_session *s, struct peal_slice channel);
+
+bool
+__wrap_peal_session_is_subscribed(const struct peal_session *s, struct peal_slice channel)
+{
+    n_lookups++;
+    return __real_peal_session_is_subscribed(s, channel);
+}
+
 /* One shard on a loop that does not run: the test makes the turns. */
 struct rig {
     struct peal_loop *loop;
@@ -373,6 +404,71 @@ exclusions_are_channels_and_sessions(void **state)
     GOT(m[2], "");
     GOT(m[3], "1 ");
     members_free(m, 20);
+    rig_fini(&r);
+}
+
+static void
+an_excluded_sender_costs_the_others_no_lookup(void **state)
+{
+    struct rig r = rig_of(1000);
+    struct member *m = members_of(r.sh, 20);
+    struct peal_slice a = PEAL_S("a"), self = peal_session_id(&m[0].s),
+                      nobody[2] = { PEAL_S("/#x"), self };
+
+    for (int i = 0; i < 20; i++)
+        join(&m[i], "a");
+    n_lookups = 0;
+    publish_to(r.sh, &a, 1, &self, 1, 1);
+    publish_to(r.sh, &a, 1, nobody, 2, 2);
+    peal_fanout_turn(r.sh);
+    CHECK_INT(n_lookups, 0);
+    GOT(m[0], "");
+    GOT(m[19], "1 2 ");
+    members_free(m, 20);
+    rig_fini(&r);
+}
+
+static void
+equal_ids_are_drawn_again(void **state)
+{
+    struct rig r = rig_of(1000);
+    struct member *m;
+
+    n_zeroes = 1;
+    m = members_of(r.sh, 200);
+    CHECK_INT(n_zeroes, 0);
+    for (int i = 0; i < 200; i++)
+        CHECK(peal_session_find(r.sh, peal_session_id(&m[i].s)) == &m[i].s);
+    members_free(m, 200);
+    rig_fini(&r);
+}
+
+/* Messages are counted in 32 bits, which a busy channel passes in some days. */
+static void
+members_of_old_hear_for_ever(void **state)
+{
+    struct rig r = rig_of(1000);
+    struct member *m = members_of(r.sh, 21);
+    unsigned number = 0;
+
+    for (int i = 0; i < 20; i++)
+        join(&m[i], "a");
+    for (uint32_t q = 1; q <= 9; q++) {
+        struct peal_channel *ch = peal_shard_channel(r.sh, PEAL_S("a"));
+
+        ch->seq = q * PEAL_SEQ_RENEW - 3;
+        for (int i = 0; i < 5; i++)
+            publish(r.sh, "a", ++number);
+        join(&m[20], "a"); /* and whoever joins in between does not get what was before */
+        publish(r.sh, "a", ++number);
+        while (peal_fanout_turn(r.sh))
+            continue;
+        CHECK_INT(m[0].n, number);
+        CHECK_INT(m[19].n, number);
+        CHECK_INT(m[20].n, q);
+        CHECK_OK(peal_session_unsubscribe(&m[20].s, PEAL_S("a")));
+    }
+    members_free(m, 21);
     rig_fini(&r);
 }
 
@@ -757,6 +853,9 @@ main(void)
         cmocka_unit_test(ids_of_nodes_that_are_gone_stay_addresses),
         cmocka_unit_test(sessions_are_reached_by_their_id),
         cmocka_unit_test(exclusions_are_channels_and_sessions),
+        cmocka_unit_test(an_excluded_sender_costs_the_others_no_lookup),
+        cmocka_unit_test(equal_ids_are_drawn_again),
+        cmocka_unit_test(members_of_old_hear_for_ever),
         cmocka_unit_test(membership_is_exact_in_the_middle_of_a_fan_out),
         cmocka_unit_test(random_days_end_as_in_the_model),
         cmocka_unit_test(every_failing_allocation_is_survived),

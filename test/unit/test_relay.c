@@ -410,6 +410,41 @@ the_link_is_up_when_what_was_wanted_then_is_subscribed(void **state)
 }
 
 static void
+note_told(void *arg, bool gone)
+{
+    ((unsigned *)arg)[gone]++;
+}
+
+/* Each event with an acknowledgement waits while Redis hangs. */
+static void
+waiters_may_be_many(void **state)
+{
+    struct member m[5];
+    unsigned told[2] = { 0, 0 };
+    struct rig r;
+
+    rig_open(&r, 1000, 0);
+    rig_connect(&r);
+    for (unsigned i = 0; i < 5; i++) {
+        begin(&r, 0, &m[i]);
+        join(&m[i], "a");
+        for (unsigned k = 0; k < 60000; k++)
+            CHECK_ERR(
+                peal_session_await_all_subscribed(&m[i].s, note_told, told), PEAL_EAGAIN);
+    }
+    settle(&r);
+    peal_session_fini(&m[0].s);
+    CHECK_INT(told[true], 60000);
+    CHECK_INT(told[false], 0);
+    subscribed(&r, "t:c:a");
+    settle(&r);
+    CHECK_INT(told[false], 240000);
+    for (unsigned i = 1; i < 5; i++)
+        peal_session_fini(&m[i].s);
+    rig_close(&r);
+}
+
+static void
 the_ids_of_sessions_cannot_be_joined(void **state)
 {
     struct member a, b;
@@ -513,6 +548,7 @@ main(void)
             a_lost_link_lets_all_waiters_go_and_everything_is_subscribed_again),
         cmocka_unit_test(a_channel_that_is_lost_is_asked_for_again),
         cmocka_unit_test(the_link_is_up_when_what_was_wanted_then_is_subscribed),
+        cmocka_unit_test(waiters_may_be_many),
         cmocka_unit_test(the_ids_of_sessions_cannot_be_joined),
         cmocka_unit_test(a_peer_is_told_and_waited_for),
     };
