@@ -37,6 +37,8 @@
         "Messages dropped from full output queues")                                      \
     X(TLS_HANDSHAKES, C, "peal_tls_handshakes_total", "result=\"ok\"", "TLS handshakes") \
     X(TLS_FAILED, C, "peal_tls_handshakes_total", "result=\"failed\"", "")               \
+    X(TLS_DEFERRED, C, "peal_tls_handshakes_deferred_total", "",                         \
+        "Times that a TLS handshake was put off to the next turn, see admission.lag")    \
     X(HANDED_OVER, C, "peal_handed_over_total", "",                                      \
         "Connections handed to the worker that owns their session")                      \
     X(FORWARDED, C, "peal_forwarded_total", "",                                          \
@@ -59,10 +61,18 @@
     X(SIO_SESSIONS, G, "peal_sessions", "protocol=\"socketio\"", "")                     \
     X(EIO_POLLING, G, "peal_polling_sessions", "",                                       \
         "Engine.IO sessions on HTTP long polling")                                       \
-    X(SESSIONS_REFUSED, C, "peal_sessions_refused_total", "",                            \
-        "Clients sent away because of sessions.rate, sessions.max or a drain")           \
     X(SESSIONS_WAITING, G, "peal_sessions_waiting", "",                                  \
-        "Event streams that wait for sessions.rate or sessions.max to let them in")      \
+        "Newcomers that wait to be admitted: see admission.lag, sessions.rate and "      \
+        "sessions.max")                                                                  \
+    X(SESSIONS_WAITED, C, "peal_sessions_waited_total", "",                              \
+        "Newcomers that have waited and were admitted")                                  \
+    X(REFUSED_TIMEOUT, C, "peal_sessions_refused_total", "reason=\"timeout\"",           \
+        "Newcomers that were refused a session: they have waited for admission.wait, "   \
+        "too many were waiting, sessions.max was reached, or the node was draining")     \
+    X(REFUSED_QUEUE_FULL, C, "peal_sessions_refused_total", "reason=\"queue_full\"", "") \
+    X(REFUSED_SESSIONS_MAX, C, "peal_sessions_refused_total", "reason=\"sessions_max\"", \
+        "")                                                                              \
+    X(REFUSED_DRAINING, C, "peal_sessions_refused_total", "reason=\"draining\"", "")     \
     X(WS_FRAMES_BAD, C, "peal_bad_input_total", "protocol=\"websocket\"",                \
         "Peers whose bytes broke their protocol")                                        \
     X(EIO_BAD, C, "peal_bad_input_total", "protocol=\"engineio\"", "")                   \

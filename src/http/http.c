@@ -235,6 +235,14 @@ peal_http_resume(struct peal_http *h)
     peal_conn_read_again(h->conn);
 }
 
+void
+peal_http_resume_now(struct peal_http *h)
+{
+    h->headers.len = 0;
+    peal_http_resume(h);
+    peal_conn_offer_kept(h->conn);
+}
+
 static size_t
 read_proxy(struct peal_http *h, struct peal_slice in)
 {

@@ -198,6 +198,11 @@ void peal_http_migrate(struct peal_http *h, unsigned worker);
 void peal_http_defer(struct peal_http *h);
 void peal_http_resume(struct peal_http *h);
 
+/* peal_http_resume_now has begin called before it returns, as if for the first time:
+ * fields of the answer are forgotten. Only where no callback of a connection is running.
+ */
+void peal_http_resume_now(struct peal_http *h);
+
 /*
  * peal_http_cors adds the CORS fields for an allowed Origin, and answers OPTIONS, which
  * is taken for a preflight. true: it was one and is answered.

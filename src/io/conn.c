@@ -355,6 +355,21 @@ mark_dirty(struct peal_conn *c)
         peal_list_append(&peal_conn_loop(c)->dirty, &c->dirty);
 }
 
+/* A handshake that has not begun yet costs the most that a newcomer can. Where there is
+ * no time for it in this turn its bytes stay in the socket, which is reported again. */
+static bool
+may_shake_hands(struct peal_conn *c)
+{
+    struct peal_loop *l = peal_conn_loop(c);
+
+    if (l->pace.lag_ns == 0 || peal_ssl_has_begun(c->ssl) ||
+        peal_pace_try(&l->pace, uv_hrtime()))
+        return true;
+    peal_pace_put_off(&l->pace);
+    peal_stat_add(&l->stats, PEAL_STAT_TLS_DEFERRED, 1);
+    return false;
+}
+
 static void
 on_handshake(struct peal_conn *c)
 {
@@ -387,6 +402,7 @@ on_poll(uv_poll_t *p, int status, int events)
 {
     struct peal_conn *c = PEAL_CONTAINER(p, struct peal_conn, poll);
 
+    peal_loop_enter(peal_conn_loop(c));
     if (status < 0) { /* the socket has failed, and libuv has stopped watching it */
         c->events = 0;
         if (c->paused && !c->finishing) { /* nobody will read to the end of it */
@@ -395,7 +411,8 @@ on_poll(uv_poll_t *p, int status, int events)
         }
     }
     if (c->handshaking) {
-        on_handshake(c);
+        if (status < 0 || may_shake_hands(c))
+            on_handshake(c);
         return;
     }
     if (c->tls_want_write && (events & UV_WRITABLE)) {

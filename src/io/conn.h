@@ -168,6 +168,9 @@ size_t peal_conn_queued(const struct peal_conn *c);
  */
 void peal_conn_read_again(struct peal_conn *c);
 
+/* peal_conn_offer_kept does it now: only where no callback of a connection is running. */
+void peal_conn_offer_kept(struct peal_conn *c);
+
 /* peal_conn_pause stops reading; peal_conn_resume goes on. A paused connection does not
  * notice that its peer has left. */
 void peal_conn_pause(struct peal_conn *c);

@@ -116,6 +116,7 @@ on_poll(uv_poll_t *p, int status, int events)
     int error = 0, fd = let_go(d);
     socklen_t len = sizeof(error);
 
+    peal_loop_enter(d->loop);
     /* The status of the poll says no more than this. */
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error == 0)
         tell(d, PEAL_OK, fd);

@@ -144,13 +144,26 @@ accept_one(struct peal_listener *l)
     return true;
 }
 
+/* While newcomers that have been accepted already must wait, the next ones wait in the
+ * kernel's backlog, which is in order too; some are taken in every turn. */
+static bool
+has_time(const struct peal_listener *l, unsigned n_accepted)
+{
+    const struct peal_pace *pace = &l->loop->pace;
+
+    if (!l->limits->paced || pace->lag_ns == 0 || n_accepted < PEAL_PACE_ALWAYS)
+        return true;
+    return !peal_pace_is_late(pace) && peal_pace_has_time(pace, uv_hrtime());
+}
+
 static void
 on_acceptable(uv_poll_t *p, int status, int events)
 {
     struct peal_listener *l = PEAL_CONTAINER(p, struct peal_listener, poll);
     uint64_t rate = l->limits->rate, now = peal_loop_now_ms(l->loop);
 
-    for (unsigned i = 0; i < BATCH; i++) {
+    peal_loop_enter(l->loop);
+    for (unsigned i = 0; i < BATCH && has_time(l, i); i++) {
         if (!peal_bucket_has(&l->bucket, rate, now, 1)) {
             rest(l, 1000 / rate + 1);
             return;

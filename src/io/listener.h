@@ -21,6 +21,7 @@ struct peal_accept_limits {
     _Atomic int64_t open; /* connections of the process; loops count them */
     int64_t open_max;     /* 0: no limit */
     uint64_t rate;        /* accepts a second and listener; 0: no limit */
+    bool paced;           /* with the loop's other newcomers, see base/pace.h */
 };
 
 /*

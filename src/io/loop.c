@@ -34,6 +34,7 @@ on_wake(uv_async_t *wake)
     struct peal_loop *l = wake->data;
     struct peal_task *m, *next, *first = NULL;
 
+    peal_loop_enter(l);
     m = atomic_exchange_explicit(&l->task, NULL, memory_order_acquire);
     for (; m != NULL; m = next) { /* newest first: turn it round */
         next = m->next;
@@ -60,23 +61,28 @@ peal_loop_post(struct peal_loop *l, struct peal_task *m)
         uv_async_send(&l->wake);
 }
 
+void
+peal_conn_offer_kept(struct peal_conn *c)
+{
+    struct peal_buf in = c->in;
+
+    peal_list_unlink(&c->unread);
+    if (in.len > 0) {
+        c->in = (struct peal_buf){ 0 };
+        peal_conn_keep(c, &in, peal_conn_offer(c, (uint8_t *)in.data, in.len));
+    }
+    if (c->fd >= 0 && c->ssl != NULL && peal_conn_reads(c) && !c->handshaking)
+        peal_conn_read(c);
+}
+
 static void
 offer_unread(struct peal_loop *l)
 {
     struct peal_link all, *link;
 
     peal_list_move(&all, &l->unread);
-    while ((link = peal_list_take(&all)) != NULL) {
-        struct peal_conn *c = PEAL_CONTAINER(link, struct peal_conn, unread);
-        struct peal_buf in = c->in;
-
-        if (in.len > 0) {
-            c->in = (struct peal_buf){ 0 };
-            peal_conn_keep(c, &in, peal_conn_offer(c, (uint8_t *)in.data, in.len));
-        }
-        if (c->fd >= 0 && c->ssl != NULL && peal_conn_reads(c) && !c->handshaking)
-            peal_conn_read(c);
-    }
+    while ((link = peal_list_take(&all)) != NULL)
+        peal_conn_offer_kept(PEAL_CONTAINER(link, struct peal_conn, unread));
 }
 
 static void
@@ -103,13 +109,15 @@ set_idle(struct peal_loop *l, bool on)
         uv_idle_stop(&l->idle);
 }
 
-/* The wait is over. */
+/* Counts the time of the turn, from its first callback on, and what newcomers had of it.
+ */
 static void
-begin_turn(uv_check_t *check)
+account_turn(struct peal_loop *l)
 {
-    struct peal_loop *l = check->data;
+    uint64_t now = uv_hrtime();
 
-    l->turn_began_ns = uv_hrtime();
+    peal_stat_add(&l->stats, PEAL_STAT_LOOP_BUSY, (int64_t)(now - l->pace.began_ns));
+    peal_pace_turn_end(&l->pace, now);
 }
 
 static void
@@ -119,6 +127,7 @@ end_turn(uv_prepare_t *p)
     bool more = false;
     int64_t next;
 
+    peal_loop_enter(l);
     uv_update_time(&l->uv);
     peal_wheel_advance(&l->wheel, uv_now(&l->uv));
     offer_unread(l);
@@ -134,10 +143,7 @@ end_turn(uv_prepare_t *p)
         uv_timer_start(&l->timer, on_timer, (uint64_t)next, 0);
     if (l->stopping)
         uv_stop(&l->uv);
-    if (l->turn_began_ns != 0)
-        peal_stat_add(
-            &l->stats, PEAL_STAT_LOOP_BUSY, (int64_t)(uv_hrtime() - l->turn_began_ns));
-    l->turn_began_ns = 0;
+    account_turn(l);
 }
 
 void
@@ -180,6 +186,7 @@ peal_loop_new(const struct peal_loop_config *config, struct peal_loop **out)
     if (l == NULL)
         return PEAL_ENOMEM;
     l->config = *config;
+    peal_pace_init(&l->pace, config->lag_ms);
     peal_list_init(&l->dirty);
     peal_list_init(&l->unread);
     peal_list_init(&l->dials);
@@ -189,9 +196,8 @@ peal_loop_new(const struct peal_loop_config *config, struct peal_loop **out)
     }
     uv_timer_init(&l->uv, &l->timer);
     uv_prepare_init(&l->uv, &l->prepare);
-    uv_check_init(&l->uv, &l->check);
     uv_idle_init(&l->uv, &l->idle);
-    l->prepare.data = l->check.data = l->wake.data = l;
+    l->prepare.data = l->wake.data = l;
     uv_update_time(&l->uv);
     peal_wheel_init(&l->wheel, uv_now(&l->uv));
     if ((r = uv_async_init(&l->uv, &l->wake, on_wake)) < 0) {
@@ -203,7 +209,6 @@ peal_loop_new(const struct peal_loop_config *config, struct peal_loop **out)
         goto fail;
     /* Last: there is no turn in what frees half a loop. */
     uv_prepare_start(&l->prepare, end_turn);
-    uv_check_start(&l->check, begin_turn);
     *out = l;
     return PEAL_OK;
 

@@ -16,6 +16,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "base/pace.h"
 #include "base/stats.h"
 #include "base/wheel.h"
 
@@ -63,13 +64,13 @@ struct peal_loop_config {
     uint64_t queue_age_ms;  /* the oldest byte of a queue may wait this long */
     struct peal_log *log;   /* kept */
     _Atomic int64_t *open;  /* kept: connections of the process, or NULL */
+    uint64_t lag_ms;        /* what newcomers may add to the lag; 0: not paced */
 };
 
 struct peal_loop {
     uv_loop_t uv;
     uv_timer_t timer;
     uv_prepare_t prepare;
-    uv_check_t check;
     uv_idle_t idle; /* active while work is left, so that the loop does not wait */
     uv_async_t wake;
     struct peal_wheel wheel;
@@ -86,7 +87,7 @@ struct peal_loop {
     unsigned n_free_outqs;
     struct peal_garbage *garbage;
     size_t n_garbage, garbage_cap;
-    uint64_t turn_began_ns; /* 0: not yet */
+    struct peal_pace pace; /* of newcomers; it also knows when this turn began */
     const char *tls_why; /* of the client's handshake that failed last; static English */
     bool idle_active, stopping;
     uint8_t read_buf[PEAL_READ_SIZE];
@@ -141,6 +142,15 @@ peal_loop_start_coarse(struct peal_loop *l, struct peal_timer *t, uint64_t delay
     uint64_t grain = delay_ms / 64 + 1, at = uv_now(&l->uv) + delay_ms;
 
     peal_loop_start(l, t, delay_ms + (grain - at % grain) % grain);
+}
+
+/* peal_loop_enter marks the beginning of a turn. Every callback that libuv makes for
+ * something that has become ready calls it first; only the first one of a turn counts. */
+static inline void
+peal_loop_enter(struct peal_loop *l)
+{
+    if (l->pace.began_ns == 0)
+        l->pace.began_ns = uv_hrtime();
 }
 
 static inline uint64_t

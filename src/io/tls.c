@@ -180,6 +180,12 @@ peal_ssl_is_client(const struct ssl_st *ssl)
     return SSL_is_server(ssl) == 0;
 }
 
+bool
+peal_ssl_has_begun(const struct ssl_st *ssl)
+{
+    return !SSL_is_server(ssl) || !SSL_in_before(ssl);
+}
+
 void
 peal_ssl_free(struct ssl_st *ssl)
 {

@@ -1,34 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Admission: what keeps a storm of reconnects from taking the node away from those who
- * are connected. There is a token for each session that may begin, sessions.rate of them
- * a second. Who finds none is sent away before any work is done.
+ * Admission: what keeps a storm of newcomers from taking the node away from the clients
+ * that are connected.
  *
- * Socket.IO clients and WebSockets are told with 503: they come back by themselves, and
+ * A newcomer begins its session at once while nobody waits, this turn of the loop has
+ * time left for newcomers (base/pace.h), sessions.rate has a token and sessions.max is
+ * not reached. Otherwise it waits, in order and whatever its transport, unread: that
+ * costs what an idle connection costs. At the end of each turn those at the head are
+ * admitted for as long as there is time. The official clients wait for 20 s; a newcomer
+ * that has waited for admission.wait, or finds admission.queue_max others waiting, is
+ * refused.
+ *
+ * Refused Socket.IO clients and WebSockets get 503: they come back by themselves, and
  * later each time. An EventSource gives up for ever at any status but 200. To close its
  * connection without an answer is no way out: a proxy in front makes an error status of
- * it, or believes that the node is dead. So an event stream waits, unread, for a token;
- * it costs then what an idle connection costs. Who waits in vain, or finds too many
- * waiting, gets a stream that says when to come back and ends.
+ * it, or believes that the node is dead. So it gets a stream that says when to come back
+ * and ends. Where sessions.max is reached Socket.IO clients and WebSockets are refused at
+ * once, for the next place may be long in coming; event streams wait for it.
  *
- * A node that leaves closes Socket.IO's and WebSockets' connections without an answer: so
- * a proxy tries the next node, where 503 would be passed on to the client.
- *
- * Neither kind may starve the other: for each newcomer that is let in while streams wait,
- * a token is laid by for one of those.
+ * A draining node closes the connections of Socket.IO clients and WebSockets without an
+ * answer: so a proxy tries the next node, where it would pass 503 on to the client.
  */
 #include "proto/admission.h"
 
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/id.h"
 #include "proto/eio.h"
 #include "proto/plain.h"
 
-#define TICK_MS 20
-#define WAIT_MS 10000     /* proxies are more patient than that */
-#define WAITING_MAX 16384 /* streams that wait on one worker */
+#define TICK_MS                                                                          \
+    20 /* between two looks at tokens, places and those that wait too long               \
+        */
 
+/* A request that waits. */
 struct waiter {
     struct peal_link link; /* on admission.waiting */
     struct peal_proto *proto;
@@ -36,24 +42,19 @@ struct waiter {
     uint64_t until; /* loop time in ms */
 };
 
-static void on_tick(struct peal_timer *t);
+static const enum peal_stat as_timeout = PEAL_STAT_REFUSED_TIMEOUT;
+static const enum peal_stat as_draining = PEAL_STAT_REFUSED_DRAINING;
 
-void
-peal_admission_init(struct peal_proto *p)
+/* Sessions of the whole node; those that begin at the same moment on other workers are
+ * not in it. */
+static bool
+admission_is_full(const struct peal_proto *p)
 {
-    struct peal_admission *a = &p->admission;
-
-    *a = (struct peal_admission){ .timer.fn = on_tick };
-    peal_list_init(&a->waiting);
-    peal_bucket_init(&a->bucket, p->config->sessions_rate, peal_loop_now_ms(p->loop));
-}
-
-/* Of the whole node; those that begin at the same moment elsewhere are not in it. */
-static int64_t
-count_sessions(const struct peal_proto_config *c)
-{
+    const struct peal_proto_config *c = p->config;
     int64_t n = 0;
 
+    if (c->sessions_max == 0)
+        return false;
     for (unsigned i = 0; i < c->n_loops; i++) {
         const struct peal_stats *s = &c->loops[i]->stats;
 
@@ -61,87 +62,49 @@ count_sessions(const struct peal_proto_config *c)
              peal_stat_get(s, PEAL_STAT_WS_SESSIONS) +
              peal_stat_get(s, PEAL_STAT_SSE_SESSIONS);
     }
-    return n;
+    return n >= c->sessions_max;
 }
 
-/* Takes a token, and leaves as many as are laid by. false: nobody may begin now. */
 static bool
-take(struct peal_proto *p, unsigned leave)
+admission_has_token(struct peal_proto *p)
 {
-    struct peal_admission *a = &p->admission;
-    const struct peal_proto_config *c = p->config;
+    return peal_bucket_has(
+        &p->admission.bucket, p->config->sessions_rate, peal_loop_now_ms(p->loop), 1);
+}
 
-    if (a->closed || !peal_bucket_has(&a->bucket, c->sessions_rate,
-                         peal_loop_now_ms(p->loop), 1.0 + leave))
+/* Lets one more begin, if there is a place, a token and time. */
+static bool
+admission_take(struct peal_proto *p)
+{
+    if (admission_is_full(p) || !admission_has_token(p) ||
+        !peal_pace_try(&p->loop->pace, uv_hrtime()))
         return false;
-    if (c->sessions_max > 0 && count_sessions(c) >= c->sessions_max)
-        return false;
-    peal_bucket_take(&a->bucket);
+    peal_bucket_take(&p->admission.bucket);
     return true;
 }
 
-static void
-count_refused(struct peal_proto *p)
-{
-    peal_stat_add(peal_proto_stats(p), PEAL_STAT_SESSIONS_REFUSED, 1);
-}
-
-bool
-peal_admission_try(struct peal_proto *p, struct peal_http *h)
+static bool
+admission_refuse(struct peal_proto *p, struct peal_http *h, enum peal_newcomer newcomer,
+    enum peal_stat reason)
 {
     struct peal_admission *a = &p->admission;
 
-    if (take(p, a->owed)) {
-        if (a->owed < a->n_waiting)
-            a->owed++;
-        return true;
-    }
-    count_refused(p);
-    if (a->closed) {
+    peal_stat_add(peal_proto_stats(p), reason, 1);
+    if (newcomer == PEAL_NEWCOMER_STREAM) {
+        peal_sse_turn_away(p, h);
+    } else if (a->closed) {
         peal_http_close(h, PEAL_CLOSE_LOCAL);
-        return false;
+    } else {
+        peal_http_add(h, "Retry-After", "%u", 1 + a->n_refused++ % 5);
+        if (h->head->upgrade_websocket) /* it comes back by another connection anyway */
+            peal_http_close_after(h);
+        peal_http_reply(h, 503, "text/plain", PEAL_S("try again later\n"));
     }
-    peal_http_add(h, "Retry-After", "%u", 1 + a->n_refused++ % 5);
-    if (h->head->upgrade_websocket) /* the next one comes by another connection anyway */
-        peal_http_close_after(h);
-    peal_http_reply(h, 503, "text/plain", PEAL_S("try again later\n"));
     return false;
 }
 
-static struct peal_http *
-forget(struct waiter *w)
-{
-    struct peal_admission *a = &w->proto->admission;
-    struct peal_http *h = w->http;
-
-    peal_list_unlink(&w->link);
-    a->n_waiting--;
-    if (a->owed > a->n_waiting)
-        a->owed = a->n_waiting;
-    if (a->n_waiting == 0)
-        peal_timer_stop(&a->timer);
-    peal_stat_add(peal_proto_stats(w->proto), PEAL_STAT_SESSIONS_WAITING, -1);
-    free(w);
-    return h;
-}
-
-static void
-on_gone(struct peal_http *h)
-{
-    forget(h->user);
-}
-
-static void
-send_away(struct waiter *w)
-{
-    struct peal_proto *p = w->proto;
-
-    count_refused(p);
-    peal_sse_turn_away(p, forget(w));
-}
-
 static struct waiter *
-oldest(struct peal_admission *a)
+admission_oldest(const struct peal_admission *a)
 {
     return peal_list_empty(&a->waiting)
                ? NULL
@@ -149,50 +112,116 @@ oldest(struct peal_admission *a)
 }
 
 static void
-on_tick(struct peal_timer *t)
+waiter_free(struct waiter *w)
 {
-    struct peal_admission *a = PEAL_CONTAINER(t, struct peal_admission, timer);
-    struct waiter *w = oldest(a);
-    struct peal_proto *p = w->proto;
-    uint64_t now = peal_loop_now_ms(p->loop);
+    struct peal_admission *a = &w->proto->admission;
 
-    while (w != NULL && take(p, 0)) {
-        if (a->owed > 0)
-            a->owed--;
-        peal_http_resume(forget(w));
-        w = oldest(a);
-    }
-    while (w != NULL && now >= w->until) {
-        send_away(w);
-        w = oldest(a);
-    }
-    if (w != NULL)
-        peal_loop_start(p->loop, &a->timer, TICK_MS);
+    PEAL_ASSERT(a->n_waiting > 0);
+    peal_list_unlink(&w->link);
+    if (--a->n_waiting == 0)
+        peal_timer_stop(&a->timer);
+    peal_stat_add(peal_proto_stats(w->proto), PEAL_STAT_SESSIONS_WAITING, -1);
+    free(w);
 }
 
-bool
-peal_admission_try_stream(struct peal_proto *p, struct peal_http *h)
+static void
+waiter_on_gone(struct peal_http *h)
+{
+    waiter_free(h->user);
+}
+
+/* Ends the wait: begin is called again, and with it peal_admission_try, which does as
+ * refuse_as says. */
+static void
+waiter_resume(struct waiter *w, const enum peal_stat *refuse_as)
+{
+    struct peal_admission *a = &w->proto->admission;
+
+    a->resumed = w->http;
+    a->refuse_as = refuse_as;
+    waiter_free(w);
+    peal_http_resume_now(a->resumed);
+    a->resumed = NULL; /* also where the request did not come to ask */
+}
+
+/* At the end of each turn. true: some wait for nothing but time, which the next turn has
+ * again. */
+static bool
+admission_on_turn_end(void *proto)
+{
+    struct peal_proto *p = proto;
+    struct waiter *w = admission_oldest(&p->admission);
+
+    for (; w != NULL && admission_take(p); w = admission_oldest(&p->admission)) {
+        peal_stat_add(peal_proto_stats(p), PEAL_STAT_SESSIONS_WAITED, 1);
+        waiter_resume(w, NULL);
+    }
+    for (; w != NULL && peal_loop_now_ms(p->loop) >= w->until;
+         w = admission_oldest(&p->admission))
+        waiter_resume(w, &as_timeout);
+    return w != NULL && !admission_is_full(p) && admission_has_token(p);
+}
+
+/* Only here to make a turn. */
+static void
+admission_on_tick(struct peal_timer *t)
+{
+    struct peal_admission *a = PEAL_CONTAINER(t, struct peal_admission, timer);
+
+    peal_loop_start(admission_oldest(a)->proto->loop, t, TICK_MS);
+}
+
+void
+peal_admission_init(struct peal_proto *p)
+{
+    struct peal_admission *a = &p->admission;
+
+    *a = (struct peal_admission){ .timer.fn = admission_on_tick };
+    peal_list_init(&a->waiting);
+    peal_bucket_init(&a->bucket, p->config->sessions_rate, peal_loop_now_ms(p->loop));
+    peal_loop_hook(p->loop, admission_on_turn_end, p);
+}
+
+/* false: too many wait already. */
+static bool
+admission_wait(struct peal_proto *p, struct peal_http *h)
 {
     struct peal_admission *a = &p->admission;
     struct waiter *w;
 
-    if (h->again || (a->n_waiting == 0 && take(p, 0)))
-        return true;
-    if (a->closed || a->n_waiting == WAITING_MAX || (w = calloc(1, sizeof(*w))) == NULL) {
-        count_refused(p);
-        peal_sse_turn_away(p, h);
+    if (a->n_waiting >= p->config->admission_queue_max ||
+        (w = calloc(1, sizeof(*w))) == NULL)
         return false;
-    }
-    *w = (struct waiter){
-        .proto = p, .http = h, .until = peal_loop_now_ms(p->loop) + WAIT_MS
-    };
+    *w = (struct waiter){ .proto = p,
+        .http = h,
+        .until = peal_loop_now_ms(p->loop) + p->config->admission_wait_ms };
     peal_list_append(&a->waiting, &w->link);
     peal_stat_add(peal_proto_stats(p), PEAL_STAT_SESSIONS_WAITING, 1);
     if (a->n_waiting++ == 0)
         peal_loop_start(p->loop, &a->timer, TICK_MS);
     h->user = w;
-    h->gone = on_gone;
+    h->gone = waiter_on_gone;
     peal_http_defer(h);
+    return true;
+}
+
+bool
+peal_admission_try(struct peal_proto *p, struct peal_http *h, enum peal_newcomer newcomer)
+{
+    struct peal_admission *a = &p->admission;
+
+    if (a->resumed == h) {
+        a->resumed = NULL; /* a request that is pipelined behind it is another newcomer */
+        return a->refuse_as == NULL || admission_refuse(p, h, newcomer, *a->refuse_as);
+    }
+    if (a->closed)
+        return admission_refuse(p, h, newcomer, PEAL_STAT_REFUSED_DRAINING);
+    if (newcomer == PEAL_NEWCOMER_SOCKET && admission_is_full(p))
+        return admission_refuse(p, h, newcomer, PEAL_STAT_REFUSED_SESSIONS_MAX);
+    if (a->n_waiting == 0 && admission_take(p))
+        return true;
+    if (!admission_wait(p, h))
+        return admission_refuse(p, h, newcomer, PEAL_STAT_REFUSED_QUEUE_FULL);
     return false;
 }
 
@@ -202,8 +231,8 @@ peal_admission_close(struct peal_proto *p)
     struct waiter *w;
 
     p->admission.closed = true;
-    while ((w = oldest(&p->admission)) != NULL)
-        send_away(w);
+    while ((w = admission_oldest(&p->admission)) != NULL)
+        waiter_resume(w, &as_draining);
 }
 
 uint64_t

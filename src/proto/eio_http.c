@@ -202,7 +202,7 @@ peal_eio_begin(struct peal_http *h, void *proto)
     if (peal_http_cors(h, &e->proto->config->sio_cors) || !read_request(e, h, &r))
         return;
     if (r.sid.data == NULL) {
-        (void)(peal_admission_try(proto, h) && check_new(e, h, &r));
+        (void)(check_new(e, h, &r) && peal_admission_try(proto, h, PEAL_NEWCOMER_SOCKET));
         return;
     }
     if ((s = find(e, h, &r, true)) == NULL || r.upgrade || is(h, PEAL_S("GET")))

@@ -10,6 +10,7 @@
 
 /* Handlers of the routes "/ws/", "/ws", "/sse/" and "/sse"; ctx is the struct
  * peal_proto. */
+void peal_ws_begin(struct peal_http *h, void *proto);
 void peal_ws_handle(struct peal_http *h, void *proto);
 void peal_sse_begin(struct peal_http *h, void *proto);
 void peal_sse_handle(struct peal_http *h, void *proto);

@@ -37,6 +37,8 @@ struct peal_proto_config {
     size_t queue_bytes_max; /* of a polling session */
     enum peal_slow_policy slow_policy;
 
+    uint64_t admission_wait_ms;   /* how long newcomers may wait */
+    unsigned admission_queue_max; /* how many may, on one worker */
     uint64_t sessions_rate;       /* that begin in a second on one worker; 0: no limit */
     int64_t sessions_max;         /* of the node; 0: no limit */
     uint64_t sessions_max_age_ms; /* 0: none */

@@ -194,10 +194,10 @@ peal_sse_begin(struct peal_http *h, void *proto)
 {
     struct peal_proto *p = proto;
 
-    if (!h->again && peal_http_cors(h, &p->config->cors))
+    if (peal_http_cors(h, &p->config->cors))
         return;
     if (peal_slice_eq(h->head->method, PEAL_S("GET")))
-        (void)peal_admission_try_stream(p, h);
+        (void)peal_admission_try(p, h, PEAL_NEWCOMER_STREAM);
 }
 
 void

@@ -331,6 +331,13 @@ tell_node(struct ws *w)
 }
 
 void
+peal_ws_begin(struct peal_http *h, void *proto)
+{
+    if (check(proto, h))
+        (void)peal_admission_try(proto, h, PEAL_NEWCOMER_SOCKET);
+}
+
+void
 peal_ws_handle(struct peal_http *h, void *proto)
 {
     struct peal_proto *p = proto;
@@ -338,8 +345,6 @@ peal_ws_handle(struct peal_http *h, void *proto)
     struct ws *w;
     bool asks_node = peal_plain_asks_node(h);
 
-    if (!peal_admission_try(p, h) || !check(p, h))
-        return;
     if ((w = calloc(1, sizeof(*w))) == NULL) {
         peal_http_close(h, PEAL_CLOSE_ERROR);
         return;

@@ -112,6 +112,8 @@ set_proto(struct peal_server *n)
         .rooms_max = (unsigned)o->socketio_rooms_max,
         .queue_bytes_max = o->io_queue_max,
         .slow_policy = (enum peal_slow_policy)o->io_slow_policy,
+        .admission_wait_ms = o->admission_wait_ms,
+        .admission_queue_max = (unsigned)o->admission_queue_max,
         .sessions_rate = (uint64_t)o->sessions_rate,
         .sessions_max = o->sessions_max,
         .sessions_max_age_ms = o->sessions_max_age_ms,

@@ -142,9 +142,17 @@
         "Keys that open the HTTP API; none: the API is off, but for --dev on loopback")  \
     L(admin_listen, "admin.listen", listen, "",                                          \
         "Addresses for /livez, /readyz and /metrics; empty: as listen")                  \
-    I(sessions_rate, "sessions.rate", 0, 10000000, "5000",                               \
+    D(admission_lag, "admission.lag", 0, 60000, "50ms",                                  \
+        "How much newcomers may add to the time that clients which are connected wait "  \
+        "for the event loop; others wait to be admitted; 0: no limit")                   \
+    D(admission_wait, "admission.wait", 0, 60000, "10s",                                 \
+        "How long a newcomer waits to be admitted before it is refused; official "       \
+        "Socket.IO clients wait 20 s")                                                   \
+    I(admission_queue_max, "admission.queue_max", 0, 10000000, "65536",                  \
+        "Newcomers that wait to be admitted on one worker")                              \
+    I(sessions_rate, "sessions.rate", 0, 10000000, "0",                                  \
         "Sessions that may begin in a second on one worker: a second's worth at once, "  \
-        "others are told to come back, event streams wait; 0: no limit")                 \
+        "other newcomers wait to be admitted; 0: no limit")                              \
     I(sessions_max, "sessions.max", 0, 100000000, "0",                                   \
         "Sessions of this node at most; 0: no limit")                                    \
     D(sessions_max_age, "sessions.max_age", 0, 604800000, "0s",                          \

@@ -83,7 +83,7 @@ peal_serve(struct peal_options *opts, const struct peal_program *program)
         .log = { .fd = STDERR_FILENO,
             .friendly = opts->log_format == PEAL_LOG_FRIENDLY,
             .level = opts->log_level },
-        .limits.rate = (uint64_t)opts->accept_rate,
+        .limits = { .rate = (uint64_t)opts->accept_rate, .paced = true },
         .n_workers = count_workers(opts) };
     int status = 1;
 

@@ -45,6 +45,7 @@ make_routes(struct peal_worker *w)
     add_route(w, &n, "/sse/", true, peal_sse_handle, &w->proto);
     add_route(w, &n, "/sse", false, peal_sse_handle, &w->proto);
     w->routes[n - 2].begin = w->routes[n - 1].begin = peal_sse_begin;
+    w->routes[n - 4].begin = w->routes[n - 3].begin = peal_ws_begin;
     n += peal_api_routes(&w->api, w->routes + n);
     if (node->o->admin_listen.n == 0)
         n += peal_api_admin_routes(&w->api, w->routes + n);
@@ -60,7 +61,8 @@ init_loop(struct peal_worker *w)
         .queue_bytes_max = n->o->io_queue_max,
         .queue_age_ms = n->o->io_queue_age_ms,
         .log = &n->log,
-        .open = &n->limits.open };
+        .open = &n->limits.open,
+        .lag_ms = n->o->admission_lag_ms };
     peal_err err = peal_loop_new(&config, &w->loop);
 
     if (err == PEAL_EUNSUPP)

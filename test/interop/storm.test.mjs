@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Storms of new sessions, and what evens them out: sessions.rate, sessions.max,
-// sessions.max_age, and sending sessions away.
+// Storms of new sessions, and what evens them out: admission, sessions.rate, sessions.max,
+// sessions.max_age, and draining sessions. (By lag newcomers are admitted in
+// test/unit/test_admission.c, where time stands still.)
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -26,8 +27,12 @@ async function start(t, set) {
 
 async function metric(server, name) {
   const { text } = await request(server, { path: '/metrics' });
-  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
+  const line = text.split('\n').find((one) => one.startsWith(`${name} `));
+  return Number(line?.slice(name.length + 1));
 }
+
+const refused = (server, reason) =>
+  metric(server, `peal_sessions_refused_total{reason="${reason}"}`);
 
 // Asks for a session of each kind on a connection of its own: the head of the answer.
 async function knock(t, server, path, headers = {}) {
@@ -47,7 +52,7 @@ async function stream(t, server) {
 }
 
 const waiting = (server, n) =>
-  until(async () => await metric(server, 'peal_sessions_waiting') === n, `${n} streams to wait`);
+  until(async () => await metric(server, 'peal_sessions_waiting') === n, `${n} newcomers to wait`);
 
 function openWebSocket(t, server, path) {
   const ws = new WebSocket(`ws://${server.host}:${server.port}${path}`);
@@ -58,20 +63,20 @@ function openWebSocket(t, server, path) {
 }
 
 describe('sessions.rate', () => {
-  test('who comes too fast is told to come back, whatever it came for', async (t) => {
-    const server = await start(t, { 'sessions.rate': 1 });
+  test('newcomers that may not wait are told to come back, whatever they came for', async (t) => {
+    const server = await start(t, { 'sessions.rate': 1, 'admission.wait': 0 });
     for (const [path, headers, good] of
       [[POLL, {}, 200], [SIO_WS, UPGRADE, 101], ['/ws/a', UPGRADE, 101]]) {
       // The first may find a token. A second's worth is one: there are not twenty in a moment.
       const all = [];
       for (let i = 0; i < 20; i++) all.push(await knock(t, server, path, headers));
       for (const res of all) assert.ok([good, 503].includes(res.status), `${path}: ${res.status}`);
-      const refused = all.filter((res) => res.status === 503);
-      assert.ok(refused.length > 0, path);
-      for (const res of refused) assert.match(res.headers['retry-after'], /^[1-5]$/);
-      assert.ok(new Set(refused.map((res) => res.headers['retry-after'])).size > 1, 'they are spread');
+      const told = all.filter((res) => res.status === 503).map((res) => res.headers['retry-after']);
+      assert.ok(told.length > 0, path);
+      for (const after of told) assert.match(after, /^[1-5]$/);
+      assert.ok(new Set(told).size > 1, 'they are spread');
     }
-    assert.ok(await metric(server, 'peal_sessions_refused_total') > 3);
+    assert.ok(await refused(server, 'timeout') > 3);
   });
 
   test('a refused poll may ask again on its connection, a refused upgrade may not', async (t) => {
@@ -110,9 +115,28 @@ describe('sessions.rate', () => {
       for (let i = 0; i < 30; i++) all.push(makeClient(t, server, mode));
       await Promise.all(all.map((s) => within(
         new Promise((resolve) => s.once('connect', resolve)), 'a client to get in')));
-      assert.ok(await metric(server, 'peal_sessions_refused_total') > 0);
+      assert.ok(await metric(server, 'peal_sessions_waited_total') > 0);
+      assert.equal(await refused(server, 'timeout'), 0);
     });
   }
+
+  test('newcomers of all kinds wait in order', async (t) => {
+    const server = await start(t, { 'sessions.rate': 2 });
+    const order = [];
+    const all = [];
+    for (let i = 0; i < 8; i++) {
+      const conn = await rawConnect(server);
+      t.after(() => conn.destroy());
+      const [path, headers] =
+        [[POLL], [SIO_WS, UPGRADE], ['/ws/a', UPGRADE], ['/sse/a']][i % 4];
+      conn.write(formatRequest(server, { path, headers }));
+      all.push(conn.readHead().then((res) => order.push([i, res.status])));
+      // A request that comes later is answered later: this one has been read.
+      await metric(server, 'peal_sessions_waiting');
+    }
+    await Promise.all(all);
+    assert.deepEqual(order, [200, 101, 101, 200, 200, 101, 101, 200].map((s, i) => [i, s]));
+  });
 
   test('event streams wait, and not one of them sees an error', async (t) => {
     const server = await start(t, { 'sessions.rate': 20 });
@@ -124,36 +148,10 @@ describe('sessions.rate', () => {
       return next({ once: (n, f) => es.addEventListener(n, f), off() {} }, 'open');
     }));
     assert.deepEqual(errors, []);
-    assert.equal(await metric(server, 'peal_sessions_refused_total'), 0);
+    assert.equal(await refused(server, 'timeout'), 0);
   });
 
-  test('streams get in in the order in which they came', async (t) => {
-    const server = await start(t, { 'sessions.rate': 2 });
-    const order = [];
-    const all = [];
-    for (let i = 0; i < 6; i++) {
-      const conn = await stream(t, server);
-      all.push(conn.readHead().then((res) => order.push([i, res.status])));
-      // A request that comes later is answered later: this one has been read.
-      await metric(server, 'peal_sessions_waiting');
-    }
-    await Promise.all(all);
-    assert.deepEqual(order, [0, 1, 2, 3, 4, 5].map((i) => [i, 200]));
-  });
-
-  test('neither streams nor others starve', async (t) => {
-    const server = await start(t, { 'sessions.rate': 4 });
-    const heads = [];
-    for (let i = 0; i < 10; i++) heads.push((await stream(t, server)).readHead());
-    let over = false;
-    const streams = Promise.all(heads).finally(() => { over = true; });
-    let others = 0;
-    while (!over) others += (await request(server, { path: POLL })).status === 200;
-    for (const res of await streams) assert.equal(res.status, 200);
-    assert.ok(others > 0);
-  });
-
-  test('whoever leaves while it waits is not missed', async (t) => {
+  test('a client that leaves while it waits is forgotten', async (t) => {
     const server = await start(t, { 'sessions.max': 1 });
     const first = await rawWebSocket(server, '/ws/a');
     const conns = [await stream(t, server), await stream(t, server), await stream(t, server)];
@@ -164,6 +162,41 @@ describe('sessions.rate', () => {
     assert.equal((await conns[0].readHead()).status, 200);
     conns[0].destroy();
     assert.equal((await conns[2].readHead()).status, 200);
+  });
+});
+
+describe('admission', () => {
+  test('a newcomer that has waited in vain is refused', async (t) => {
+    const server = await start(t, { 'sessions.max': 1, 'admission.wait': '100ms' });
+    await rawWebSocket(server, '/ws/a');
+    const res = await (await stream(t, server)).readResponse();
+    assert.equal(res.status, 200);
+    assert.match(res.text, /^retry: \d+\n\n$/);
+    assert.equal(await refused(server, 'timeout'), 1);
+  });
+
+  test('only so many wait', async (t) => {
+    const server = await start(t, { 'sessions.max': 1, 'admission.queue_max': 2 });
+    await rawWebSocket(server, '/ws/a');
+    for (let i = 0; i < 2; i++) await stream(t, server);
+    await waiting(server, 2);
+    assert.match((await (await stream(t, server)).readResponse()).text, /^retry: \d+\n\n$/);
+    assert.equal(await refused(server, 'queue_full'), 1);
+    assert.equal(await metric(server, 'peal_sessions_waiting'), 2);
+  });
+
+  test('an allowed page may read the answer to a request that waited', async (t) => {
+    const server = await start(t, { 'sessions.rate': 1, 'http.cors': 'http://page.example',
+      'socketio.cors': 'http://page.example' });
+    for (const path of ['/sse/a', POLL]) {
+      const all = await Promise.all(Array.from({ length: 3 }, () =>
+        knock(t, server, path, { Origin: 'http://page.example' })));
+      for (const res of all) {
+        assert.equal(res.status, 200);
+        assert.equal(res.headers['access-control-allow-origin'], 'http://page.example');
+      }
+    }
+    assert.ok(await metric(server, 'peal_sessions_waited_total') > 0);
   });
 });
 
