@@ -459,9 +459,9 @@ secrets_come_from_files(void **state)
     peal_options_free(&o);
     w.env[2] = "PEAL_API_KEY=x";
     check_wrong(w, "PEAL_API_KEY: api.key: is set twice\n");
-    check_wrong(
-        (struct world){ .env = { "PEAL_LISTEN=:80", "PEAL_API_KEY_FILE=/nonexistent" } },
-        "PEAL_API_KEY_FILE: api.key: /nonexistent cannot be read: No such file or "
+    check_wrong((struct world){ .env = { "PEAL_LISTEN=:80",
+                                    "PEAL_API_KEY_FILE=/nonexistent/key" } },
+        "PEAL_API_KEY_FILE: api.key: /nonexistent/key cannot be read: No such file or "
         "directory\n");
     check_wrong((struct world){ .env = { "PEAL_LISTEN=:80", "PEAL_TLS_KEY_FILE=x" } },
         "environment: PEAL_TLS_KEY_FILE: unknown variable; did you mean "
