@@ -18,8 +18,10 @@
 #define GZIP_LEVEL 1     /* a poll's body is compressed for one client alone */
 #define LATE_MS 50       /* that a timer may be late without a reason */
 #define CLOSING_MS 30000 /* how long a close waits for a poll */
+#define PARTED_MS 2000   /* how long the last poll of a client that closed may take */
 
 static void on_timer(struct peal_timer *t);
+static void bury(struct peal_eio_session *s);
 
 peal_err
 peal_eio_new(struct peal_proto *p, const struct peal_eio_ops *ops)
@@ -60,9 +62,15 @@ peal_eio_free(struct peal_proto *p)
     while (!peal_list_empty(&e->all))
         peal_eio_end(
             PEAL_CONTAINER(e->all.next, struct peal_eio_session, link), e->close);
-    while (!peal_list_empty(&e->closing))
-        peal_eio_end(
-            PEAL_CONTAINER(e->closing.next, struct peal_eio_session, link), e->close);
+    while (!peal_list_empty(&e->closing)) {
+        struct peal_eio_session *s =
+            PEAL_CONTAINER(e->closing.next, struct peal_eio_session, link);
+
+        if (s->parted)
+            bury(s);
+        else
+            peal_eio_end(s, e->close);
+    }
     peal_map_fini(&e->sessions);
     peal_blob_release(e->ping_frame);
     peal_blob_release(e->ping);
@@ -170,7 +178,9 @@ on_timer(struct peal_timer *t)
     struct peal_stats *stats = &peal_eio_loop(s)->stats;
     uint64_t now = peal_loop_now_ms(peal_eio_loop(s));
 
-    if (s->closing) {
+    if (s->parted) {
+        bury(s);
+    } else if (s->closing) {
         peal_eio_end(s, s->eio->close);
     } else if (s->deadline != 0 && now >= s->deadline && s->joined) {
         send_away(s);
@@ -179,7 +189,11 @@ on_timer(struct peal_timer *t)
         peal_eio_close(s);
     } else if (now < s->due) {
         arm(s);
-    } else if (!peal_eio_overdue(s)) {
+    } else if (peal_eio_overdue(s)) {
+        return;
+    } else if (s->eio->ops->heartbeat != NULL && !s->eio->ops->heartbeat(s)) {
+        peal_eio_close(s);
+    } else {
         s->waiting = 1;
         s->graced = 0;
         peal_eio_send(s, s->polling != NULL ? s->eio->ping : s->eio->ping_frame, 0);
@@ -264,7 +278,7 @@ peal_eio_on_packet(struct peal_eio_session *s, struct peal_slice packet)
     case PEAL_EIO_CLOSE:
         if (s->polling == NULL)
             return true;
-        peal_eio_end(s, s->eio->noop);
+        peal_eio_part(s);
         return false;
     default:
         return true;
@@ -287,18 +301,15 @@ leave(struct peal_eio_session *s)
         e->ops->close(s);
 }
 
-void
-peal_eio_end(struct peal_eio_session *s, struct peal_blob *last)
+/* Ends all that s has, but for its id. */
+static void
+stop(struct peal_eio_session *s, struct peal_blob *last)
 {
     struct peal_eio *e = s->eio;
 
-    if (s->ended)
-        return;
     s->ended = 1;
     leave(s);
     peal_timer_stop(&s->timer);
-    peal_map_del(&e->sessions, peal_eio_sid(s));
-    peal_list_unlink(&s->link);
     if (s->polling != NULL) {
         peal_eio_release(s, last);
         peal_eio_probe_free(s);
@@ -306,7 +317,48 @@ peal_eio_end(struct peal_eio_session *s, struct peal_blob *last)
     }
     peal_wsconn_close(&s->ws, PEAL_WS_CLOSE_NONE, PEAL_S(""));
     peal_stat_add(&e->proto->loop->stats, PEAL_STAT_EIO_SESSIONS, -1);
+}
+
+/* Forgets the id of a session that has been stopped. */
+static void
+bury(struct peal_eio_session *s)
+{
+    struct peal_eio *e = s->eio;
+
+    peal_timer_stop(&s->timer);
+    peal_map_del(&e->sessions, peal_eio_sid(s));
+    peal_list_unlink(&s->link);
     peal_loop_free_later(e->proto->loop, free, s);
+}
+
+void
+peal_eio_end(struct peal_eio_session *s, struct peal_blob *last)
+{
+    if (s->ended)
+        return;
+    stop(s, last);
+    bury(s);
+}
+
+void
+peal_eio_part(struct peal_eio_session *s)
+{
+    bool polled = s->polling->poll != NULL;
+
+    stop(s, s->eio->noop);
+    if (polled) {
+        bury(s);
+        return;
+    }
+    s->parted = 1;
+    peal_loop_start(peal_eio_loop(s), &s->timer, PARTED_MS);
+}
+
+void
+peal_eio_last_poll(struct peal_eio_session *s, struct peal_http *h)
+{
+    peal_eio_answer(h, PEAL_EIO_TYPE_PACKETS, s->eio->noop);
+    bury(s);
 }
 
 void

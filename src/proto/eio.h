@@ -21,6 +21,9 @@ struct peal_eio_ops {
     /* A message; data is valid for the call and may be written to. false: it breaks the
      * protocol above, and the session is to be closed. */
     bool (*message)(struct peal_eio_session *s, bool binary, struct peal_slice data);
+    /* Optional: a ping is due. false: what s has begun is not going on, and the session
+     * is to be closed. */
+    bool (*heartbeat)(struct peal_eio_session *s);
     /* Optional: s is about to be closed: sends it what was published before. */
     void (*settle)(struct peal_eio_session *s);
     /* The session has ended; s is released at the end of the turn. */

@@ -18,22 +18,28 @@ struct request {
     bool upgrade; /* it is a WebSocket handshake */
 };
 
-/* A WebSocket client sees text and a closed socket, everyone else JSON. */
-static void
-refuse(struct peal_http *h, const struct request *r, enum peal_eiopkt_code code)
+void
+peal_eio_refuse(struct peal_http *h, enum peal_eiopkt_code code)
 {
     const struct peal_eiopkt_error *e = &peal_eiopkt_errors[code];
     struct peal_buf body = { 0 };
 
-    if (r->upgrade) {
-        peal_http_refuse(h, 400, "text/html", peal_slice_str(e->message));
-        return;
-    }
     if (peal_eiopkt_error_body(&body, code, PEAL_S("")) == PEAL_OK)
         peal_http_reply(h, (unsigned)e->status, TYPE_JSON, peal_buf_slice(&body));
     else
         peal_http_close(h, PEAL_CLOSE_ERROR);
     peal_buf_fini(&body);
+}
+
+/* A WebSocket client sees text and a closed socket, everyone else JSON. */
+static void
+refuse(struct peal_http *h, const struct request *r, enum peal_eiopkt_code code)
+{
+    if (r->upgrade)
+        peal_http_refuse(
+            h, 400, "text/html", peal_slice_str(peal_eiopkt_errors[code].message));
+    else
+        peal_eio_refuse(h, code);
 }
 
 /* Reads the query. false: refused. */
@@ -156,6 +162,12 @@ forward(struct peal_eio *e, struct peal_http *h, struct peal_slice sid)
     return true;
 }
 
+static bool
+is(const struct peal_http *h, struct peal_slice method)
+{
+    return peal_slice_eq(h->head->method, method);
+}
+
 /* The session a request belongs to; NULL: refused, or on its way to the worker, or the
  * node, that has it. */
 static struct peal_eio_session *
@@ -175,7 +187,11 @@ find(struct peal_eio *e, struct peal_http *h, const struct request *r, bool may_
             refuse(h, r, PEAL_EIO_SESSION_UNKNOWN);
         return NULL;
     }
-    if ((!r->upgrade && r->websocket != (s->polling == NULL)) || !version_ok(h))
+    if (s->parted && (r->upgrade || !is(h, PEAL_S("GET"))))
+        refuse(h, r, PEAL_EIO_SESSION_UNKNOWN);
+    else if (s->parted)
+        return s;
+    else if ((!r->upgrade && r->websocket != (s->polling == NULL)) || !version_ok(h))
         refuse(h, r, PEAL_EIO_BAD_REQUEST);
     else if (r->upgrade && !origin_ok(e, h))
         refuse(h, r, PEAL_EIO_FORBIDDEN);
@@ -184,12 +200,6 @@ find(struct peal_eio *e, struct peal_http *h, const struct request *r, bool may_
     else
         return s;
     return NULL;
-}
-
-static bool
-is(const struct peal_http *h, struct peal_slice method)
-{
-    return peal_slice_eq(h->head->method, method);
 }
 
 void
@@ -236,7 +246,7 @@ open_polling(struct peal_eio *e, struct peal_http *h, bool b64)
     if (c->cookie.len > 0)
         peal_http_add(h, "Set-Cookie", "%.*s=%.*s; Path=/; HttpOnly; SameSite=Lax",
             (int)c->cookie.len, c->cookie.data, PEAL_ID_LEN, s->id);
-    peal_eio_answer(h, "text/plain; charset=UTF-8", body);
+    peal_eio_answer(h, PEAL_EIO_TYPE_PACKETS, body);
     peal_blob_release(body);
     peal_eio_start(s);
 }
@@ -264,7 +274,9 @@ peal_eio_handle(struct peal_http *h, void *proto)
     /* Checked again: a body may have come between. */
     if ((s = find(e, h, &r, false)) == NULL)
         return;
-    if (r.upgrade)
+    if (s->parted)
+        peal_eio_last_poll(s, h);
+    else if (r.upgrade)
         peal_eio_ws_probe(s, h);
     else
         peal_eio_get(s, h);

@@ -8,8 +8,6 @@
 
 #include "proto/eio_priv.h"
 
-#define TYPE_PACKETS "text/plain; charset=UTF-8"
-
 peal_err
 peal_eio_polling_new(struct peal_eio_session *s)
 {
@@ -82,7 +80,7 @@ peal_eio_release(struct peal_eio_session *s, struct peal_blob *body)
     s->polling->poll = NULL;
     h->gone = NULL;
     small = compress(s, h, body);
-    peal_eio_answer(h, TYPE_PACKETS, small != NULL ? small : body);
+    peal_eio_answer(h, PEAL_EIO_TYPE_PACKETS, small != NULL ? small : body);
     peal_blob_release(small);
 }
 
@@ -244,8 +242,14 @@ peal_eio_queue(struct peal_eio_session *s, struct peal_blob *piece, uint32_t tag
 void
 peal_eio_close_poll(struct peal_eio_session *s, struct peal_blob *last)
 {
-    if (s->leaving) /* by another connection a balancer can take it to another node */
-        peal_http_close_after(s->polling->poll);
+    struct peal_http *h = s->polling->poll;
+
+    if (s->leaving) {
+        s->polling->poll = NULL;
+        h->gone = NULL;
+        peal_http_close_after(h); /* by a new connection it can reach another node */
+        peal_eio_refuse(h, PEAL_EIO_SESSION_UNKNOWN);
+    }
     peal_eio_end(s, last);
 }
 

@@ -69,6 +69,7 @@ struct peal_eio_session {
     unsigned leaving : 1; /* its client is to come back, by another connection */
     unsigned doomed : 1;  /* its queue is over the limit: to be ended by the hook */
     unsigned ended : 1;
+    unsigned parted : 1; /* ended by its client; one poll of it may still be on its way */
     _Alignas(8) char user[];
 };
 
@@ -107,6 +108,14 @@ bool peal_eio_on_binary_message(struct peal_eio_session *s, struct peal_slice da
  */
 void peal_eio_end(struct peal_eio_session *s, struct peal_blob *last);
 
+/*
+ * peal_eio_part ends a session on polling as its client asked for. The answer to its poll
+ * is a noop, also if it comes after the close, by another connection: clients send both
+ * at once. So the id is known for a moment more, and peal_eio_last_poll answers the poll.
+ */
+void peal_eio_part(struct peal_eio_session *s);
+void peal_eio_last_poll(struct peal_eio_session *s, struct peal_http *h);
+
 /* peal_eio_fail ends a session whose client broke the protocol; counted. */
 void peal_eio_fail(struct peal_eio_session *s);
 
@@ -123,11 +132,19 @@ void peal_eio_post(struct peal_http *h);
 void peal_eio_release(struct peal_eio_session *s, struct peal_blob *body);
 /* peal_eio_flush answers the parked poll, if any, with what is queued, if anything. */
 void peal_eio_flush(struct peal_eio_session *s);
-/* peal_eio_close_poll answers the parked poll with last, which closes, and ends s. */
+/*
+ * peal_eio_close_poll answers the parked poll so that the client learns of the close, and
+ * ends s. last closes it for good. A session that is to come back gets an error instead:
+ * the official clients reconnect after either, python-socketio only after an error.
+ */
 void peal_eio_close_poll(struct peal_eio_session *s, struct peal_blob *last);
 bool peal_eio_turn(void *eio);
 /* peal_eio_answer is every 200 of polling. */
+#define PEAL_EIO_TYPE_PACKETS "text/plain; charset=UTF-8"
 void peal_eio_answer(struct peal_http *h, const char *type, struct peal_blob *body);
+
+/* peal_eio_refuse answers a request with an error and its code; eio_http.c. */
+void peal_eio_refuse(struct peal_http *h, enum peal_eiopkt_code code);
 
 /* WebSocket and the way to it; eio_ws.c. */
 

@@ -9,20 +9,23 @@
  */
 #include "proto/sio.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/assert.h"
 #include "base/json.h"
 #include "hub/ackreq.h"
 #include "wire/sio_msgpack.h"
 
 struct socket;
 
-/* A packet whose attachments are still coming. */
+/* A packet whose attachments are still coming. They must come in time, one after the
+ * other, and all together may be as large as one message. */
 struct pending {
     struct peal_buf text;
+    uint64_t since; /* when the last piece of it came, loop time in ms */
+    size_t bytes;   /* of the attachments */
     unsigned want, have;
     struct peal_blob *atts[PEAL_ATTACHMENTS_MAX];
 };
@@ -40,6 +43,7 @@ struct socket {
     struct client *client;
     struct socket *next;
     struct peal_pending_ack *owed; /* acknowledgements that the client owes */
+    bool ended;                    /* nothing is sent to it any more */
     uint32_t nsp_len;
     char nsp[];
 };
@@ -177,10 +181,11 @@ on_ack_due(void *arg, bool gone)
 {
     struct held *w = arg;
 
-    if (!gone && peal_session_await_all_subscribed(&w->socket->session, on_ack_due, w) ==
-                     PEAL_EAGAIN)
+    /* The room that it waited for may have been left: that concerns no other room. */
+    if (!w->socket->ended && peal_session_await_all_subscribed(
+                                 &w->socket->session, on_ack_due, w) == PEAL_EAGAIN)
         return;
-    if (!gone)
+    if (!w->socket->ended)
         send_ack_now(w->socket, peal_blob_slice(w->id), peal_blob_slice(w->args), w->atts,
             w->n_atts);
     free_held(w);
@@ -257,6 +262,7 @@ remove_socket(struct socket *so, bool connected)
         at = &(*at)->next;
     *at = so->next;
     c->n_sockets--;
+    so->ended = true;
     peal_pending_acks_clear(&so->owed);
     if (connected) {
         peal_stat_add(peal_proto_stats(p), PEAL_STAT_SIO_SESSIONS, -1);
@@ -422,7 +428,10 @@ on_welcome_due(void *arg, bool gone)
 {
     struct held *w = arg;
 
-    if (!gone) {
+    if (!w->socket->ended && peal_session_await_all_subscribed(
+                                 &w->socket->session, on_welcome_due, w) == PEAL_EAGAIN)
+        return;
+    if (!w->socket->ended) {
         send_connected(w->socket);
         tell_connected(w->socket, peal_blob_slice(w->args));
     }
@@ -601,6 +610,7 @@ wait_attachments(struct client *c, struct peal_slice text, unsigned n)
     if (w == NULL)
         return false;
     c->pending = w;
+    w->since = peal_loop_now_ms(proto_of(c)->loop);
     w->want = n;
     return peal_buf_add_slice(&w->text, text) == PEAL_OK;
 }
@@ -612,12 +622,15 @@ on_attachment(struct client *c, struct peal_slice data)
     struct peal_sio_packet p;
     bool ok;
 
-    if (w == NULL || (w->atts[w->have] = peal_blob_copy(data)) == NULL)
+    if (w == NULL || data.len > proto_of(c)->config->max_payload - w->bytes ||
+        (w->atts[w->have] = peal_blob_copy(data)) == NULL)
         return false;
+    w->bytes += data.len;
+    w->since = peal_loop_now_ms(proto_of(c)->loop);
     if (++w->have < w->want)
         return true;
     ok = peal_sio_parse(peal_buf_slice(&w->text), &p) == PEAL_OK;
-    assert(ok); /* it was parsed before */
+    PEAL_ASSERT(ok); /* it was parsed before */
     c->pending = NULL;
     ok = on_packet(c, &p, w->atts);
     for (unsigned i = 0; i < w->have; i++)
@@ -677,6 +690,21 @@ on_message(struct peal_eio_session *s, bool binary, struct peal_slice data)
     return ok;
 }
 
+/* As long as a client may be silent, its next attachment may be on its way. */
+static bool
+on_heartbeat(struct peal_eio_session *s)
+{
+    struct client *c = peal_eio_user(s);
+    const struct peal_proto_config *config = proto_of(c)->config;
+    uint64_t now = peal_loop_now_ms(proto_of(c)->loop);
+
+    if (c->pending == NULL ||
+        now - c->pending->since < config->ping_interval_ms + config->ping_timeout_ms)
+        return true;
+    peal_stat_add(peal_proto_stats(proto_of(c)), PEAL_STAT_SIO_BAD, 1);
+    return false;
+}
+
 static void
 on_settle(struct peal_eio_session *s)
 {
@@ -699,6 +727,7 @@ on_close(struct peal_eio_session *s)
 const struct peal_eio_ops peal_sio_ops = { .size = sizeof(struct client),
     .open = on_open,
     .message = on_message,
+    .heartbeat = on_heartbeat,
     .settle = on_settle,
     .close = on_close,
     .must_join = true };

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 
+import { OP, frame, rawWebSocket } from '../interop/lib/frames.mjs';
 import { ask, settled } from '../interop/lib/sio.mjs';
 import { startHaproxy, startNginx } from './lib/balancers.mjs';
 import { openAndFind, quiet, startCluster, useBed } from './lib/bed.mjs';
@@ -103,6 +104,21 @@ for (const [name, start] of Object.entries(BALANCERS)) {
         assert.deepEqual(await a.inbox.take(2), [['say', 'here'], ['say', 'here']]);
       }
       for (const one of clients.slice(1)) assert.equal((await one.inbox.take(50)).length, 50);
+    });
+
+    test('acknowledgements wait for what is joined, not for what is left meanwhile', async () => {
+      const ws = await rawWebSocket(bed.nodes[0], '/socket.io/?EIO=4&transport=websocket');
+      await ws.readText();
+      ws.text('40');
+      await ws.readText();
+      const channel = fresh();
+      for (let round = 0; round < 3; round++) {
+        // One segment, so that all are read before Redis has confirmed the first.
+        ws.conn.write(Buffer.concat([`421["join","${channel}-${round}"]`, '422["unrelated"]', `423["leave","${channel}-${round}"]`]
+          .map((text) => frame(OP.TEXT, text))));
+        for (const n of [1, 2, 3]) assert.equal((await ws.readText()).slice(0, 3), `43${n}`);
+      }
+      ws.destroy();
     });
 
     test('a channel that nobody had comes to life on the node that joins', async (t) => {

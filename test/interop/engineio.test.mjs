@@ -184,6 +184,24 @@ describe('polling', () => {
     poll.destroy();
   });
 
+  // The client sends both at once, by two connections; nobody knows which one comes first.
+  test('a poll that comes just after the client’s close gets the noop, the next one nothing', async () => {
+    const p = await Polling.open(dev);
+    assert.equal((await p.post('1')).text, 'ok');
+    error(await p.post('42["x"]'), 400, 1, 'Session ID unknown');
+    assert.equal((await p.look()).status, 400);
+    const res = await p.get();
+    assert.deepEqual([res.status, res.text], [200, '6']);
+    error(await p.get(), 400, 1, 'Session ID unknown');
+  });
+
+  test('base64 may have line breaks, as of the Java client', async () => {
+    const p = await Polling.open(dev);
+    await p.join();
+    await p.post(`451-3["q",{"_placeholder":true,"num":0}]${RS}bAAcOFRw=\n`);
+    assert.equal((await p.get()).text, `461-3[{"_placeholder":true,"num":0}]${RS}bAAcOFRw=`);
+  });
+
   test('a client that hangs up on its poll has ended its session', async () => {
     const p = await Polling.open(dev);
     const poll = await p.park();
@@ -280,6 +298,18 @@ describe('WebSocket', () => {
     two.text('451-["x",{"_placeholder":true,"num":0}]');
     two.text('42["y"]');
     assert.equal(await two.readClose(), null);
+  });
+
+  test('the attachments of a packet together may be as large as one message', async () => {
+    const two = '452-1["q",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]';
+    const ws = await join();
+    ws.text(two);
+    for (const n of [9999, 1]) ws.send(OP.BINARY, Buffer.alloc(n));
+    assert.match(await ws.readText(), /^462-1/);
+    for (const n of [9999, 1]) assert.equal((await ws.read()).payload.length, n);
+    ws.text(two);
+    for (const n of [9999, 2]) ws.send(OP.BINARY, Buffer.alloc(n));
+    assert.equal(await ws.readClose(), null);
   });
 
   test('an attachment may come as base64 text', async () => {
@@ -483,6 +513,19 @@ describe('heartbeats', () => {
     }
     assert.equal(await ws.readText(), '2');
     assert.equal(await ws.readClose(), null);
+  });
+
+  test('a client whose attachment does not come is closed, though it answers pings', async () => {
+    const ws = await rawWebSocket(fast, WS);
+    await ws.readText();
+    ws.text('40');
+    await ws.readText();
+    ws.text('451-["x",{"_placeholder":true,"num":0}]');
+    for (;;) {
+      const got = await ws.read();
+      if (got.opcode === OP.CLOSE) break;
+      ws.text('3');
+    }
   });
 
   test('over polling the ping waits for a poll, and the session ends without a pong', async () => {
