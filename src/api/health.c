@@ -32,8 +32,8 @@ peal_api_unready(const struct peal_api_node *node)
 
     if (why != NULL || node->nodes == NULL)
         return why;
-    peal_nodes_probe(node->nodes, &proof);
-    return proof.ready ? NULL : "the backplane is not there";
+    peal_nodes_probe(node->nodes, uv_hrtime() / 1000000, &proof);
+    return proof.unready;
 }
 
 void

@@ -15,9 +15,11 @@ sum(const struct peal_api_node *node, enum peal_stat id)
 
     for (unsigned i = 0; i < node->n_loops; i++)
         total += peal_stat_get(&node->loops[i]->stats, id);
-    /* The control thread has connections and turns too, but serves no client. */
+    /* The control thread has connections and turns too, but serves no client. It
+     * publishes, and is told of acknowledgements, for Node servers. */
     if (node->control != NULL &&
-        (id == PEAL_STAT_LETTERS_LOST ||
+        (id == PEAL_STAT_LETTERS_LOST || id == PEAL_STAT_PUBLISHED ||
+            id == PEAL_STAT_ANSWERED ||
             (id >= PEAL_STAT_BACKPLANE_CONNECTS && id <= PEAL_STAT_ADAPTER_BAD)))
         total += peal_stat_get(&node->control->stats, id);
     return total;
@@ -126,7 +128,7 @@ put_cluster(struct peal_buf *out, const struct peal_api_node *node)
 
     if (node->nodes == NULL)
         return PEAL_OK;
-    peal_nodes_probe(node->nodes, &proof);
+    peal_nodes_probe(node->nodes, uv_hrtime() / 1000000, &proof);
     err = put_gauge(out, "peal_backplane_up", "1: the link is up, all is subscribed",
         peal_relay_up(node->relay));
     if (err == PEAL_OK && proof.lag_us >= 0)
@@ -141,6 +143,10 @@ put_cluster(struct peal_buf *out, const struct peal_api_node *node)
     if (err == PEAL_OK)
         err = put_gauge(
             out, "peal_nodes", "Nodes of the cluster that are there", proof.n_nodes);
+    if (err == PEAL_OK)
+        err = put_gauge(out, "peal_nodes_not_hearing",
+            "Other nodes that do not list this one among those they hear",
+            proof.not_hearing);
     return err;
 }
 

@@ -125,7 +125,13 @@
     X(BACKPLANE_UNANSWERED, C, "peal_backplane_dropped_total", "reason=\"link_lost\"",   \
         "")                                                                              \
     X(BACKPLANE_BAD, C, "peal_backplane_bad_messages_total", "",                         \
-        "Messages of the backplane that could not be read")                              \
+        "Messages of the backplane that could not be read, or contradict what a node "   \
+        "has said before")                                                               \
+    X(BACKPLANE_UNSEALED, C, "peal_backplane_refused_total", "",                         \
+        "Payloads that were not sealed with this cluster's backplane.secret")            \
+    X(BACKPLANE_DUPLICATES, C, "peal_backplane_duplicates_total", "",                    \
+        "Messages passed over because they had come by another topic, or came so late "  \
+        "that this could not be told")                                                   \
     X(ADAPTER_SENT, C, "peal_adapter_sent_total", "result=\"ok\"",                       \
         "Messages to other Socket.IO servers")                                           \
     X(ADAPTER_UNSENT, C, "peal_adapter_sent_total", "result=\"unwritable\"", "")         \

@@ -20,9 +20,9 @@ topic_of(const struct packet *p)
 }
 
 void
-peal_batches_init(struct peal_batches *p, uint32_t node)
+peal_batches_init(struct peal_batches *p, uint32_t node, const struct peal_seal *seal)
 {
-    *p = (struct peal_batches){ .node = node };
+    *p = (struct peal_batches){ .node = node, .seal = seal };
     peal_list_init(&p->all);
     peal_map_init(&p->open);
 }
@@ -62,14 +62,16 @@ static struct packet *
 packet_new(struct peal_batches *p, struct peal_slice topic)
 {
     struct packet *k = calloc(1, sizeof(*k) + topic.len);
-    char head[PEAL_ENVELOPE_HEAD];
+    char head[PEAL_SEAL_HEAD + PEAL_ENVELOPE_HEAD];
+    size_t seal = p->seal->n > 0 ? PEAL_SEAL_HEAD : 0; /* written when it is complete */
 
     if (k == NULL)
         return NULL;
     memcpy(k->topic, topic.data, topic.len);
     k->topic_len = (uint32_t)topic.len;
-    peal_envelope_head(p->node, head);
-    if (peal_buf_add(&k->bytes, head, sizeof(head)) != PEAL_OK) {
+    memset(head, 0, seal);
+    peal_envelope_head(p->node, head + seal);
+    if (peal_buf_add(&k->bytes, head, seal + PEAL_ENVELOPE_HEAD) != PEAL_OK) {
         free(k);
         return NULL;
     }
@@ -109,6 +111,14 @@ peal_batches_add(struct peal_batches *p, struct peal_slice topic,
     return err;
 }
 
+static void
+seal(const struct peal_batches *p, struct packet *k)
+{
+    if (p->seal->n > 0)
+        peal_seal_head(p->seal, topic_of(k),
+            peal_slice_skip(peal_buf_slice(&k->bytes), PEAL_SEAL_HEAD), k->bytes.data);
+}
+
 const struct peal_payload *
 peal_batches_list(struct peal_batches *p, unsigned *n_out)
 {
@@ -126,6 +136,7 @@ peal_batches_list(struct peal_batches *p, unsigned *n_out)
             p->list = list;
             p->list_cap = cap;
         }
+        seal(p, k);
         p->list[n++] = (struct peal_payload){ topic_of(k), peal_buf_slice(&k->bytes) };
     }
     *n_out = n;
@@ -142,4 +153,15 @@ peal_batches_remove_first(struct peal_batches *p, unsigned n)
             peal_batches_close(p, topic_of(k));
         packet_free(p, k);
     }
+}
+
+void
+peal_batches_renumber(struct peal_batches *p, uint32_t node)
+{
+    size_t seal = p->seal->n > 0 ? PEAL_SEAL_HEAD : 0;
+
+    p->node = node;
+    for (struct peal_link *l = p->all.next; l != &p->all; l = l->next)
+        peal_envelope_head(
+            node, PEAL_CONTAINER(l, struct packet, link)->bytes.data + seal);
 }

@@ -16,19 +16,22 @@
 #include "backplane/backplane.h"
 #include "base/blob.h"
 #include "base/map.h"
+#include "hub/seal.h"
 
 #define PEAL_BATCH_MAX (256 << 10) /* bytes; beyond, another one is begun */
 
 struct peal_batches {
-    uint32_t node;             /* the publisher */
-    struct peal_link all;      /* oldest first */
-    struct peal_map open;      /* topic -> the packet that takes more */
-    size_t bytes;              /* that all of them take, with what they need besides */
-    struct peal_payload *list; /* of peal_batches_list */
+    uint32_t node;                /* the publisher */
+    const struct peal_seal *seal; /* kept */
+    struct peal_link all;         /* oldest first */
+    struct peal_map open;         /* topic -> the packet that takes more */
+    size_t bytes;                 /* that all of them take, with what they need besides */
+    struct peal_payload *list;    /* of peal_batches_list */
     unsigned list_cap;
 };
 
-void peal_batches_init(struct peal_batches *p, uint32_t node);
+void peal_batches_init(
+    struct peal_batches *p, uint32_t node, const struct peal_seal *seal);
 void peal_batches_fini(struct peal_batches *p);
 
 /*
@@ -44,6 +47,9 @@ void peal_batches_close(struct peal_batches *p, struct peal_slice topic);
 /* peal_batches_list is what is to be published now, borrowed until the next call here: n
  * payloads, all unless memory is short. */
 const struct peal_payload *peal_batches_list(struct peal_batches *p, unsigned *n_out);
+
+/* peal_batches_renumber makes another node the publisher of all. */
+void peal_batches_renumber(struct peal_batches *p, uint32_t node);
 
 /* peal_batches_remove_first releases the first n. */
 void peal_batches_remove_first(struct peal_batches *p, unsigned n);

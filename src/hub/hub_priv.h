@@ -59,7 +59,7 @@ struct peal_node_key {
 };
 
 struct peal_hub {
-    uint32_t node;
+    _Atomic uint32_t node;  /* this node's number; changed by the control thread */
     struct peal_id_key key; /* of this node's session ids */
     unsigned n_shards;
     struct peal_shard *shards[PEAL_WORKERS_MAX]; /* NULL: freed */

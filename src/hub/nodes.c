@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* The nodes of the cluster: reports sent, read, and forgotten. */
+/*
+ * The nodes of the cluster: reports sent, heard, and what follows from them.
+ *
+ * One timer does everything that is due once a second: it looks for nodes that have
+ * become silent, and for those that do not hear this one, and sends a report. A newcomer
+ * asks for reports at once (hello), which many answer within ANSWER_MS instead.
+ */
 #include "hub/nodes.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/json.h"
+#include "hub/hub_priv.h"
+#include "hub/node_report_priv.h"
 
 #define REPORT_MS 1000 /* between two reports */
 #define ANSWER_MS 50   /* before the answer to a newcomer; one answers many */
@@ -18,73 +24,75 @@
 /* Readiness outlives the last proof by this: all nodes of a cluster lose a Redis
  * together, and all at once is worst. */
 #define GRACE_MS 10000
-
-static const char *const state_words[] = { "starting", "up", "draining", "leaving" };
+/* A node that has no twin's report for so long may be renumbered again: a forger cannot
+ * make it end its sessions more often. */
+#define RENUMBER_MS 600000
 
 struct node {
     struct peal_node_report report;
     struct peal_id_key key;
-    uint64_t seen_ms; /* loop time */
+    uint64_t seen_ms;   /* loop time */
+    uint64_t sent;      /* of its last report, by its clock */
+    uint64_t listed_ms; /* when it last listed this node; at first: when it was found */
+    uint64_t cycle_ms;  /* how long it takes to list all that it hears */
+    bool lists_hears;   /* it says whom it hears */
+    bool forged;        /* a report that contradicts it has been logged */
+    bool not_hearing;   /* it has not listed this node for too long */
 };
 
 struct peal_nodes {
     struct peal_hub *hub;
     struct peal_relay *relay;
     struct peal_loop *loop;
+    const struct peal_seal_key *seal_key; /* that encrypts; NULL: none */
     peal_node_report_fn *fill;
+    peal_node_renumbered_fn *renumbered;
     void *arg;
     struct peal_timer timer;
-    bool hello;         /* the next report asks for answers */
-    bool answering;     /* the next report is one */
-    bool was_up;        /* the link, before */
-    uint64_t since_ms;  /* the link is up since then; loop time */
-    uint64_t proven_ms; /* a report of ours came back; 0: never */
-    _Atomic uint64_t now_ms, proof_ms;
+    bool hello;             /* the next report asks for answers */
+    bool answering;         /* the next report is one */
+    bool was_up;            /* the link, before */
+    bool was_renumbered;    /* at renumbered_ms */
+    unsigned hears_from;    /* index of the next node to list as heard */
+    uint64_t since_ms;      /* the link is up since then; loop time */
+    uint64_t proven_ms;     /* a report of ours came back; 0: never */
+    uint64_t renumbered_ms; /* loop time */
+    _Atomic uint64_t turn_ms, proof_ms;
     _Atomic int64_t lag_us;
-    uv_mutex_t lock; /* of what follows */
+    _Atomic unsigned n_not_hearing;
+    _Atomic bool unheard; /* most of the others do not hear this node */
+    uv_mutex_t lock;      /* of what follows */
     struct peal_node_report own;
     struct node *others;
     unsigned n, cap;
 };
 
-/* The key of session ids as hexadecimal text. */
-#define KEY_FORMAT "%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x%02x"
-#define KEY_BYTES(k)                                                                     \
-    (k)[0], (k)[1], (k)[2], (k)[3], (k)[4], (k)[5], (k)[6], (k)[7], (k)[8], (k)[9],      \
-        (k)[10], (k)[11], (k)[12], (k)[13], (k)[14], (k)[15]
-
-/* A report as text. */
-static peal_err
-write_report(const struct peal_nodes *n, struct peal_buf *b)
+/* Lists the nodes that are heard: all, or the next PEAL_REPORT_HEARS_MAX of them. */
+static void
+nodes_list_heard(struct peal_nodes *n, struct peal_report_extra *extra)
 {
-    const struct peal_node_report *r = &n->own;
-    const struct {
-        const char *name, *value;
-    } texts[] = { { "name", r->name }, { "address", r->address },
-        { "version", r->version }, { "secret", r->secret } };
-    const uint8_t *key = peal_hub_key(n->hub)->bytes;
-    peal_err err = peal_buf_printf(b,
-        "{\"v\":1,\"node\":\"%08x\",\"key\":\"" KEY_FORMAT "\",\"state\":\"%s\","
-        "\"started\":%" PRId64 ",\"connections\":%" PRId64 ",\"sessions\":%" PRId64
-        ",\"room\":%" PRId64 ",\"sent\":%" PRIu64 ",\"hello\":%s",
-        r->number, KEY_BYTES(key), state_words[r->state], r->started_ms, r->connections,
-        r->sessions, r->room, uv_hrtime() / 1000, n->hello ? "true" : "false");
+    unsigned all = n->n, want = all < PEAL_REPORT_HEARS_MAX ? all : PEAL_REPORT_HEARS_MAX;
 
-    for (size_t i = 0; err == PEAL_OK && i < sizeof(texts) / sizeof(*texts); i++)
-        if ((err = peal_buf_printf(b, ",\"%s\":", texts[i].name)) == PEAL_OK)
-            err = peal_json_quote(b, peal_slice_str(texts[i].value));
-    return err == PEAL_OK ? peal_buf_add_char(b, '}') : err;
+    extra->n_heard_in_all = all;
+    for (unsigned i = 0; i < want; i++)
+        extra->hears[i] = n->others[(n->hears_from + i) % all].report.number;
+    extra->n_hears = want;
+    n->hears_from = all > want ? (n->hears_from + want) % all : 0;
 }
 
 static void
-say(struct peal_nodes *n)
+nodes_report(struct peal_nodes *n)
 {
+    struct peal_report_extra extra = {
+        .key = *peal_hub_key(n->hub), .sent = uv_hrtime() / 1000, .hello = n->hello
+    };
     struct peal_buf b = { 0 };
     peal_err err;
 
     uv_mutex_lock(&n->lock);
     n->fill(n->arg, &n->own);
-    err = write_report(n, &b);
+    nodes_list_heard(n, &extra);
+    err = peal_report_write(&b, &n->own, &extra, n->seal_key);
     uv_mutex_unlock(&n->lock);
     if (err == PEAL_OK)
         peal_relay_publish_control(n->relay, peal_buf_slice(&b));
@@ -92,125 +100,10 @@ say(struct peal_nodes *n)
     peal_buf_fini(&b);
 }
 
-/* Reading one. */
-struct parsed {
-    struct peal_node_report report;
-    struct peal_id_key key;
-    uint64_t sent;
-    bool hello, has_node;
-};
-
-static uint64_t
-hex_of(struct peal_slice token)
-{
-    uint64_t n = 0;
-
-    for (size_t i = 1; i + 1 < token.len; i++) {
-        char c = token.data[i];
-
-        n = n << 4 | (uint64_t)(c >= 'a' && c <= 'f'   ? c - 'a' + 10
-                                : c >= '0' && c <= '9' ? c - '0'
-                                                       : 0);
-    }
-    return n;
-}
-
-/* Reads 32 hexadecimal digits in quotes; out stays as it is where they are something
- * else. */
-static void
-key_of(struct peal_slice token, struct peal_id_key *out)
-{
-    if (token.len != 2 * sizeof(out->bytes) + 2 || token.data[0] != '"')
-        return;
-    for (size_t i = 0; i < sizeof(out->bytes); i++)
-        out->bytes[i] =
-            (uint8_t)hex_of(peal_slice_of(token.data + 2 * i, 4)); /* the middle two */
-}
-
-static void
-copy_text(struct peal_slice token, char *out, size_t size)
-{
-    struct peal_buf b = { 0 };
-    size_t len;
-
-    if (token.data[0] != '"' || peal_json_unquote(&b, token) != PEAL_OK) {
-        peal_buf_fini(&b);
-        return;
-    }
-    len = b.len < size ? b.len : size - 1;
-    if (len > 0)
-        memcpy(out, b.data, len);
-    out[len] = '\0';
-    peal_buf_fini(&b);
-}
-
-static int64_t
-number_of(struct peal_slice token)
-{
-    uint64_t n;
-
-    return peal_slice_u64(token, INT64_MAX, &n) == PEAL_OK ? (int64_t)n : 0;
-}
-
-static void
-read_field(struct parsed *p, struct peal_slice key, struct peal_slice value)
-{
-    struct peal_node_report *r = &p->report;
-
-    if (peal_json_string_is(key, PEAL_S("node"))) {
-        r->number = (uint32_t)hex_of(value);
-        p->has_node = true;
-    } else if (peal_json_string_is(key, PEAL_S("key"))) {
-        key_of(value, &p->key);
-    } else if (peal_json_string_is(key, PEAL_S("state"))) {
-        for (int i = 0; i <= PEAL_NODE_LEAVING; i++)
-            if (peal_json_string_is(value, peal_slice_str(state_words[i])))
-                r->state = (enum peal_node_state)i;
-    } else if (peal_json_string_is(key, PEAL_S("started"))) {
-        r->started_ms = number_of(value);
-    } else if (peal_json_string_is(key, PEAL_S("connections"))) {
-        r->connections = number_of(value);
-    } else if (peal_json_string_is(key, PEAL_S("sessions"))) {
-        r->sessions = number_of(value);
-    } else if (peal_json_string_is(key, PEAL_S("room"))) {
-        r->room = number_of(value);
-    } else if (peal_json_string_is(key, PEAL_S("sent"))) {
-        p->sent = (uint64_t)number_of(value);
-    } else if (peal_json_string_is(key, PEAL_S("hello"))) {
-        p->hello = peal_slice_eq(value, PEAL_S("true"));
-    } else if (peal_json_string_is(key, PEAL_S("name"))) {
-        copy_text(value, r->name, sizeof(r->name));
-    } else if (peal_json_string_is(key, PEAL_S("address"))) {
-        copy_text(value, r->address, sizeof(r->address));
-    } else if (peal_json_string_is(key, PEAL_S("version"))) {
-        copy_text(value, r->version, sizeof(r->version));
-    } else if (peal_json_string_is(key, PEAL_S("secret"))) {
-        copy_text(value, r->secret, sizeof(r->secret));
-    }
-}
-
-static bool
-read_report(struct peal_slice text, struct parsed *p)
-{
-    struct peal_slice whole, rest, key, value;
-    size_t used;
-
-    if (peal_json_check(text) != PEAL_OK ||
-        peal_json_skip(text, &whole, &used) != PEAL_OK || whole.data[0] != '{')
-        return false;
-    /* Without a key that can be read, no id passes for one of that node. */
-    peal_id_key_new(&p->key);
-    p->report.state = PEAL_NODE_UP; /* what a later version may call otherwise */
-    rest = peal_slice_of(whole.data + 1, whole.len - 2);
-    while (peal_json_field(&rest, &key, &value))
-        read_field(p, key, value);
-    return p->has_node && p->report.number != 0;
-}
-
 /* The others. */
 
 static struct node *
-find(struct peal_nodes *n, uint32_t number)
+nodes_find(struct peal_nodes *n, uint32_t number)
 {
     for (unsigned i = 0; i < n->n; i++)
         if (n->others[i].report.number == number)
@@ -219,17 +112,21 @@ find(struct peal_nodes *n, uint32_t number)
 }
 
 static void
-tell(struct peal_nodes *n, const char *what, const struct peal_node_report *r)
+nodes_log(struct peal_nodes *n, enum peal_log_level level, const char *what,
+    const struct peal_node_report *r)
 {
-    peal_log(n->loop->config.log, PEAL_LOG_INFO, what,
+    peal_log(n->loop->config.log, level, what,
         "name=%s node=%08x address=%s version=%s nodes=%u", r->name, r->number,
         r->address, r->version, n->n + 1);
 }
 
 /* With the lock. NULL: no room. */
 static struct node *
-add(struct peal_nodes *n, const struct parsed *p)
+nodes_add(struct peal_nodes *n, const struct peal_node_report *r,
+    const struct peal_report_extra *extra)
 {
+    struct node *o;
+
     if (n->n == n->cap) {
         unsigned cap = n->cap ? n->cap * 2 : 8;
         struct node *others = realloc(n->others, cap * sizeof(*others));
@@ -239,13 +136,15 @@ add(struct peal_nodes *n, const struct parsed *p)
         n->others = others;
         n->cap = cap;
     }
-    if (peal_hub_add_node(n->hub, p->report.number, &p->key) != PEAL_OK)
+    if (peal_hub_add_node(n->hub, r->number, &extra->key) != PEAL_OK)
         return NULL;
-    return &n->others[n->n++];
+    o = &n->others[n->n++];
+    *o = (struct node){ .key = extra->key, .listed_ms = peal_loop_now_ms(n->loop) };
+    return o;
 }
 
 static void
-forget(struct peal_nodes *n, struct node *o, const char *why)
+nodes_forget(struct peal_nodes *n, struct node *o, const char *why)
 {
     struct peal_node_report gone = o->report;
 
@@ -253,76 +152,167 @@ forget(struct peal_nodes *n, struct node *o, const char *why)
     *o = n->others[--n->n];
     uv_mutex_unlock(&n->lock);
     peal_hub_remove_node(n->hub, gone.number);
-    tell(n, why, &gone);
+    nodes_log(n, PEAL_LOG_INFO, why, &gone);
+}
+
+static bool
+lists(const struct peal_report_extra *extra, uint32_t number)
+{
+    for (unsigned i = 0; i < extra->n_hears; i++)
+        if (extra->hears[i] == number)
+            return true;
+    return false;
+}
+
+/* With the lock: what a report says of its node from now on. */
+static void
+node_update(struct peal_nodes *n, struct node *o, const struct peal_node_report *r,
+    const struct peal_report_extra *extra)
+{
+    uint64_t now = peal_loop_now_ms(n->loop);
+
+    o->report = *r;
+    o->seen_ms = now;
+    o->sent = extra->sent;
+    o->lists_hears = extra->lists_hears;
+    o->cycle_ms =
+        (uint64_t)(extra->n_heard_in_all / PEAL_REPORT_HEARS_MAX) * 2 * REPORT_MS;
+    if (lists(extra, n->own.number))
+        o->listed_ms = now;
+}
+
+/* May this be the node's own report, and not an old one that somebody sends again? */
+static bool
+node_may_say(const struct node *o, const struct peal_node_report *r,
+    const struct peal_report_extra *extra)
+{
+    return strcmp(o->report.address, r->address) == 0 &&
+           strcmp(o->report.secret, r->secret) == 0 &&
+           memcmp(&o->key, &extra->key, sizeof(o->key)) == 0 &&
+           (extra->sent == 0 || extra->sent > o->sent);
 }
 
 static void
-on_other(struct peal_nodes *n, const struct parsed *p)
+nodes_refuse(struct peal_nodes *n, struct node *o, const struct peal_node_report *r)
 {
-    struct node *o = find(n, p->report.number);
+    peal_stat_add(&n->loop->stats, PEAL_STAT_BACKPLANE_BAD, 1);
+    if (!o->forged)
+        nodes_log(n, PEAL_LOG_WARN,
+            "a report contradicts what its node has said before, and is refused", r);
+    o->forged = true;
+}
+
+static void
+nodes_on_other(struct peal_nodes *n, const struct peal_node_report *r,
+    const struct peal_report_extra *extra)
+{
+    struct node *o = nodes_find(n, r->number);
     bool fresh = o == NULL;
 
-    if (p->report.state == PEAL_NODE_LEAVING) {
+    if (o != NULL && !node_may_say(o, r, extra)) {
+        nodes_refuse(n, o, r);
+        return;
+    }
+    if (r->state == PEAL_NODE_LEAVING) {
         if (o != NULL)
-            forget(n, o, "a node has left");
+            nodes_forget(n, o, "node left");
         return;
     }
     uv_mutex_lock(&n->lock);
     if (fresh)
-        o = add(n, p);
+        o = nodes_add(n, r, extra);
     if (o != NULL)
-        *o = (struct node){ p->report, p->key, peal_loop_now_ms(n->loop) };
+        node_update(n, o, r, extra);
     uv_mutex_unlock(&n->lock);
     if (o == NULL)
         peal_log(n->loop->config.log, PEAL_LOG_ERROR, "no room for one more node", NULL);
     else if (fresh)
-        tell(n, "a node is there", &o->report);
-    if (p->hello && !n->answering) {
+        nodes_log(n, PEAL_LOG_INFO, "node joined", &o->report);
+    if (extra->hello && !n->answering) {
         n->answering = true;
         peal_loop_start(n->loop, &n->timer, ANSWER_MS);
     }
 }
 
+/* Another number, and a link that uses it. */
 static void
-on_own(struct peal_nodes *n, const struct parsed *p)
+nodes_renumber(struct peal_nodes *n)
 {
-    if (strcmp(p->report.secret, n->own.secret) != 0) {
-        peal_log(n->loop->config.log, PEAL_LOG_ERROR,
-            "another node has this node's number: restart one of them", "name=%s",
-            p->report.name);
+    uint32_t number;
+
+    do
+        number = (uint32_t)peal_random_u64() | 1;
+    while (number == n->own.number || nodes_find(n, number) != NULL);
+    n->was_renumbered = true;
+    n->renumbered_ms = peal_loop_now_ms(n->loop);
+    peal_log(n->loop->config.log, PEAL_LOG_ERROR,
+        "another node has this node's number: it gets a new one, and its sessions end",
+        "old=%08x new=%08x", n->own.number, number);
+    uv_mutex_lock(&n->lock);
+    n->own.number = number;
+    uv_mutex_unlock(&n->lock);
+    n->hub->node = number;
+    peal_relay_renumber(n->relay);
+    n->renumbered(n->arg);
+}
+
+/* A report under this node's number that is not its own. The younger one has to go, both
+ * see the same; of two that are as old, the one with the larger key. */
+static void
+nodes_on_twin(struct peal_nodes *n, const struct peal_node_report *r,
+    const struct peal_report_extra *extra)
+{
+    int64_t age = n->own.started_ms - r->started_ms;
+    bool younger = age > 0 || (age == 0 && memcmp(peal_hub_key(n->hub), &extra->key,
+                                               sizeof(extra->key)) > 0);
+
+    if (!younger)
         return;
-    }
+    if (!n->was_renumbered || peal_loop_now_ms(n->loop) - n->renumbered_ms > RENUMBER_MS)
+        nodes_renumber(n);
+    else
+        peal_stat_add(&n->loop->stats, PEAL_STAT_BACKPLANE_BAD, 1);
+}
+
+static void
+nodes_on_own(struct peal_nodes *n, const struct peal_report_extra *extra)
+{
     n->proven_ms = peal_loop_now_ms(n->loop);
     n->proof_ms = n->proven_ms;
-    n->lag_us = (int64_t)(uv_hrtime() / 1000 - p->sent);
+    n->lag_us = (int64_t)(uv_hrtime() / 1000 - extra->sent);
 }
 
 static void
-on_message(void *arg, struct peal_slice payload)
+nodes_on_message(
+    void *arg, struct peal_slice payload, const struct peal_seal_key *seal_key)
 {
     struct peal_nodes *n = arg;
-    struct parsed p = { 0 };
+    struct peal_node_report r;
+    struct peal_report_extra extra;
 
-    if (!read_report(payload, &p))
+    if (peal_report_read(payload, seal_key, &r, &extra) != PEAL_OK)
         peal_stat_add(&n->loop->stats, PEAL_STAT_BACKPLANE_BAD, 1);
-    else if (p.report.number == peal_hub_node(n->hub))
-        on_own(n, &p);
+    else if (r.number != n->own.number)
+        nodes_on_other(n, &r, &extra);
+    else if (memcmp(&extra.key, peal_hub_key(n->hub), sizeof(extra.key)) == 0)
+        nodes_on_own(n, &extra);
     else
-        on_other(n, &p);
+        nodes_on_twin(n, &r, &extra);
 }
 
-/* It was us who did not hear. */
+/* This node was stopped, or cut off, and could hear nobody: silence, and what others say
+ * of it, counts from now on. */
 static void
-heard_all(struct peal_nodes *n, uint64_t now)
+nodes_restart_silence(struct peal_nodes *n, uint64_t now)
 {
     uv_mutex_lock(&n->lock);
     for (unsigned i = 0; i < n->n; i++)
-        n->others[i].seen_ms = now;
+        n->others[i].seen_ms = n->others[i].listed_ms = now;
     uv_mutex_unlock(&n->lock);
 }
 
 static void
-on_up(void *arg)
+nodes_on_up(void *arg)
 {
     struct peal_nodes *n = arg;
     uint64_t now = peal_loop_now_ms(n->loop);
@@ -330,43 +320,67 @@ on_up(void *arg)
     if (n->was_up)
         peal_stat_add(&n->loop->stats, PEAL_STAT_BACKPLANE_GAPS, 1);
     n->since_ms = now;
-    n->now_ms = now;
+    n->turn_ms = now;
     n->was_up = n->hello = true;
-    heard_all(n, now);
-    say(n);
+    nodes_restart_silence(n, now);
+    nodes_report(n);
     n->answering = false;
     peal_loop_start(n->loop, &n->timer, REPORT_MS);
 }
 
-static void
-on_down(void *arg)
-{
-}
-
-static const struct peal_relay_events relay_events = {
-    .up = on_up, .down = on_down, .message = on_message
-};
+static const struct peal_relay_events relay_events = { .up = nodes_on_up,
+    .message = nodes_on_message };
 
 static void
-look_at_others(struct peal_nodes *n, uint64_t now)
+nodes_look_for_silent(struct peal_nodes *n, uint64_t now)
 {
     for (unsigned i = n->n; i-- > 0;)
         if (now - n->others[i].seen_ms > SILENT_MS)
-            forget(n, &n->others[i], "a node is gone");
+            nodes_forget(n, &n->others[i], "node is silent");
+}
+
+/* Does o hear this node no more? It is logged when that changes. */
+static bool
+node_is_not_hearing(struct peal_nodes *n, struct node *o, uint64_t now)
+{
+    bool was = o->not_hearing;
+
+    o->not_hearing =
+        o->lists_hears && now - o->listed_ms > SILENT_MS + REPORT_MS + o->cycle_ms;
+    if (was != o->not_hearing)
+        nodes_log(n, o->not_hearing ? PEAL_LOG_WARN : PEAL_LOG_INFO,
+            o->not_hearing ? "a node does not hear this one"
+                           : "a node hears this one again",
+            &o->report);
+    return o->not_hearing;
+}
+
+/* One node that hears nobody must not make all others unready: most must say so. */
+static void
+nodes_look_for_not_hearing(struct peal_nodes *n, uint64_t now)
+{
+    unsigned asked = 0, deny = 0;
+
+    for (unsigned i = 0; i < n->n; i++) {
+        asked += n->others[i].lists_hears;
+        deny += node_is_not_hearing(n, &n->others[i], now);
+    }
+    n->n_not_hearing = deny;
+    n->unheard = 2 * deny > asked;
 }
 
 static void
-on_timer(struct peal_timer *t)
+nodes_on_timer(struct peal_timer *t)
 {
     struct peal_nodes *n = PEAL_CONTAINER(t, struct peal_nodes, timer);
     uint64_t now = peal_loop_now_ms(n->loop);
     uint64_t last = n->proven_ms > n->since_ms ? n->proven_ms : n->since_ms;
 
-    if (now - n->now_ms > LATE_MS) {
+    if (now - n->turn_ms > LATE_MS) {
         n->since_ms = last = now;
-        heard_all(n, now);
+        nodes_restart_silence(n, now);
     }
-    n->now_ms = now;
+    n->turn_ms = now;
     n->answering = false;
     peal_loop_start(n->loop, t, REPORT_MS);
     if (!peal_relay_up(n->relay))
@@ -375,15 +389,15 @@ on_timer(struct peal_timer *t)
         peal_relay_restart(n->relay, "what is published does not come back");
         return;
     }
-    look_at_others(n, now);
-    say(n);
+    nodes_look_for_silent(n, now);
+    nodes_look_for_not_hearing(n, now);
+    nodes_report(n);
 }
 
 peal_err
-peal_nodes_new(struct peal_hub *hub, struct peal_relay *relay, struct peal_loop *loop,
-    const struct peal_node_report *own, peal_node_report_fn *fill, void *arg,
-    struct peal_nodes **out)
+peal_nodes_new(const struct peal_nodes_config *config, struct peal_nodes **out)
 {
+    const struct peal_seal *seal = peal_relay_seal(config->relay);
     struct peal_nodes *n = calloc(1, sizeof(*n));
 
     if (n == NULL)
@@ -392,14 +406,16 @@ peal_nodes_new(struct peal_hub *hub, struct peal_relay *relay, struct peal_loop 
         free(n);
         return PEAL_ENOMEM;
     }
-    n->hub = hub;
-    n->relay = relay;
-    n->loop = loop;
-    n->own = *own;
-    n->own.number = peal_hub_node(hub);
-    n->fill = fill;
-    n->arg = arg;
-    n->timer.fn = on_timer;
+    n->hub = config->hub;
+    n->relay = config->relay;
+    n->loop = config->loop;
+    n->seal_key = seal->n > 0 ? &seal->keys[0] : NULL;
+    n->own = *config->own;
+    n->own.number = peal_hub_node(n->hub);
+    n->fill = config->fill;
+    n->renumbered = config->renumbered;
+    n->arg = config->arg;
+    n->timer.fn = nodes_on_timer;
     n->lag_us = -1;
     *out = n;
     return PEAL_OK;
@@ -408,7 +424,7 @@ peal_nodes_new(struct peal_hub *hub, struct peal_relay *relay, struct peal_loop 
 void
 peal_nodes_start(struct peal_nodes *n)
 {
-    n->now_ms = peal_loop_now_ms(n->loop);
+    n->turn_ms = peal_loop_now_ms(n->loop);
     peal_loop_start(n->loop, &n->timer, REPORT_MS);
     peal_relay_start(n->relay, &relay_events, n);
 }
@@ -416,7 +432,7 @@ peal_nodes_start(struct peal_nodes *n)
 void
 peal_nodes_leave(struct peal_nodes *n)
 {
-    say(n);
+    nodes_report(n);
 }
 
 void
@@ -439,7 +455,7 @@ peal_nodes_find(struct peal_nodes *n, uint32_t number, struct peal_node_report *
     const struct node *o;
 
     uv_mutex_lock(&n->lock);
-    if ((o = find(n, number)) != NULL)
+    if ((o = nodes_find(n, number)) != NULL)
         *out = o->report;
     uv_mutex_unlock(&n->lock);
     return o != NULL;
@@ -448,7 +464,7 @@ peal_nodes_find(struct peal_nodes *n, uint32_t number, struct peal_node_report *
 void
 peal_nodes_each(struct peal_nodes *n, peal_nodes_fn *fn, void *arg)
 {
-    uint64_t now = n->now_ms;
+    uint64_t now = n->turn_ms;
 
     uv_mutex_lock(&n->lock);
     fn(arg, &n->own, 0, true);
@@ -460,14 +476,28 @@ peal_nodes_each(struct peal_nodes *n, peal_nodes_fn *fn, void *arg)
     uv_mutex_unlock(&n->lock);
 }
 
-void
-peal_nodes_probe(struct peal_nodes *n, struct peal_nodes_probe_result *out)
+static const char *
+nodes_unready(const struct peal_nodes *n, uint64_t now_ms, int64_t age_ms)
 {
-    uint64_t now = n->now_ms, proof = n->proof_ms;
+    if (now_ms > n->turn_ms && now_ms - n->turn_ms > GRACE_MS)
+        return "the control thread hangs";
+    if (age_ms < 0)
+        return "the backplane is not connected yet";
+    if (age_ms > GRACE_MS)
+        return "the backplane is unavailable";
+    return n->unheard ? "most other nodes do not hear this one" : NULL;
+}
 
-    out->age_ms = proof == 0 ? -1 : now > proof ? (int64_t)(now - proof) : 0;
+void
+peal_nodes_probe(
+    struct peal_nodes *n, uint64_t now_ms, struct peal_nodes_probe_result *out)
+{
+    uint64_t proof = n->proof_ms;
+
+    out->age_ms = proof == 0 ? -1 : now_ms > proof ? (int64_t)(now_ms - proof) : 0;
     out->lag_us = n->lag_us;
-    out->ready = proof != 0 && out->age_ms <= GRACE_MS;
+    out->not_hearing = n->n_not_hearing;
+    out->unready = nodes_unready(n, now_ms, out->age_ms);
     uv_mutex_lock(&n->lock);
     out->n_nodes = n->n + 1;
     uv_mutex_unlock(&n->lock);

@@ -1,10 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The nodes of the cluster: each says once a second that it is there, and how it is, on a
- * topic that all are subscribed to. One that is silent for a while is gone. What a node
- * says of itself comes back to it too: that is the proof that the backplane works.
+ * The nodes of the cluster. Each of them reports once a second, on a topic that all are
+ * subscribed to, that it is there, how it is, and which others it hears. A node that is
+ * silent for 5 s is taken for gone. What a node reports comes back to it too, which
+ * proves that the backplane works; and when most of the others do not list it among those
+ * they hear, what it publishes is lost on the way, however well it hears them itself.
  *
- * A report is a JSON object; fields that a node does not know are ignored.
+ * A known node's address, secret and key of session ids never change while it is there: a
+ * report that says otherwise is refused, so nobody can take its sessions over by speaking
+ * in its name. (Who knows `backplane.secret`, or reads the Redis where there is none, can
+ * still make its reports; see docs/OPERATIONS.md.)
+ *
+ * Numbers are drawn by chance. If two nodes have the same one, the younger draws another:
+ * it begins its link again under the new number, and all its sessions end, because the
+ * others look for the node of a session by the number in its id, and for the old number
+ * they find the older node. Such sessions could be reached by nobody. Since a node learns
+ * of its twin within a second of its start, there are hardly any.
  *
  * Thread: the control loop's, but for what says otherwise.
  */
@@ -15,6 +26,7 @@
 
 #define PEAL_NODE_TEXT_MAX 256 /* bytes of each text, its zero included */
 #define PEAL_NODE_SECRET_LEN 32
+#define PEAL_NODE_SECRET_MIN 8
 
 enum peal_node_state {
     PEAL_NODE_STARTING,
@@ -42,17 +54,24 @@ struct peal_nodes;
 /* Fills in the changing parts of this node's own report. Control thread. */
 typedef void peal_node_report_fn(void *arg, struct peal_node_report *own);
 
-/*
- * peal_nodes_new prepares; peal_nodes_start begins.
- *   relay  kept
- *   own    copied: name, address, version, secret, started_ms
- *   fill   called before each report; arg kept
- *
- * Errors: PEAL_ENOMEM.
- */
-PEAL_MUST_USE peal_err peal_nodes_new(struct peal_hub *hub, struct peal_relay *relay,
-    struct peal_loop *loop, const struct peal_node_report *own, peal_node_report_fn *fill,
-    void *arg, struct peal_nodes **out);
+/* The node has another number now: ids of sessions that it has are nobody's, and they
+ * must end so that their clients come back. Control thread. */
+typedef void peal_node_renumbered_fn(void *arg);
+
+struct peal_nodes_config {
+    struct peal_hub *hub;     /* kept */
+    struct peal_relay *relay; /* kept */
+    struct peal_loop *loop;   /* kept */
+    const struct peal_node_report
+        *own;                  /* copied: name, address, version, secret, started_ms */
+    peal_node_report_fn *fill; /* called before each report */
+    peal_node_renumbered_fn *renumbered;
+    void *arg; /* kept */
+};
+
+/* peal_nodes_new prepares; peal_nodes_start begins. Errors: PEAL_ENOMEM. */
+PEAL_MUST_USE peal_err peal_nodes_new(
+    const struct peal_nodes_config *config, struct peal_nodes **out);
 void peal_nodes_start(struct peal_nodes *n);
 
 /* peal_nodes_leave says that this node is going, so that others need not wait. */
@@ -69,13 +88,20 @@ typedef void peal_nodes_fn(
     void *arg, const struct peal_node_report *r, uint64_t seen_ms, bool own);
 void peal_nodes_each(struct peal_nodes *n, peal_nodes_fn *fn, void *arg);
 
-/* What the probe has shown. Any thread. */
+/* What reports that came back, and those of others, have shown. */
 struct peal_nodes_probe_result {
-    bool ready;       /* the link is up and has been proven lately */
-    int64_t age_ms;   /* since a report of ours came back; -1: never */
-    int64_t lag_us;   /* how long the last one took; -1: never */
-    unsigned n_nodes; /* this one included */
+    const char *unready;  /* why no clients should be sent here; NULL: they may be */
+    int64_t age_ms;       /* since a report of ours came back; -1: never */
+    int64_t lag_us;       /* how long the last one took; -1: never */
+    unsigned n_nodes;     /* this one included */
+    unsigned not_hearing; /* nodes that do not list this one among those they hear */
 };
-void peal_nodes_probe(struct peal_nodes *n, struct peal_nodes_probe_result *out);
+
+/*
+ * peal_nodes_probe says what is known at now_ms, the caller's loop time: if the control
+ * thread hangs, its own clock stands still and would prove nothing. Any thread.
+ */
+void peal_nodes_probe(
+    struct peal_nodes *n, uint64_t now_ms, struct peal_nodes_probe_result *out);
 
 #endif

@@ -13,8 +13,9 @@
 #include "hub/outbox_priv.h"
 #include "wire/envelope.h"
 
-#define TICK_MS 250   /* how often topics without subscribers are looked at */
-#define TOPICS_MAX 16 /* channels of a message that are worth a topic each */
+#define TICK_MS 250           /* how often topics without subscribers are looked at */
+#define TOPICS_MAX 16         /* channels of a message that are worth a topic each */
+#define UNSEALED_LOG_MS 60000 /* between two lines about payloads with a wrong seal */
 
 enum topic_state {
     OFF,
@@ -55,6 +56,9 @@ struct confirmation {
 
 struct peal_relay {
     struct peal_hub *hub;
+    uint32_t node; /* the hub's number, by which the link is known */
+    struct peal_seal seal;
+    uint64_t unsealed_ms; /* when a payload with a wrong seal was logged; 0: never */
     struct peal_loop *loop;
     struct peal_backplane *backplane;
     const struct peal_relay_events *events;
@@ -322,7 +326,7 @@ targets_of(const struct peal_relay *r, const struct peal_msg *m, struct target *
     for (unsigned k = 0; k < m->n_channels; k++) {
         struct target t = target_of(r, m->channels[k].name);
 
-        if (t.node == r->hub->node)
+        if (t.node == r->node)
             continue;
         for (i = 0; i < n; i++)
             if (out[i].node == t.node && peal_slice_eq(out[i].channel, t.channel))
@@ -513,24 +517,44 @@ bad(struct peal_relay *r, struct peal_slice topic, peal_err err)
         "topic=%.*s why=\"%s\"", (int)topic.len, topic.data, peal_err_text(err));
 }
 
+/* Somebody has no secret, or another one: that is worth a word, but not one a payload. */
 static void
-on_message(void *arg, struct peal_slice topic, struct peal_slice payload)
+bad_seal(struct peal_relay *r, struct peal_slice topic)
+{
+    uint64_t now = peal_loop_now_ms(r->loop);
+
+    peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_UNSEALED, 1);
+    if (r->unsealed_ms != 0 && now - r->unsealed_ms < UNSEALED_LOG_MS)
+        return;
+    r->unsealed_ms = now;
+    peal_log(r->loop->config.log, PEAL_LOG_WARN,
+        "refused what was published with another backplane.secret, or without one",
+        "topic=%.*s", (int)topic.len, topic.data);
+}
+
+static void
+on_message(void *arg, struct peal_slice topic, struct peal_slice bytes)
 {
     struct peal_relay *r = arg;
-    struct peal_slice rest = peal_slice_skip(topic, r->prefix_len), records;
+    struct peal_slice rest = peal_slice_skip(topic, r->prefix_len), payload, records;
+    const struct peal_seal_key *key;
     struct peal_msg *m;
     uint32_t node, number;
     peal_err err;
 
+    if (peal_seal_open(&r->seal, topic, bytes, &payload, &key) != PEAL_OK) {
+        bad_seal(r, topic);
+        return;
+    }
     if (peal_slice_eq(rest, PEAL_S("nodes"))) {
-        r->events->message(r->arg, payload);
+        r->events->message(r->arg, payload, key);
         return;
     }
     if ((err = peal_envelope_open(payload, &node, &records)) != PEAL_OK) {
         bad(r, topic, err);
         return;
     }
-    if (node == r->hub->node)
+    if (node == r->node)
         return; /* delivered when it was published */
     while ((err = peal_envelope_next(&records, &number, &m)) != PEAL_OK || m != NULL) {
         if (err != PEAL_OK) {
@@ -540,6 +564,8 @@ on_message(void *arg, struct peal_slice topic, struct peal_slice payload)
         if (number == 0 || peal_dedup_is_new(&r->copies, node, number)) {
             peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_RECEIVED, 1);
             peal_relay_deliver(r, m, peal_hub_workers(r->hub, m));
+        } else {
+            peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_DUPLICATES, 1);
         }
         peal_msg_release(m);
     }
@@ -554,16 +580,23 @@ is_up(struct peal_relay *r)
     r->events->up(r->arg);
 }
 
+static struct peal_slice
+node_topic_name(struct peal_relay *r, uint32_t node)
+{
+    char hex[16];
+
+    snprintf(hex, sizeof(hex), "%08x", node);
+    return topic_name(r, "n:", peal_slice_str(hex));
+}
+
 /* Its own topics, besides those that workers want. */
 static bool
 subscribe_own(struct peal_relay *r)
 {
-    char hex[16];
     struct topic *t[3];
 
-    snprintf(hex, sizeof(hex), "%08x", r->hub->node);
     t[0] = topic_get(r, topic_name(r, "nodes", PEAL_S("")));
-    t[1] = topic_get(r, topic_name(r, "n:", peal_slice_str(hex)));
+    t[1] = topic_get(r, node_topic_name(r, r->node));
     t[2] = topic_get(r, topic_name(r, "all", PEAL_S("")));
     for (unsigned i = 0; i < 3; i++) {
         if (t[i] == NULL)
@@ -608,7 +641,7 @@ on_down(void *arg)
         t->needed = false;
         confirm_waiting(r, t); /* no use in waiting longer */
     }
-    if (was_up)
+    if (was_up && r->events->down != NULL)
         r->events->down(r->arg);
 }
 
@@ -669,7 +702,12 @@ peal_relay_new(
 
     if (r == NULL)
         return PEAL_ENOMEM;
+    if (peal_seal_init(&r->seal, config->secrets, config->n_secrets) != PEAL_OK) {
+        free(r);
+        return PEAL_ENOMEM;
+    }
     r->hub = hub;
+    r->node = hub->node;
     r->loop = config->loop;
     r->backplane = config->backplane;
     r->queue_max = config->queue_max;
@@ -680,7 +718,7 @@ peal_relay_new(
                                                          : PEAL_RELAY_PREFIX_MAX),
         config->prefix.data);
     peal_map_init(&r->topics);
-    peal_batches_init(&r->packets, hub->node);
+    peal_batches_init(&r->packets, r->node, &r->seal);
     peal_list_init(&r->idle);
     peal_loop_hook(r->loop, on_turn, r);
     for (unsigned i = 0; i < hub->n_shards; i++)
@@ -733,9 +771,44 @@ void
 peal_relay_publish_control(struct peal_relay *r, struct peal_slice bytes)
 {
     struct peal_payload p = { topic_name(r, "nodes", PEAL_S("")), bytes };
+    struct peal_buf sealed = { 0 };
+    char head[PEAL_SEAL_HEAD];
+    peal_err err = PEAL_OK;
 
-    if (r->connected && p.topic.data != NULL)
+    if (!r->connected || p.topic.data == NULL)
+        return;
+    if (r->seal.n > 0) {
+        peal_seal_head(&r->seal, p.topic, bytes, head);
+        if ((err = peal_buf_add(&sealed, head, sizeof(head))) == PEAL_OK)
+            err = peal_buf_add_slice(&sealed, bytes);
+        p.bytes = peal_buf_slice(&sealed);
+    }
+    if (err == PEAL_OK)
         r->backplane->ops->publish(r->backplane, &p, 1);
+    peal_buf_fini(&sealed);
+}
+
+const struct peal_seal *
+peal_relay_seal(const struct peal_relay *r)
+{
+    return &r->seal;
+}
+
+void
+peal_relay_renumber(struct peal_relay *r)
+{
+    struct topic *t;
+    struct peal_slice old = node_topic_name(r, r->node);
+
+    if (old.data != NULL && (t = peal_map_get(&r->topics, old)) != NULL) {
+        t->wanted = 0; /* the tick leaves it, as any that is idle */
+        t->idle_since = peal_loop_now_ms(r->loop);
+        peal_list_unlink(&t->idle);
+        peal_list_append(&r->idle, &t->idle);
+    }
+    r->node = r->hub->node;
+    peal_batches_renumber(&r->packets, r->node);
+    r->backplane->ops->restart(r->backplane, "this node has another number");
 }
 
 void

@@ -30,17 +30,23 @@ struct peal_relay_config {
     struct peal_loop *loop;           /* the control thread's; kept */
     struct peal_backplane *backplane; /* taken on PEAL_OK */
     struct peal_slice prefix;         /* of all topics; copied */
+    const struct peal_slice *secrets; /* of hub/seal.h, n of them; borrowed */
+    unsigned n_secrets;
     size_t queue_max;   /* bytes that may wait for the backplane; beyond, publishers are
                            told */
     uint64_t linger_ms; /* how long a topic outlives its last subscriber here */
 };
 
-/* Who is told of the link. Control thread. */
+struct peal_seal;
+struct peal_seal_key;
+
+/* The owner of the relay, which is told of the link. Control thread. */
 struct peal_relay_events {
-    void (*up)(void *arg); /* all that was wanted then is subscribed */
-    void (*down)(void *arg);
-    /* A payload on <prefix>:nodes. */
-    void (*message)(void *arg, struct peal_slice payload);
+    void (*up)(void *arg);   /* all that was wanted then is subscribed */
+    void (*down)(void *arg); /* optional */
+    /* A payload on <prefix>:nodes, and the key that it was sealed with, or NULL. */
+    void (*message)(
+        void *arg, struct peal_slice payload, const struct peal_seal_key *key);
 };
 
 /*
@@ -83,6 +89,12 @@ void peal_relay_post_deliveries(struct peal_relay *r);
 /* peal_relay_publish_control publishes bytes on <prefix>:nodes; they come back as a
  * message. */
 void peal_relay_publish_control(struct peal_relay *r, struct peal_slice bytes);
+
+/* peal_relay_seal is what payloads are sealed with. */
+const struct peal_seal *peal_relay_seal(const struct peal_relay *r);
+
+/* peal_relay_renumber takes the hub's new number, and begins the link again with it. */
+void peal_relay_renumber(struct peal_relay *r);
 
 /* peal_relay_restart: the link says that it is up, but nothing comes back. */
 void peal_relay_restart(struct peal_relay *r, const char *why);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "backplane/redis.h"
+#include "hub/seal.h"
 #include "server/server_priv.h"
 
 /* What changes between two reports. Control thread. */
@@ -129,6 +130,51 @@ start_nodes(void *arg)
     peal_balance_start(n);
 }
 
+/* Clients come back, and get ids with the new number. */
+static void
+on_renumbered(void *arg)
+{
+    struct peal_server *n = arg;
+
+    for (unsigned i = 0; i < n->n_workers; i++)
+        peal_worker_shed(&n->workers[i], UINT32_MAX);
+}
+
+static bool
+make_nodes(struct peal_server *n, const struct peal_node_report *own)
+{
+    struct peal_nodes_config config = { .hub = n->hub,
+        .relay = n->relay,
+        .loop = n->control,
+        .own = own,
+        .fill = fill_report,
+        .renumbered = on_renumbered,
+        .arg = n };
+
+    return peal_nodes_new(&config, &n->nodes) == PEAL_OK || peal_server_no_memory(n);
+}
+
+static bool
+make_relay(struct peal_server *n)
+{
+    const struct peal_strings *secrets = &n->o->backplane_secret;
+    struct peal_slice list[PEAL_SEAL_KEYS_MAX];
+    struct peal_relay_config config = { .loop = n->control,
+        .prefix = peal_slice_str(n->o->backplane_prefix),
+        .secrets = list,
+        .queue_max = n->o->backplane_queue_max,
+        .linger_ms = n->o->backplane_linger_ms };
+
+    for (; config.n_secrets < secrets->n; config.n_secrets++)
+        list[config.n_secrets] = peal_slice_str(secrets->v[config.n_secrets]);
+    if (!make_link(n, strstr(n->o->backplane, "+cluster://") != NULL, &config.backplane))
+        return false;
+    if (peal_relay_new(n->hub, &config, &n->relay) == PEAL_OK)
+        return true;
+    config.backplane->ops->free(config.backplane);
+    return peal_server_no_memory(n);
+}
+
 static bool
 make_adapter(struct peal_server *n)
 {
@@ -159,24 +205,13 @@ peal_cluster_on(const struct peal_server *n)
 bool
 peal_cluster_init(struct peal_server *n)
 {
-    struct peal_relay_config config = { .loop = n->control,
-        .prefix = peal_slice_str(n->o->backplane_prefix),
-        .queue_max = n->o->backplane_queue_max,
-        .linger_ms = n->o->backplane_linger_ms };
     struct peal_node_report own;
 
     if (!peal_cluster_on(n))
         return true;
-    if (!make_link(n, strstr(n->o->backplane, "+cluster://") != NULL, &config.backplane))
-        return false;
-    if (peal_relay_new(n->hub, &config, &n->relay) != PEAL_OK) {
-        config.backplane->ops->free(config.backplane);
-        return peal_server_no_memory(n);
-    }
     describe(n, &own);
-    if (peal_nodes_new(n->hub, n->relay, n->control, &own, fill_report, n, &n->nodes) !=
-        PEAL_OK)
-        return peal_server_no_memory(n);
+    if (!make_relay(n) || !make_nodes(n, &own))
+        return false;
     if (n->o->socketio_adapter != PEAL_ADAPTER_OFF && !make_adapter(n))
         return false;
     for (unsigned i = 0; i < n->n_workers; i++)

@@ -338,6 +338,10 @@ check_together(struct peal_option_loader *l)
         "is more than http.head_max");
     need(l, o->backplane != NULL, "backplane", "must not be empty: memory, or a URL");
     need(l, o->backplane_prefix != NULL, "backplane.prefix", "must not be empty");
+    need(l, o->backplane_secret.n <= 4, "backplane.secret", "has more than four");
+    for (unsigned i = 0; i < o->backplane_secret.n; i++)
+        need(l, strlen(o->backplane_secret.v[i]) >= 16, "backplane.secret",
+            "needs 16 characters or more, by chance: openssl rand -hex 16");
     need(l, o->socketio_adapter_key != NULL, "socketio.adapter_key", "must not be empty");
     need(l, !o->rebalance || !alone, "rebalance", "needs other nodes: set backplane");
     need(l, o->socketio_adapter == PEAL_ADAPTER_OFF || !alone, "socketio.adapter",

@@ -177,6 +177,10 @@
         "memory: this is the only node")                                                 \
     S(backplane_prefix, "backplane.prefix", prefix, "peal",                              \
         "Begins the names of all topics; clusters that share a Redis need one each")     \
+    K(backplane_secret, "backplane.secret",                                              \
+        "Seals what nodes publish for each other: who can publish on the Redis cannot "  \
+        "speak as a node, and who reads there cannot reach its sessions. The first one " \
+        "seals, up to four are accepted, so that it can be changed")                     \
     Z(backplane_queue_max, "backplane.queue_max", 65536, 4294967296, "16m",              \
         "Bytes that may wait for the backplane; what is published beyond stays on this " \
         "node")                                                                          \

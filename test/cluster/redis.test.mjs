@@ -292,7 +292,7 @@ describe('what Redis does to those who listen', () => {
     const had = await b.metric('peal_backplane_connects_total');
     b.process.signal('SIGSTOP');
     try {
-      await a.process.log(/a node is gone/, a.log.length);
+      await a.process.log(/node is silent/, a.log.length);
     } finally {
       b.process.signal('SIGCONT');
     }

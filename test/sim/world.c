@@ -47,6 +47,7 @@ node_start(struct world *w, unsigned place)
     };
     struct peal_node_report own = { 0 };
     struct node *n = &w->nodes[place];
+    struct peal_nodes_config nodes = { .own = &own, .fill = fill, .arg = n };
 
     if (w->n_publishers + SHARDS_MAX > PUBLISHERS_MAX)
         return;
@@ -64,7 +65,10 @@ node_start(struct world *w, unsigned place)
     relay.backplane = link_backplane(n->link);
     need(peal_relay_new(n->hub, &relay, &n->relay));
     snprintf(own.secret, sizeof(own.secret), "%u", n->index);
-    need(peal_nodes_new(n->hub, n->relay, n->control, &own, fill, n, &n->nodes));
+    nodes.hub = n->hub;
+    nodes.relay = n->relay;
+    nodes.loop = n->control;
+    need(peal_nodes_new(&nodes, &n->nodes));
     peal_nodes_start(n->nodes);
     sim_trace("node %u starts, %u workers, number %08x", place, n->n_shards,
         peal_hub_node(n->hub));

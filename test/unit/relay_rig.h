@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "hub/hub_priv.h"
 #include "hub/relay.h"
+#include "hub/seal.h"
 #include "wire/envelope.h"
 
 #define NODE 7u
@@ -38,7 +39,7 @@ struct rig {
     bool quiet;    /* nothing is written down */
     unsigned ups, downs, restarts;
     char said[64]; /* the last payload on t:nodes */
-    char log[4096];
+    char log[8192];
     size_t log_len;
 };
 
@@ -79,8 +80,12 @@ describe(struct peal_slice payload, char *out, size_t size)
     size_t n = 0;
 
     out[0] = '\0';
+    if (payload.len > PEAL_SEAL_HEAD && payload.data[0] == 'S') {
+        payload = peal_slice_skip(payload, PEAL_SEAL_HEAD);
+        n = (size_t)snprintf(out, size, " sealed");
+    }
     if (payload.len > 0 && payload.data[0] != 'P') {
-        snprintf(out, size, " %.*s", (int)payload.len, payload.data);
+        snprintf(out + n, size - n, " %.*s", (int)payload.len, payload.data);
         return;
     }
     CHECK_OK(peal_envelope_open(payload, &node, &records));
@@ -98,7 +103,7 @@ static inline void
 fake_publish(struct peal_backplane *b, const struct peal_payload *list, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        char text[1024];
+        char text[4096];
 
         describe(list[i].bytes, text, sizeof(text));
         rig_note((struct rig *)b, "pub", list[i].topic, text);
@@ -148,7 +153,7 @@ rig_down(void *arg)
 }
 
 static inline void
-rig_said(void *arg, struct peal_slice payload)
+rig_said(void *arg, struct peal_slice payload, const struct peal_seal_key *key)
 {
     struct rig *r = arg;
 
@@ -178,11 +183,14 @@ settle(struct rig *r)
 
 /* Without the relay's start. */
 static inline void
-rig_make(struct rig *r, size_t queue_max, uint64_t linger_ms)
+rig_make_with(struct rig *r, size_t queue_max, uint64_t linger_ms, const char *secret)
 {
+    const struct peal_slice secrets = peal_slice_str(secret);
     struct peal_loop_config config = { .engine = PEAL_IO_EPOLL, .log = &rig_log };
     struct peal_relay_config relay = { .backplane = &r->b,
         .prefix = PEAL_S("t"),
+        .secrets = &secrets,
+        .n_secrets = secret != NULL,
         .queue_max = queue_max,
         .linger_ms = linger_ms };
 
@@ -195,6 +203,12 @@ rig_make(struct rig *r, size_t queue_max, uint64_t linger_ms)
     }
     relay.loop = r->control;
     CHECK_OK(peal_relay_new(r->hub, &relay, &r->relay));
+}
+
+static inline void
+rig_make(struct rig *r, size_t queue_max, uint64_t linger_ms)
+{
+    rig_make_with(r, queue_max, linger_ms, NULL);
 }
 
 static inline void

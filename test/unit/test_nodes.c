@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include "alloc.h"
+#include "hub/node_report_priv.h"
 #include "hub/nodes.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef"
@@ -16,6 +17,7 @@ struct cluster {
     struct peal_nodes *nodes;
     enum peal_node_state state;
     int64_t sessions;
+    unsigned renumbered;
 };
 
 static void
@@ -29,7 +31,13 @@ fill(void *arg, struct peal_node_report *own)
 }
 
 static void
-cluster_open(struct cluster *c)
+renumbered(void *arg)
+{
+    ((struct cluster *)arg)->renumbered++;
+}
+
+static void
+cluster_open_with(struct cluster *c, const char *secret)
 {
     static const struct peal_node_report own = { .started_ms = 1700000000000,
         .room = 5,
@@ -37,12 +45,25 @@ cluster_open(struct cluster *c)
         .address = "10.0.0.7:9000",
         .version = "1.2.3",
         .secret = SECRET };
+    struct peal_nodes_config config;
 
     *c = (struct cluster){ .state = PEAL_NODE_UP, .sessions = 3 };
-    rig_make(&c->r, 1000, 0);
-    CHECK_OK(
-        peal_nodes_new(c->r.hub, c->r.relay, c->r.control, &own, fill, c, &c->nodes));
+    rig_make_with(&c->r, 1000, 0, secret);
+    config = (struct peal_nodes_config){ .hub = c->r.hub,
+        .relay = c->r.relay,
+        .loop = c->r.control,
+        .own = &own,
+        .fill = fill,
+        .renumbered = renumbered,
+        .arg = c };
+    CHECK_OK(peal_nodes_new(&config, &c->nodes));
     peal_nodes_start(c->nodes);
+}
+
+static void
+cluster_open(struct cluster *c)
+{
+    cluster_open_with(c, NULL);
 }
 
 static void
@@ -74,7 +95,7 @@ pass(struct cluster *c, uint64_t ms)
 static const char *
 report_of(struct cluster *c, unsigned *n_out)
 {
-    static char text[1024];
+    static char text[4096];
     const char *at = c->r.log, *found = NULL;
 
     for (*n_out = 0; (at = strstr(at, "pub t:nodes ")) != NULL; (*n_out)++)
@@ -101,6 +122,16 @@ echo(struct cluster *c)
 
     CHECK(n > 0);
     hear_text(c, text);
+}
+
+/* Time goes by in steps of a report; what is published comes back. */
+static void
+live(struct cluster *c, unsigned seconds)
+{
+    for (unsigned i = 0; i < seconds; i++) {
+        pass(c, 1000 + STEP);
+        echo(c);
+    }
 }
 
 static void
@@ -143,11 +174,12 @@ known(struct cluster *c, unsigned number)
 static void
 a_report_says_all_that_others_need(void **state)
 {
-    static const char *const parts[] = { "{\"v\":1,\"node\":\"00000007\",\"key\":\"",
-        "\"state\":\"up\"", "\"started\":1700000000000", "\"connections\":1",
-        "\"sessions\":3", "\"room\":5", "\"hello\":true", "\"name\":\"na\\\"me\"",
-        "\"address\":\"10.0.0.7:9000\"", "\"version\":\"1.2.3\"",
-        "\"secret\":\"" SECRET "\"", "\"sent\":" };
+    static const char *const parts[] = {
+        "{\"v\":1,\"node\":\"00000007\",\"state\":\"up\"", "\"state\":\"up\"",
+        "\"started\":1700000000000", "\"connections\":1", "\"sessions\":3", "\"room\":5",
+        "\"hello\":true", "\"name\":\"na\\\"me\"", "\"address\":\"10.0.0.7:9000\"",
+        "\"version\":\"1.2.3\"", "\"secret\":\"" SECRET "\"", "\"sent\":"
+    };
     struct cluster c;
     const char *text;
     char key[48], *at = key;
@@ -202,7 +234,7 @@ what_others_say_is_read(void **state)
         "\"key\":\"000000000000000000000000deadbeef\",\"state\":\"draining\",\"started\":"
         "12,"
         "\"connections\":34,\"sessions\":56,\"room\":-7,\"version\":\"%s\","
-        "\"address\":17,\"secret\":\"abc\",\"hello\":\"true\"} ",
+        "\"address\":\"a:1\",\"secret\":\"abcdefgh\",\"hello\":\"true\"} ",
         long_name);
     hear_text(&c, text);
     CHECK(peal_nodes_find(c.nodes, 10, &report));
@@ -213,19 +245,19 @@ what_others_say_is_read(void **state)
     CHECK_INT(report.sessions, 56);
     CHECK_INT(report.room, 0);
     assert_string_equal(report.name, "\xc3\xa4\n");
-    assert_string_equal(report.address, "");
-    assert_string_equal(report.secret, "abc");
+    assert_string_equal(report.address, "a:1");
+    assert_string_equal(report.secret, "abcdefgh");
     CHECK_INT(strlen(report.version), PEAL_NODE_TEXT_MAX - 1);
     key = key_of(0xdeadbeef);
     peal_id_new(&key, 10, 4, id);
     CHECK(peal_hub_owner(c.r.hub, peal_slice_of(id, PEAL_ID_LEN), &node, &worker));
     CHECK_INT(node, 10);
     CHECK_INT(worker, 4);
-    hear_of(&c, 10, "some later word", false);
-    CHECK(peal_nodes_find(c.nodes, 10, &report));
+    hear_of(&c, 11, "some later word", false);
+    CHECK(peal_nodes_find(c.nodes, 11, &report));
     CHECK_INT(report.state, PEAL_NODE_UP);
     assert_string_equal(report.name, "");
-    CHECK(!peal_nodes_find(c.nodes, 11, &report));
+    CHECK(!peal_nodes_find(c.nodes, 12, &report));
     CHECK(!peal_nodes_find(c.nodes, 7, &report)); /* itself */
     cluster_close(&c);
 }
@@ -302,16 +334,6 @@ a_newcomer_is_answered_soon_and_many_are_answered_at_once(void **state)
     cluster_close(&c);
 }
 
-/* Time goes by in steps of a report; what is published comes back. */
-static void
-live(struct cluster *c, unsigned seconds)
-{
-    for (unsigned i = 0; i < seconds; i++) {
-        pass(c, 1000 + STEP);
-        echo(c);
-    }
-}
-
 static void
 a_silent_node_is_forgotten(void **state)
 {
@@ -357,7 +379,7 @@ a_node_that_leaves_is_gone_at_once(void **state)
     hear_of(&c, 10, "leaving", false);
     hear_of(&c, 13, "leaving", false);
     CHECK(!known(&c, 10) && known(&c, 11) && known(&c, 12) && !known(&c, 13));
-    peal_nodes_probe(c.nodes, &proof);
+    peal_nodes_probe(c.nodes, clock_ms, &proof);
     CHECK_INT(proof.n_nodes, 3);
     cluster_close(&c);
 }
@@ -373,7 +395,7 @@ there_is_a_most_of_nodes(void **state)
     link_up(&c);
     for (unsigned i = 0; i < PEAL_NODES_MAX + 2; i++)
         hear_of(&c, 100 + i, "up", false);
-    peal_nodes_probe(c.nodes, &proof);
+    peal_nodes_probe(c.nodes, clock_ms, &proof);
     CHECK_INT(proof.n_nodes, PEAL_NODES_MAX + 1);
     CHECK(known(&c, 100 + PEAL_NODES_MAX - 1) && !known(&c, 100 + PEAL_NODES_MAX));
     hear_of(&c, 500, "leaving", false);
@@ -406,27 +428,297 @@ what_is_no_report_is_counted(void **state)
     cluster_close(&c);
 }
 
+/* A report of node 10, with some of the fields that must not change. */
 static void
-a_number_that_two_nodes_have_is_an_error(void **state)
+hear_claim(struct cluster *c, const char *state, const char *address, const char *secret,
+    unsigned key, unsigned sent)
 {
-    struct peal_nodes_probe_result proof;
-    char line[512] = "";
-    struct cluster c;
-    int fds[2];
+    char text[512];
 
-    CHECK_INT(pipe2(fds, O_NONBLOCK), 0);
-    rig_log.fd = fds[1];
+    snprintf(text, sizeof(text),
+        "{\"node\":\"0000000a\",\"state\":\"%s\",\"address\":\"%s\",\"secret\":\"%s\","
+        "\"key\":\"%032x\",\"sent\":%u,\"connections\":%u}",
+        state, address, secret, key, sent, sent);
+    hear_text(c, text);
+}
+
+static void
+nobody_speaks_in_a_known_nodes_name(void **state)
+{
+    struct peal_node_report report;
+    struct cluster c;
+
+    rig_log.level = -1;
     cluster_open(&c);
     link_up(&c);
-    hear_text(&c, "{\"node\":\"00000007\",\"name\":\"twin\",\"secret\":\"other\"}");
-    peal_nodes_probe(c.nodes, &proof);
-    CHECK_INT(proof.age_ms, -1);
-    CHECK_INT(proof.n_nodes, 1);
-    CHECK(read(fds[0], line, sizeof(line) - 1) > 0);
-    CHECK(strstr(line, "level=error") != NULL && strstr(line, "name=twin") != NULL);
-    rig_log.fd = STDERR_FILENO;
-    close(fds[0]);
-    close(fds[1]);
+    hear_claim(&c, "up", "a:1", "secret-of-10", 110, 5);
+    hear_claim(&c, "up", "evil:1", "secret-of-10", 110, 6);
+    hear_claim(&c, "up", "a:1", "another-secret", 110, 6);
+    hear_claim(&c, "up", "a:1", "secret-of-10", 111, 6);
+    hear_claim(&c, "leaving", "a:1", "another-secret", 110, 6);
+    hear_claim(&c, "up", "a:1", "secret-of-10", 110, 5); /* once more the same */
+    hear_claim(&c, "leaving", "a:1", "secret-of-10", 110, 4);
+    CHECK_INT(stat_of(&c.r, PEAL_STAT_BACKPLANE_BAD), 6);
+    CHECK(peal_nodes_find(c.nodes, 10, &report));
+    assert_string_equal(report.address, "a:1");
+    assert_string_equal(report.secret, "secret-of-10");
+    CHECK_INT(report.connections, 5);
+    CHECK(known(&c, 10));
+    hear_claim(&c, "draining", "a:1", "secret-of-10", 110, 7);
+    CHECK(peal_nodes_find(c.nodes, 10, &report));
+    CHECK_INT(report.state, PEAL_NODE_DRAINING);
+    hear_claim(&c, "leaving", "a:1", "secret-of-10", 110, 8);
+    CHECK(!known(&c, 10));
+    rig_log.level = PEAL_LOG_ERROR;
+    cluster_close(&c);
+}
+
+/* What goes into a request to that address must not break out of its line. */
+static void
+an_address_is_used_only_with_a_fitting_secret(void **state)
+{
+    static const struct {
+        const char *address, *secret;
+    } bad[] = { { "a:1", "short" }, { "a:1", "" }, { "a:1", "with a blank" },
+        { "a:1", "line\\r\\nPeal: x" }, { "a 1:1", "long-enough" } };
+    struct peal_node_report report;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        struct cluster c;
+
+        cluster_open(&c);
+        link_up(&c);
+        hear_claim(&c, "up", bad[i].address, bad[i].secret, 110, 5);
+        CHECK(peal_nodes_find(c.nodes, 10, &report));
+        assert_string_equal(report.address, "");
+        assert_string_equal(report.secret, "");
+        cluster_close(&c);
+    }
+}
+
+static void
+hear_of_twin(struct cluster *c, long long started, const char *key)
+{
+    char text[256];
+
+    snprintf(text, sizeof(text),
+        "{\"node\":\"%08x\",\"name\":\"twin\",\"key\":\"%s\",\"started\":%lld}",
+        peal_hub_node(c->r.hub), key, started);
+    hear_text(c, text);
+}
+
+#define KEY_LOW "00000000000000000000000000000000"
+#define KEY_HIGH "ffffffffffffffffffffffffffffffff"
+
+static void
+of_two_nodes_with_one_number_the_younger_gets_another(void **state)
+{
+    struct member me;
+    struct cluster c;
+    char sub[64];
+    uint32_t number;
+
+    rig_log.level = -1;
+    cluster_open(&c);
+    link_up(&c);
+    echo(&c);
+    hear_of_twin(&c, 1700000000001, KEY_LOW);
+    hear_of_twin(&c, 1700000000000, KEY_HIGH); /* as old: the larger key goes */
+    CHECK_INT(c.renumbered, 0);
+    CHECK_INT(peal_hub_node(c.r.hub), 7);
+    begin(&c.r, 0, &me);
+    hear_of_twin(&c, 1699999999999, KEY_HIGH);
+    CHECK_INT(c.renumbered, 1);
+    number = peal_hub_node(c.r.hub);
+    CHECK(number != 7 && number != 0);
+    CHECK_INT(c.r.restarts, 1);
+    CHECK_INT(peal_shard_owner(c.r.sh[0], peal_session_id(&me.s)), -1);
+    peal_session_fini(&me.s);
+    begin(&c.r, 0, &me);
+    CHECK_INT(peal_shard_owner(c.r.sh[0], peal_session_id(&me.s)), 0);
+    c.r.b.events->down(c.r.b.arg);
+    c.r.log_len = 0;
+    c.r.b.events->up(c.r.b.arg);
+    snprintf(sub, sizeof(sub), "sub t:n:%08x\n", number);
+    CHECK(strstr(c.r.log, sub) != NULL && strstr(c.r.log, "t:n:00000007") == NULL);
+    hear_of_twin(&c, 1, KEY_HIGH); /* once in ten minutes at most */
+    CHECK_INT(c.renumbered, 1);
+    clock_ms += 600001;
+    hear_of_twin(&c, 1, KEY_HIGH);
+    CHECK_INT(c.renumbered, 2);
+    peal_session_fini(&me.s);
+    c.r.quiet = true;
+    rig_log.level = PEAL_LOG_ERROR;
+    cluster_close(&c);
+}
+
+static const char *
+unready_now(struct cluster *c)
+{
+    struct peal_nodes_probe_result proof;
+
+    peal_nodes_probe(c->nodes, clock_ms, &proof);
+    return proof.unready;
+}
+
+#define CLUSTER_SECRET "a secret of the cluster"
+
+/* A report as it would come from a node with this secret, or none. */
+static void
+hear_sealed(struct cluster *c, const char *secret, const char *text)
+{
+    const struct peal_slice s = peal_slice_str(secret), report = peal_slice_str(text);
+    struct peal_seal seal;
+    char bytes[4096];
+
+    CHECK_OK(peal_seal_init(&seal, &s, 1));
+    peal_seal_head(&seal, PEAL_S("t:nodes"), report, bytes);
+    memcpy(bytes + PEAL_SEAL_HEAD, report.data, report.len);
+    c->r.b.events->message(
+        c->r.b.arg, PEAL_S("t:nodes"), peal_slice_of(bytes, PEAL_SEAL_HEAD + report.len));
+}
+
+static void
+with_a_secret_reports_are_sealed_and_their_keys_hidden(void **state)
+{
+    static const char text[] = "{\"node\":\"0000000a\",\"address\":\"a:1\","
+                               "\"secret\":\"0123456789\"}";
+    struct peal_node_report report;
+    struct peal_report_extra extra;
+    struct cluster c;
+    const char *own;
+    unsigned n;
+
+    rig_log.level = -1;
+    cluster_open_with(&c, CLUSTER_SECRET);
+    link_up(&c);
+    own = report_of(&c, &n);
+    CHECK(strncmp(own, "sealed {", 8) == 0);
+    CHECK(strstr(own, "\"key\"") == NULL && strstr(own, "\"secret\"") == NULL &&
+          strstr(own, SECRET) == NULL);
+    CHECK_OK(peal_report_read(
+        peal_slice_str(own + 7), &peal_relay_seal(c.r.relay)->keys[0], &report, &extra));
+    assert_string_equal(report.secret, SECRET);
+    assert_string_equal(report.address, "10.0.0.7:9000");
+    CHECK_MEM(extra.key.bytes, 16, peal_hub_key(c.r.hub)->bytes, 16);
+    CHECK(unready_now(&c) != NULL);
+    hear_sealed(&c, CLUSTER_SECRET, own + 7);
+    CHECK(unready_now(&c) == NULL);
+    hear_text(&c, text);
+    hear_sealed(&c, "another secret there", text);
+    CHECK_INT(stat_of(&c.r, PEAL_STAT_BACKPLANE_UNSEALED), 2);
+    CHECK(!peal_nodes_find(c.nodes, 10, &report));
+    hear_sealed(&c, CLUSTER_SECRET, text);
+    CHECK(peal_nodes_find(c.nodes, 10, &report));
+    rig_log.level = PEAL_LOG_ERROR;
+    cluster_close(&c);
+}
+
+static const char *
+unready(struct cluster *c)
+{
+    return unready_now(c) != NULL ? unready_now(c) : "";
+}
+
+static void
+a_control_thread_that_hangs_is_seen_by_the_others(void **state)
+{
+    struct cluster c;
+
+    cluster_open(&c);
+    link_up(&c);
+    echo(&c);
+    assert_string_equal(unready(&c), "");
+    clock_ms += 10001; /* and the control loop does not turn */
+    assert_string_equal(unready(&c), "the control thread hangs");
+    cluster_close(&c);
+}
+
+/* Nodes 10, 11 and so on report; a bit for each says whether it lists this node. */
+static void
+hear_lists(struct cluster *c, unsigned n, unsigned listing)
+{
+    for (unsigned i = 0; i < n; i++) {
+        char text[256];
+
+        snprintf(text, sizeof(text),
+            "{\"node\":\"%08x\",\"key\":\"%032x\",\"hears_n\":2,\"hears\":\"%"
+            "s00000063\"}",
+            10 + i, (10 + i) * 11, listing >> i & 1 ? "00000007" : "");
+        hear_text(c, text);
+    }
+}
+
+static void
+a_node_that_most_others_do_not_hear_is_not_ready(void **state)
+{
+    static const struct {
+        unsigned n, listing;
+        bool ready;
+        unsigned not_hearing;
+    } cases[] = { { 1, 0, false, 1 }, { 1, 1, true, 0 }, { 2, 1, true, 1 },
+        { 2, 0, false, 2 }, { 3, 1, false, 2 }, { 3, 3, true, 1 } };
+
+    rig_log.level = -1;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct peal_nodes_probe_result proof;
+        struct cluster c;
+
+        cluster_open(&c);
+        link_up(&c);
+        echo(&c);
+        for (unsigned s = 0; s < 5; s++) { /* it is given time to be listed */
+            hear_lists(&c, cases[i].n, cases[i].listing);
+            hear_of(&c, 50, "up", false); /* of a version that lists nobody */
+            live(&c, 1);
+            assert_string_equal(unready(&c), "");
+        }
+        hear_lists(&c, cases[i].n, cases[i].listing);
+        live(&c, 1);
+        peal_nodes_probe(c.nodes, clock_ms, &proof);
+        CHECK_INT(proof.unready == NULL, cases[i].ready);
+        CHECK_INT(proof.not_hearing, cases[i].not_hearing);
+        hear_lists(&c, cases[i].n, ~0u);
+        live(&c, 1);
+        assert_string_equal(unready(&c), "");
+        cluster_close(&c);
+    }
+    rig_log.level = PEAL_LOG_ERROR;
+}
+
+static void
+a_report_lists_the_nodes_that_are_heard(void **state)
+{
+    struct cluster c;
+    const char *text;
+    unsigned n, listed[201] = { 0 };
+
+    cluster_open(&c);
+    link_up(&c);
+    CHECK(strstr(report_of(&c, &n), "\"hears_n\":0,\"hears\":\"\"") != NULL);
+    hear_of(&c, 0xab, "up", false);
+    hear_of(&c, 0xcd, "up", false);
+    pass(&c, 1000 + STEP);
+    text = report_of(&c, &n);
+    CHECK(strstr(text, "\"hears_n\":2,\"hears\":\"000000ab000000cd\"") != NULL);
+    cluster_close(&c);
+    cluster_open(&c); /* more than one report can list */
+    link_up(&c);
+    for (unsigned i = 1; i <= 200; i++)
+        hear_of(&c, i + 1000, "up", false);
+    for (unsigned k = 0; k < 2; k++) {
+        pass(&c, 1000 + STEP);
+        text = strstr(report_of(&c, &n), "\"hears\":\"");
+        CHECK(text != NULL);
+        for (text += 9; *text != '"'; text += 8) {
+            char digits[9] = { 0 };
+
+            memcpy(digits, text, 8);
+            listed[strtoul(digits, NULL, 16) - 1000]++;
+        }
+    }
+    for (unsigned i = 1; i <= 200; i++)
+        CHECK(listed[i] > 0);
     cluster_close(&c);
 }
 
@@ -435,8 +727,8 @@ ready(struct cluster *c)
 {
     struct peal_nodes_probe_result proof;
 
-    peal_nodes_probe(c->nodes, &proof);
-    return proof.ready;
+    peal_nodes_probe(c->nodes, clock_ms, &proof);
+    return proof.unready == NULL;
 }
 
 static void
@@ -448,13 +740,13 @@ a_node_is_ready_when_it_hears_itself(void **state)
     cluster_open(&c);
     CHECK(!ready(&c));
     link_up(&c);
-    peal_nodes_probe(c.nodes, &proof);
-    CHECK(!proof.ready);
+    peal_nodes_probe(c.nodes, clock_ms, &proof);
+    CHECK(proof.unready != NULL);
     CHECK_INT(proof.age_ms, -1);
     CHECK_INT(proof.lag_us, -1);
     echo(&c);
-    peal_nodes_probe(c.nodes, &proof);
-    CHECK(proof.ready);
+    peal_nodes_probe(c.nodes, clock_ms, &proof);
+    CHECK(proof.unready == NULL);
     CHECK_INT(proof.age_ms, 0);
     CHECK(proof.lag_us >= 0);
     live(&c, 10);
@@ -542,7 +834,13 @@ main(void)
         cmocka_unit_test(a_node_that_leaves_is_gone_at_once),
         cmocka_unit_test(there_is_a_most_of_nodes),
         cmocka_unit_test(what_is_no_report_is_counted),
-        cmocka_unit_test(a_number_that_two_nodes_have_is_an_error),
+        cmocka_unit_test(nobody_speaks_in_a_known_nodes_name),
+        cmocka_unit_test(an_address_is_used_only_with_a_fitting_secret),
+        cmocka_unit_test(of_two_nodes_with_one_number_the_younger_gets_another),
+        cmocka_unit_test(with_a_secret_reports_are_sealed_and_their_keys_hidden),
+        cmocka_unit_test(a_control_thread_that_hangs_is_seen_by_the_others),
+        cmocka_unit_test(a_node_that_most_others_do_not_hear_is_not_ready),
+        cmocka_unit_test(a_report_lists_the_nodes_that_are_heard),
         cmocka_unit_test(a_node_is_ready_when_it_hears_itself),
         cmocka_unit_test(every_time_that_the_link_comes_back_is_a_gap),
         cmocka_unit_test(every_failing_allocation_is_survived),

@@ -228,6 +228,7 @@ copies_of_a_message_are_delivered_once(void **state)
     settle(&r);
     GOT(a, "6 ");
     GOT(b, "6 ");
+    CHECK_INT(stat_of(&r, PEAL_STAT_BACKPLANE_DUPLICATES), 6);
     peal_session_fini(&a.s);
     peal_session_fini(&b.s);
     peal_session_fini(&c.s);
@@ -319,6 +320,54 @@ what_cannot_be_read_is_counted(void **state)
     CHECK_INT(stat_of(&r, PEAL_STAT_BACKPLANE_BAD), 6);
     GOT(a, "");
     peal_session_fini(&a.s);
+    rig_close(&r);
+}
+
+/* A payload of OTHER on t:c:a, sealed with secret. */
+static void
+hear_sealed(struct rig *r, const char *secret, const char *topic, const char *args)
+{
+    const struct peal_slice secrets = peal_slice_str(secret);
+    struct peal_buf b = payload_of(OTHER, message("a", NULL, args), 0), all = { 0 };
+    struct peal_seal seal;
+    char head[PEAL_SEAL_HEAD];
+
+    CHECK_OK(peal_seal_init(&seal, &secrets, 1));
+    peal_seal_head(&seal, peal_slice_str(topic), peal_buf_slice(&b), head);
+    CHECK_OK(peal_buf_add(&all, head, sizeof(head)));
+    CHECK_OK(peal_buf_add_slice(&all, peal_buf_slice(&b)));
+    r->b.events->message(r->b.arg, PEAL_S("t:c:a"), peal_buf_slice(&all));
+    peal_buf_fini(&all);
+    peal_buf_fini(&b);
+}
+
+static void
+with_a_secret_only_sealed_payloads_are_taken(void **state)
+{
+    struct member a;
+    struct rig r;
+
+    rig_log.level = -1;
+    rig_make_with(&r, 1000, 0, "the secret of this cluster");
+    peal_relay_start(r.relay, &rig_events, &r);
+    rig_connect(&r);
+    begin(&r, 0, &a);
+    join_and_confirm(&r, &a, "a");
+    ASKED(&r, "sub t:c:a\n");
+    CHECK_OK(publish(&r, 0, "a", "1"));
+    CHECK_OK(publish(&r, 0, "a", "2"));
+    settle(&r);
+    GOT(a, "1 2 ");
+    ASKED(&r, "pub t:c:a sealed 1 2\n");
+    hear_sealed(&r, "the secret of this cluster", "t:c:a", "3");
+    hear_sealed(&r, "the secret of this cluster", "t:c:b", "4"); /* moved to another */
+    hear_sealed(&r, "the secret of another one", "t:c:a", "5");
+    hear(&r, "t:c:a", OTHER, message("a", NULL, "6"), 0);
+    settle(&r);
+    GOT(a, "3 ");
+    CHECK_INT(stat_of(&r, PEAL_STAT_BACKPLANE_UNSEALED), 3);
+    peal_session_fini(&a.s);
+    rig_log.level = PEAL_LOG_ERROR;
     rig_close(&r);
 }
 
@@ -540,6 +589,7 @@ main(void)
         cmocka_unit_test(memberships_that_change_between_copies_change_nothing),
         cmocka_unit_test(what_is_for_all_nodes_is_for_its_channels),
         cmocka_unit_test(what_cannot_be_read_is_counted),
+        cmocka_unit_test(with_a_secret_only_sealed_payloads_are_taken),
         cmocka_unit_test(publishers_are_told_when_as_much_waits_as_may),
         cmocka_unit_test(what_was_published_while_there_was_no_link_leaves_when_there_is),
         cmocka_unit_test(ending_in_the_middle_of_everything_leaks_nothing),
