@@ -16,6 +16,7 @@
 
 #include "adapter/adapter_priv.h"
 #include "base/json.h"
+#include "base/utf8.h"
 
 /* Bytes of a worker's list; beyond, sockets are left out (counted). */
 #define LIST_MAX (8u << 20)

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Identity: randomness comes in blocks a thread, since one session needs only 12 bytes.
+/*
+ * Identity: a session needs only a few random bytes, so each thread takes them from the
+ * generator in blocks.
  */
 #include "base/id.h"
 
 #include <openssl/rand.h>
 #include <stdlib.h>
 
+#include "base/base64.h"
+
 #define RAW 15 /* bytes of an id before base64 */
 #define TAG 4  /* bytes of it that are the tag */
-
-static const char url64[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-static const char std64[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 static void
 random_bytes(void *out, size_t n)
@@ -41,23 +40,6 @@ peal_random_u64(void)
 }
 
 static void
-encode(const unsigned char *p, size_t n, const char *alphabet, char *out)
-{
-    for (; n >= 3; p += 3, n -= 3) {
-        *out++ = alphabet[p[0] >> 2];
-        *out++ = alphabet[(p[0] & 3) << 4 | p[1] >> 4];
-        *out++ = alphabet[(p[1] & 15) << 2 | p[2] >> 6];
-        *out++ = alphabet[p[2] & 63];
-    }
-    if (n == 0)
-        return;
-    *out++ = alphabet[p[0] >> 2];
-    *out++ = alphabet[(p[0] & 3) << 4 | (n == 2 ? p[1] >> 4 : 0)];
-    *out++ = n == 2 ? alphabet[(p[1] & 15) << 2] : '=';
-    *out++ = '=';
-}
-
-static void
 put_tag(const struct peal_id_key *key, unsigned char raw[RAW])
 {
     uint32_t tag = (uint32_t)peal_siphash(key->bytes, raw, RAW - TAG);
@@ -80,41 +62,13 @@ peal_id_new(
 
     random_bytes(raw + 5, RAW - TAG - 5);
     put_tag(key, raw);
-    encode(raw, sizeof(raw), url64, out);
-}
-
-static int
-value_of(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '-' ? 62 : c == '_' ? 63 : -1;
+    peal_base64url_encode(raw, sizeof(raw), out);
 }
 
 static bool
 decode(struct peal_slice id, unsigned char raw[RAW])
 {
-    uint32_t acc = 0;
-
-    if (id.len != PEAL_ID_LEN)
-        return false;
-    for (size_t i = 0, n = 0; i < id.len; i++) {
-        int v = value_of(id.data[i]);
-
-        if (v < 0)
-            return false;
-        acc = acc << 6 | (uint32_t)v;
-        if (i % 4 == 3) {
-            raw[n++] = (unsigned char)(acc >> 16);
-            raw[n++] = (unsigned char)(acc >> 8);
-            raw[n++] = (unsigned char)acc;
-        }
-    }
-    return true;
+    return id.len == PEAL_ID_LEN && peal_base64url_decode(id, raw);
 }
 
 static uint32_t
@@ -151,36 +105,4 @@ peal_id_owner(const struct peal_id_key *key, struct peal_slice id, uint32_t *nod
     *node_out = node_of(raw);
     *worker_out = raw[4];
     return true;
-}
-
-void
-peal_base64_encode(const void *data, size_t n, char *out)
-{
-    encode(data, n, std64, out);
-}
-
-peal_err
-peal_base64_decode(struct peal_slice s, unsigned char *out, size_t *len_out)
-{
-    uint32_t acc = 0;
-    size_t n = 0, bits = 0;
-
-    if (s.len > 0 && s.len % 4 == 0 && s.data[s.len - 1] == '=')
-        s.len -= s.data[s.len - 2] == '=' ? 2 : 1;
-    if (s.len % 4 == 1)
-        return PEAL_EPROTO;
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.data[i];
-        int v = c == '+' ? 62 : c == '/' ? 63 : c == '-' || c == '_' ? -1 : value_of(c);
-
-        if (v < 0)
-            return PEAL_EPROTO;
-        acc = acc << 6 | (uint32_t)v;
-        if ((bits += 6) >= 8) {
-            bits -= 8;
-            out[n++] = (unsigned char)(acc >> bits);
-        }
-    }
-    *len_out = n;
-    return PEAL_OK;
 }

@@ -42,17 +42,4 @@ bool peal_id_claims(struct peal_slice id, uint32_t *node_out, uint8_t *worker_ou
 bool peal_id_owner(const struct peal_id_key *key, struct peal_slice id,
     uint32_t *node_out, uint8_t *worker_out);
 
-/* Base64 as RFC 4648 section 4, with padding. out holds peal_base64_len(n) bytes. */
-static inline size_t
-peal_base64_len(size_t n)
-{
-    return (n + 2) / 3 * 4;
-}
-void peal_base64_encode(const void *data, size_t n, char *out);
-
-/* peal_base64_decode takes padded or unpadded text; out holds s.len / 4 * 3 + 3 bytes.
- * Errors: PEAL_EPROTO: other characters, or a length that no encoder makes. */
-PEAL_MUST_USE peal_err peal_base64_decode(
-    struct peal_slice s, unsigned char *out, size_t *len_out);
-
 #endif

@@ -8,6 +8,9 @@
 
 #include <stdio.h>
 
+#include "base/ascii.h"
+#include "base/utf8.h"
+
 typedef unsigned char byte;
 
 struct scan {
@@ -66,27 +69,6 @@ space(const byte *p, const byte *end)
     return p;
 }
 
-static inline bool
-is_digit(byte c)
-{
-    return (unsigned)c - '0' <= 9;
-}
-
-static inline bool
-is_letter(byte c)
-{
-    return (unsigned)(c | 0x20) - 'a' < 26;
-}
-
-static int
-hex_value(byte c)
-{
-    if (is_digit(c))
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* p is at a backslash; returns what follows the escape, or NULL. */
 static const byte *
 escape(const byte *p, const byte *end)
@@ -107,7 +89,7 @@ escape(const byte *p, const byte *end)
         if (end - p < 6)
             return NULL;
         for (int i = 2; i < 6; i++)
-            if (hex_value(p[i]) < 0)
+            if (peal_ascii_hex((char)p[i]) < 0)
                 return NULL;
         return p + 6;
     default:
@@ -141,7 +123,7 @@ digits(const byte *p, const byte *end)
 {
     const byte *start = p;
 
-    while (p < end && is_digit(*p))
+    while (p < end && peal_ascii_is_digit((char)*p))
         p++;
     return p == start ? NULL : p;
 }
@@ -258,7 +240,7 @@ value(const byte *p, struct scan *s)
     case 'n':
         return word(p, s->end, "null", 4);
     default:
-        return *p == '-' || is_digit(*p) ? number(p, s->end) : NULL;
+        return *p == '-' || peal_ascii_is_digit((char)*p) ? number(p, s->end) : NULL;
     }
 }
 
@@ -369,8 +351,9 @@ peal_json_token(struct peal_slice s)
         return 0;
     end = p + s.len;
     if (*p != '"') {
-        while (p < end &&
-               (is_digit(*p) || is_letter(*p) || *p == '-' || *p == '+' || *p == '.'))
+        while (
+            p < end && (peal_ascii_is_digit((char)*p) || peal_ascii_is_letter((char)*p) ||
+                           *p == '-' || *p == '+' || *p == '.'))
             p++;
         return p == start ? 1 : (size_t)(p - start);
     }
@@ -429,7 +412,7 @@ unicode_escape(struct peal_slice s, unsigned *out)
     if (s.len < 6 || s.data[0] != '\\' || s.data[1] != 'u')
         return false;
     for (int i = 2; i < 6; i++) {
-        int v = hex_value((byte)s.data[i]);
+        int v = peal_ascii_hex(s.data[i]);
 
         if (v < 0)
             return false;
@@ -437,31 +420,6 @@ unicode_escape(struct peal_slice s, unsigned *out)
     }
     *out = n;
     return true;
-}
-
-static size_t
-utf8_put(char out[4], unsigned c)
-{
-    if (c < 0x80) {
-        out[0] = (char)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        out[0] = (char)(0xc0 | c >> 6);
-        out[1] = (char)(0x80 | (c & 0x3f));
-        return 2;
-    }
-    if (c < 0x10000) {
-        out[0] = (char)(0xe0 | c >> 12);
-        out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-        out[2] = (char)(0x80 | (c & 0x3f));
-        return 3;
-    }
-    out[0] = (char)(0xf0 | c >> 18);
-    out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-    out[2] = (char)(0x80 | (c >> 6 & 0x3f));
-    out[3] = (char)(0x80 | (c & 0x3f));
-    return 4;
 }
 
 /*
@@ -497,7 +455,7 @@ take_escape(struct peal_slice *s, char out[4])
         c = 0xfffd;
     }
     *s = peal_slice_skip(*s, used);
-    return utf8_put(out, c);
+    return peal_utf8_encode(c, out);
 }
 
 /* The text between the quotes of a string token; false: not one. */
@@ -570,4 +528,35 @@ peal_json_string_is(struct peal_slice token, struct peal_slice want)
         }
     }
     return want.len == 0;
+}
+
+static struct peal_json_field *
+find_field(struct peal_json_field *fields, unsigned n, struct peal_slice key)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (peal_json_string_is(key, peal_slice_str(fields[i].name)))
+            return &fields[i];
+    return NULL;
+}
+
+peal_err
+peal_json_fields(struct peal_slice object, enum peal_json_others others,
+    struct peal_json_field *fields, unsigned n, struct peal_slice *key_out)
+{
+    struct peal_slice rest, key, value;
+    struct peal_json_field *f;
+
+    if (object.len < 2 || object.data[0] != '{')
+        return PEAL_EPROTO;
+    rest = peal_slice_of(object.data + 1, object.len - 2);
+    while (peal_json_field(&rest, &key, &value)) {
+        f = find_field(fields, n, key);
+        if (others == PEAL_JSON_REFUSE_OTHERS && (f == NULL || f->value.data != NULL)) {
+            *key_out = key;
+            return f == NULL ? PEAL_ENOTFOUND : PEAL_EEXIST;
+        }
+        if (f != NULL)
+            f->value = value;
+    }
+    return PEAL_OK;
 }

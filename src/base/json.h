@@ -41,6 +41,29 @@ bool peal_json_next(struct peal_slice *rest, struct peal_slice *value_out);
 bool peal_json_field(
     struct peal_slice *rest, struct peal_slice *key_out, struct peal_slice *value_out);
 
+/* A field that is looked for; value is its raw token, data NULL: it is not there. */
+struct peal_json_field {
+    const char *name;
+    struct peal_slice value;
+};
+
+enum peal_json_others {
+    PEAL_JSON_SKIP_OTHERS,  /* unknown fields are passed over; of equal ones the last
+                               counts */
+    PEAL_JSON_REFUSE_OTHERS /* unknown fields, and equal ones, are errors */
+};
+
+/*
+ * peal_json_fields fills in the values of n fields from the checked text of an object,
+ * with its braces.
+ *   key_out  the key that is wrong, a raw token; only for the last two errors
+ * Errors: PEAL_EPROTO: not an object; PEAL_ENOTFOUND: an unknown field; PEAL_EEXIST: a
+ * field that stands there twice.
+ */
+PEAL_MUST_USE peal_err peal_json_fields(struct peal_slice object,
+    enum peal_json_others others, struct peal_json_field *fields, unsigned n,
+    struct peal_slice *key_out);
+
 /* peal_json_count is the number of values in the checked text between brackets. */
 unsigned peal_json_count(struct peal_slice inner);
 

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/ascii.h"
+
 static const char *const names[] = { "error", "warn", "info", "debug" };
 
 struct line {
@@ -40,17 +42,11 @@ line_puts(struct line *l, const char *s)
         line_put(l, *s++);
 }
 
-static bool
-is_control(char c)
-{
-    return (unsigned char)c < 0x20 || c == 0x7f;
-}
-
 /* Would this byte end, or split, a value that has no quotes around it? */
 static bool
 is_special(char c)
 {
-    return is_control(c) || c == ' ' || c == '"' || c == '=' || c == '\\';
+    return peal_ascii_is_control(c) || c == ' ' || c == '"' || c == '=' || c == '\\';
 }
 
 enum place {
@@ -66,7 +62,7 @@ put_escaped(struct line *l, const char *s, size_t n)
     for (size_t i = 0; i < n; i++) {
         if (s[i] == '"' || s[i] == '\\')
             line_put(l, '\\');
-        line_put(l, is_control(s[i]) ? '?' : s[i]);
+        line_put(l, peal_ascii_is_control(s[i]) ? '?' : s[i]);
     }
 }
 
@@ -84,8 +80,9 @@ put_text(struct line *l, enum place place, const char *s, size_t n)
         put_escaped(l, s, n);
     else
         for (size_t i = 0; i < n; i++)
-            line_put(
-                l, (place == RAW ? is_control(s[i]) : is_special(s[i])) ? '?' : s[i]);
+            line_put(l, (place == RAW ? peal_ascii_is_control(s[i]) : is_special(s[i]))
+                            ? '?'
+                            : s[i]);
     if (cut)
         line_puts(l, "...");
     if (place == WHOLE && special)

@@ -20,6 +20,9 @@ struct peal_slice {
 
 #define PEAL_S(lit) ((struct peal_slice){ "" lit, sizeof(lit) - 1 })
 
+/* For printf: "%.*s" takes PEAL_ARG(slice). */
+#define PEAL_ARG(slice) (int)(slice).len, (slice).data
+
 static inline struct peal_slice
 peal_slice_of(const void *data, size_t len)
 {
@@ -77,9 +80,5 @@ PEAL_MUST_USE peal_err peal_slice_u64(struct peal_slice s, uint64_t max, uint64_
 /* peal_slice_glob matches s against a pattern in which '*' stands for any run of bytes.
  */
 bool peal_slice_glob(struct peal_slice pattern, struct peal_slice s);
-
-/* peal_utf8_valid says whether s is UTF-8 as RFC 3629 has it: no surrogates, nothing
- * overlong, nothing above U+10FFFF. */
-bool peal_utf8_valid(struct peal_slice s);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "wire/query.h"
 
 /* How a request is refused. Status 0: not at all, its connection is closed; for an

@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 
+#include "base/base64.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "proto/plain_priv.h"

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 
+#include "base/base64.h"
 #include "base/id.h"
 #include "base/json.h"
 

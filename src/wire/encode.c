@@ -3,6 +3,7 @@
  * and as a server-sent event. Those of Socket.IO are in encode_sio.c. */
 #include "wire/encode.h"
 
+#include "base/base64.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "wire/frames.h"

@@ -4,6 +4,7 @@
  * frame and a binary frame for each attachment, in one blob, so nothing can come between
  * them; over polling and to clients without binary, attachments are base64 packets.
  */
+#include "base/base64.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "wire/eio.h"

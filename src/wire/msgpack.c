@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "base/json.h"
+#include "base/utf8.h"
 
 void
 peal_msgpack_atts_fini(struct peal_msgpack_atts *a)

@@ -9,6 +9,7 @@
 #include <msgpack.h>
 #include <stdlib.h>
 
+#include "base/base64.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "wire/sio_mark_priv.h"

@@ -9,6 +9,7 @@
 #include <assert.h>
 
 #include "base/json.h"
+#include "base/utf8.h"
 
 /* Takes "N-" off *s: 1..10, as a client of parser 4.2.7 would accept it. */
 static peal_err

@@ -6,6 +6,7 @@
  * found inside is remembered with the opening one and forgotten again if need be. One
  * pass, no recursion, nothing allocated but output.
  */
+#include "base/base64.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "wire/sio_mark_priv.h"

@@ -8,6 +8,7 @@
 #include "wire/sio_redis.h"
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "wire/sio.h"
 #include "wire/sio_redis_priv.h"
 

@@ -13,6 +13,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/utf8.h"
+
 /* Further bits of peal_wsframe_decoder.flags. */
 #define FLAG_CLOSED 0x40 /* a close frame came: nothing after it counts */
 #define FLAG_FAILED 0x80
@@ -23,87 +25,18 @@ struct frame {
     bool fin, rsv1, reserved, masked;
 };
 
-/* UTF-8 read so far: what the next byte must be. All zero: between two characters. */
-struct utf8 {
-    uint8_t need;   /* bytes that the character still lacks */
-    uint8_t lo, hi; /* range of the next one */
-};
-
 struct peal_wsframe_partial {
     struct peal_buf msg;   /* payload of the message so far, unmasked */
     struct peal_buf plain; /* a message inflated; only while the caller has it */
     uint64_t left;         /* bytes of frame's payload that did not come yet */
     struct frame frame;    /* the one in progress, if in_frame */
-    struct utf8 utf8;      /* of msg, if it is text and not compressed */
+    struct peal_utf8 utf8; /* of msg, if it is text and not compressed */
     uint8_t op;            /* of the message in progress, 0 if there is none */
     bool compressed;       /* the message in progress is */
     bool in_frame;
     uint8_t head_len, head[PEAL_WS_HEAD_MAX]; /* a head in pieces */
     uint8_t control_len, control[PEAL_WS_CONTROL_MAX];
 };
-
-static bool
-utf8_lead(struct utf8 *u, uint8_t c)
-{
-    u->lo = 0x80;
-    u->hi = 0xbf;
-    if (c < 0x80) {
-        u->need = 0;
-    } else if (c >= 0xc2 && c <= 0xdf) {
-        u->need = 1;
-    } else if (c >= 0xe0 && c <= 0xef) {
-        u->need = 2;
-        if (c == 0xe0)
-            u->lo = 0xa0; /* below: overlong */
-        if (c == 0xed)
-            u->hi = 0x9f; /* above: surrogates */
-    } else if (c >= 0xf0 && c <= 0xf4) {
-        u->need = 3;
-        if (c == 0xf0)
-            u->lo = 0x90; /* below: overlong */
-        if (c == 0xf4)
-            u->hi = 0x8f; /* above: beyond U+10FFFF */
-    } else {
-        return false;
-    }
-    return true;
-}
-
-static size_t
-ascii_run(const uint8_t *p, size_t n)
-{
-    size_t i = 0;
-    uint64_t w;
-
-    for (; n - i >= sizeof(w); i += sizeof(w)) {
-        memcpy(&w, p + i, sizeof(w));
-        if ((w & UINT64_C(0x8080808080808080)) != 0)
-            break;
-    }
-    while (i < n && p[i] < 0x80)
-        i++;
-    return i;
-}
-
-/* false at the first byte that no continuation could make right. */
-static bool
-utf8_feed(struct utf8 *u, const uint8_t *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (u->need == 0) {
-            i += ascii_run(p + i, n - i);
-            if (i < n && !utf8_lead(u, p[i]))
-                return false;
-        } else {
-            if (p[i] < u->lo || p[i] > u->hi)
-                return false;
-            u->need--;
-            u->lo = 0x80;
-            u->hi = 0xbf;
-        }
-    }
-    return true;
-}
 
 static bool
 is_control(unsigned op)
@@ -369,7 +302,7 @@ finish_frame(
     part->op = 0;
     if (part->compressed)
         return compressed_event(d, op, peal_buf_slice(&part->msg), z, ev);
-    if (part->utf8.need > 0) /* ends in the middle of a character */
+    if (!peal_utf8_complete(&part->utf8)) /* ends in the middle of a character */
         return fail(d, PEAL_WS_CLOSE_BAD_DATA);
     return plain_event(op, peal_buf_slice(&part->msg), ev);
 }
@@ -395,7 +328,7 @@ take_payload(struct peal_wsframe_decoder *d, uint8_t *data, size_t len,
         if (peal_buf_add(&part->msg, data, n) != PEAL_OK)
             return fail(d, PEAL_WS_CLOSE_INTERNAL);
         if (part->op == PEAL_WS_TEXT && !part->compressed &&
-            !utf8_feed(&part->utf8, data, n))
+            !peal_utf8_feed(&part->utf8, peal_slice_of(data, n)))
             return fail(d, PEAL_WS_CLOSE_BAD_DATA);
     }
     return part->left > 0 ? PEAL_EAGAIN : finish_frame(d, z, ev);

@@ -8,6 +8,7 @@
  */
 #include <openssl/sha.h>
 
+#include "base/base64.h"
 #include "base/id.h"
 #include "wire/ws.h"
 

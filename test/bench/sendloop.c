@@ -31,6 +31,7 @@
 
 #include <openssl/evp.h>
 
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/id.h"
 

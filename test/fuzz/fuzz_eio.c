@@ -2,6 +2,7 @@
 /* Engine.IO payloads: packets joined again are the payload; binary survives base64. */
 #include "fuzz.h"
 
+#include "base/base64.h"
 #include "base/id.h"
 #include "wire/eio.h"
 

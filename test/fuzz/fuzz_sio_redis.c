@@ -7,6 +7,7 @@
 #include "fuzz.h"
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "wire/sio_redis.h"
 
 static void

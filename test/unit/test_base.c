@@ -5,10 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/base64.h"
 #include "base/id.h"
 #include "base/map.h"
 #include "base/msg.h"
 #include "base/siphash.h"
+#include "base/utf8.h"
+#include "base/vec.h"
 #include "base/wheel.h"
 
 static void
@@ -51,6 +54,41 @@ utf8_is_checked_at_its_borders(void **state)
     CHECK(!peal_utf8_valid(PEAL_S("\xf4\x90\x80\x80")));
     CHECK(!peal_utf8_valid(PEAL_S("12345678\xe2\x82")));
     CHECK(!peal_utf8_valid(PEAL_S("\x80")));
+}
+
+static void
+utf8_may_come_in_pieces(void **state)
+{
+    const struct peal_slice text = PEAL_S("a\xc2\x80 \xe0\xa0\x80\xf4\x8f\xbf\xbf.");
+
+    for (size_t cut = 0; cut <= text.len; cut++) {
+        struct peal_utf8 u = { 0 };
+
+        CHECK(peal_utf8_feed(&u, peal_slice_of(text.data, cut)));
+        CHECK(peal_utf8_complete(&u) == peal_utf8_valid(peal_slice_of(text.data, cut)));
+        CHECK(peal_utf8_feed(&u, peal_slice_skip(text, cut)));
+        CHECK(peal_utf8_complete(&u));
+    }
+}
+
+static void
+arrays_grow_by_doubling(void **state)
+{
+    struct {
+        uint32_t *v, n;
+        uint16_t cap;
+    } a = { 0 };
+
+    for (uint32_t i = 0; i < 1000; i++) {
+        CHECK_OK(PEAL_GROW(a.v, a.cap, a.n + 1));
+        a.v[a.n++] = i;
+    }
+    for (uint32_t i = 0; i < 1000; i++)
+        CHECK_INT(a.v[i], i);
+    CHECK_INT(a.cap, 1024);
+    CHECK_ERR(PEAL_GROW(a.v, a.cap, SIZE_MAX / 2), PEAL_ENOMEM);
+    CHECK_INT(a.cap, 1024);
+    free(a.v);
 }
 
 /* The reference implementation's vectors (vectors_sip64): the key is 00 01 .. 0f, the
@@ -342,6 +380,8 @@ main(void)
         cmocka_unit_test(numbers_are_read_up_to_their_maximum),
         cmocka_unit_test(a_glob_star_stands_for_any_run),
         cmocka_unit_test(utf8_is_checked_at_its_borders),
+        cmocka_unit_test(utf8_may_come_in_pieces),
+        cmocka_unit_test(arrays_grow_by_doubling),
         cmocka_unit_test(siphash_gives_the_reference_vectors),
         cmocka_unit_test(an_id_tells_its_owner),
         cmocka_unit_test(base64_goes_there_and_back),

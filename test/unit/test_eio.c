@@ -3,6 +3,7 @@
 #include "check.h"
 
 #include "alloc.h"
+#include "base/base64.h"
 #include "base/id.h"
 #include "wire/eio.h"
 

@@ -119,6 +119,35 @@ arrays_and_objects_come_apart(void **state)
 }
 
 static void
+fields_are_found_by_name(void **state)
+{
+    struct peal_json_field f[] = { { .name = "a" }, { .name = "b" }, { .name = "c" } };
+    struct peal_json_field g[] = { { .name = "a" }, { .name = "b" } };
+    struct peal_slice key;
+
+    CHECK_OK(
+        peal_json_fields(PEAL_S("{\"b\":[1,{}],\"x\":{\"c\":1},\"\\u0061\":2,\"b\":3}"),
+            PEAL_JSON_SKIP_OTHERS, f, 3, &key));
+    CHECK_SLICE(f[0].value, "2");
+    CHECK_SLICE(f[1].value, "3");
+    CHECK(f[2].value.data == NULL);
+    CHECK_OK(peal_json_fields(
+        PEAL_S("{ \"b\" : null , \"a\" : \"t\" }"), PEAL_JSON_REFUSE_OTHERS, g, 2, &key));
+    CHECK_SLICE(g[0].value, "\"t\"");
+    CHECK_SLICE(g[1].value, "null");
+    CHECK_ERR(peal_json_fields(PEAL_S("{\"a\":1}"), PEAL_JSON_REFUSE_OTHERS, g, 2, &key),
+        PEAL_EEXIST);
+    CHECK_SLICE(key, "\"a\"");
+    CHECK_ERR(peal_json_fields(PEAL_S("{\"z\":1}"), PEAL_JSON_REFUSE_OTHERS, g, 2, &key),
+        PEAL_ENOTFOUND);
+    CHECK_SLICE(key, "\"z\"");
+    CHECK_ERR(
+        peal_json_fields(PEAL_S("[1]"), PEAL_JSON_SKIP_OTHERS, g, 2, &key), PEAL_EPROTO);
+    CHECK_ERR(
+        peal_json_fields(PEAL_S(""), PEAL_JSON_SKIP_OTHERS, g, 2, &key), PEAL_EPROTO);
+}
+
+static void
 strings_are_quoted_and_unquoted(void **state)
 {
     static const struct {
@@ -332,6 +361,7 @@ main(void)
         cmocka_unit_test(strings_end_where_they_end),
         cmocka_unit_test(depth_has_a_limit),
         cmocka_unit_test(arrays_and_objects_come_apart),
+        cmocka_unit_test(fields_are_found_by_name),
         cmocka_unit_test(strings_are_quoted_and_unquoted),
         cmocka_unit_test(broken_escapes_stay_within_their_token),
         cmocka_unit_test(quoting_without_memory_changes_nothing),

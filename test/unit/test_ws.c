@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "alloc.h"
+#include "base/utf8.h"
 #include "wire/ws.h"
 
 #define MESSAGE_MAX 1000
