@@ -154,6 +154,7 @@ put_off(struct peal_shard *sh, struct peal_channel *ch, struct peal_msg *m, unsi
         f->channel = ch;
         ch->fanout = f;
         peal_list_append(&sh->fanouts, &f->link);
+        peal_loop_again(sh->loop); /* it may be after the hook has run */
     }
     if (f->n == f->cap) {
         uint32_t cap = f->cap ? f->cap * 2 : 4;

@@ -34,10 +34,12 @@ add(struct peal_shard *sh)
 
         if (more == NULL)
             return NULL;
-        if (p == NULL)
+        if (p == NULL) {
+            peal_loop_again(sh->loop); /* a session may end after the hooks have run */
             *more = (struct peal_relay_batch){
                 .task.fn = peal_relay_on_batch, .hub = sh->hub, .worker = sh->index
             };
+        }
         more->cap = cap;
         sh->outbox = p = more;
     }

@@ -7,6 +7,7 @@
 #include "io/loop.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "io/dial.h"
@@ -28,23 +29,48 @@ on_idle(uv_idle_t *idle)
 {
 }
 
+/* Moves what has been posted behind what is due already. */
 static void
-on_wake(uv_async_t *wake)
+collect_tasks(struct peal_loop *l)
 {
-    struct peal_loop *l = wake->data;
-    struct peal_task *m, *next, *first = NULL;
+    struct peal_task *m, *next, *first = NULL, *last;
 
-    peal_loop_enter(l);
-    m = atomic_exchange_explicit(&l->task, NULL, memory_order_acquire);
+    m = last = atomic_exchange_explicit(&l->task, NULL, memory_order_acquire);
+    if (m == NULL)
+        return;
     for (; m != NULL; m = next) { /* newest first: turn it round */
         next = m->next;
         m->next = first;
         first = m;
     }
-    for (m = first; m != NULL; m = next) {
-        next = m->next;
+    if (l->due == NULL)
+        l->due = first;
+    else
+        l->last_due->next = first;
+    l->last_due = last;
+}
+
+static void
+run_tasks(struct peal_loop *l, unsigned n)
+{
+    struct peal_task *m;
+
+    for (; n > 0 && (m = l->due) != NULL; n--) {
+        l->due = m->next;
         m->fn(l, m);
     }
+}
+
+static void
+on_wake(uv_async_t *wake)
+{
+    struct peal_loop *l = wake->data;
+
+    peal_loop_enter(l);
+    collect_tasks(l);
+    run_tasks(l, PEAL_TASKS_PER_TURN);
+    if (l->due != NULL)
+        uv_async_send(&l->wake);
 }
 
 void
@@ -131,11 +157,12 @@ end_turn(uv_prepare_t *p)
     uv_update_time(&l->uv);
     peal_wheel_advance(&l->wheel, uv_now(&l->uv));
     offer_unread(l);
+    l->again = false;
     for (unsigned i = 0; i < l->n_hooks; i++)
         more |= l->hooks[i].fn(l->hooks[i].arg);
     l->flusher->flush(l->flusher, l);
     collect_garbage(l);
-    more |= !peal_list_empty(&l->unread) || !peal_list_empty(&l->dirty);
+    more |= l->again || !peal_list_empty(&l->unread) || !peal_list_empty(&l->dirty);
     set_idle(l, more && !l->stopping);
     if ((next = peal_wheel_next_ms(&l->wheel)) < 0)
         uv_timer_stop(&l->timer);
@@ -273,6 +300,10 @@ peal_loop_free(struct peal_loop **lp)
     peal_dial_cancel_all(l);
     collect_garbage(l);
     uv_run(&l->uv, UV_RUN_NOWAIT); /* lets connections be released */
+    do {                           /* nobody else would release what has been posted */
+        run_tasks(l, UINT_MAX);
+        collect_tasks(l);
+    } while (l->due != NULL);
     uv_walk(&l->uv, close_handle, NULL);
     uv_run(&l->uv, UV_RUN_DEFAULT);
     uv_loop_close(&l->uv);

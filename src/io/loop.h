@@ -76,7 +76,8 @@ struct peal_loop {
     struct peal_wheel wheel;
     struct peal_stats stats;
     struct peal_loop_config config;
-    _Atomic(struct peal_task *) task; /* newest first */
+    _Atomic(struct peal_task *) task; /* posted, newest first */
+    struct peal_task *due, *last_due; /* to be run, oldest first */
     struct peal_link dirty;           /* connections with something to write */
     struct peal_link unread;          /* connections whose kept bytes may be read now */
     struct peal_link dials;           /* not over yet */
@@ -90,6 +91,7 @@ struct peal_loop {
     struct peal_pace pace; /* of newcomers; it also knows when this turn began */
     const char *tls_why; /* of the client's handshake that failed last; static English */
     bool idle_active, stopping;
+    bool again; /* peal_loop_again was called */
     uint8_t read_buf[PEAL_READ_SIZE];
 };
 
@@ -114,12 +116,22 @@ void peal_loop_free(struct peal_loop **lp);
 /* peal_loop_engine names what writes: "uring" or "epoll". */
 const char *peal_loop_engine(const struct peal_loop *l);
 
-/* peal_loop_post hands m to the loop. Mails of one sender arrive in order. Any thread. */
+/* peal_loop_post hands m to the loop. Tasks of one sender run in the order of posting, at
+ * most PEAL_TASKS_PER_TURN in a turn. Any thread. */
+#define PEAL_TASKS_PER_TURN 256
 void peal_loop_post(struct peal_loop *l, struct peal_task *m);
 
 /* peal_loop_hook adds a function that runs at the end of each turn, in order of adding.
  */
 void peal_loop_hook(struct peal_loop *l, peal_hook_fn *fn, void *arg);
+
+/* peal_loop_again is for what a hook is to see to: if the hooks of this turn have run
+ * already, as they have when the flush ends a connection, the next turn does not wait. */
+static inline void
+peal_loop_again(struct peal_loop *l)
+{
+    l->again = true;
+}
 
 /* peal_loop_start arms a timer delay_ms from now. Use this, not peal_timer_start. */
 static inline void

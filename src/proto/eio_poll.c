@@ -111,8 +111,10 @@ join(const struct peal_eio_polling *p)
 static void
 mark_dirty(struct peal_eio_session *s)
 {
-    if (!peal_list_linked(&s->polling->dirty))
-        peal_list_append(&s->eio->dirty, &s->polling->dirty);
+    if (peal_list_linked(&s->polling->dirty))
+        return;
+    peal_list_append(&s->eio->dirty, &s->polling->dirty);
+    peal_loop_again(peal_eio_loop(s)); /* it may be after the hook has run */
 }
 
 /* To be ended by the hook: never from inside a send. */

@@ -410,6 +410,53 @@ the_link_is_up_when_what_was_wanted_then_is_subscribed(void **state)
 }
 
 static void
+publish_last_words(void *rig)
+{
+    struct rig *r = rig;
+    struct peal_slice a = PEAL_S("a");
+    struct peal_msg *m;
+
+    CHECK_OK(peal_msg_new(
+        &(struct peal_msg_spec){
+            .channels = &a, .n_channels = 1, .n_args = 1, .args = PEAL_S("1") },
+        &m));
+    CHECK_OK(peal_publish(r->sh[0], m));
+    peal_msg_release(m);
+}
+
+/* A session that ends there may have last words. */
+static void
+what_is_published_at_the_end_of_a_turn_does_not_wait(void **state)
+{
+    struct member m[9];
+    struct rig r;
+
+    rig_open(&r, 10000, 0);
+    rig_connect(&r);
+    settle(&r);
+    CHECK(uv_backend_timeout(&r.loops[0]->uv) != 0);
+    peal_loop_free_later(r.loops[0], publish_last_words, &r);
+    turn(r.loops[0]);
+    CHECK_INT(uv_backend_timeout(&r.loops[0]->uv), 0); /* the loop goes on */
+    settle(&r);
+    ASKED(&r, "pub t:c:a 1\n");
+    CHECK(uv_backend_timeout(&r.loops[0]->uv) != 0);
+    for (unsigned i = 0; i < 9; i++) {
+        begin(&r, 0, &m[i]);
+        join(&m[i], "a");
+    }
+    settle(&r);
+    peal_loop_free_later(r.loops[0], publish_last_words, &r);
+    turn(r.loops[0]);
+    GOT(m[0], "");
+    turn(r.loops[0]);
+    GOT(m[0], "1 ");
+    for (unsigned i = 0; i < 9; i++)
+        peal_session_fini(&m[i].s);
+    rig_close(&r);
+}
+
+static void
 note_told(void *arg, bool gone)
 {
     ((unsigned *)arg)[gone]++;
@@ -548,6 +595,7 @@ main(void)
             a_lost_link_lets_all_waiters_go_and_everything_is_subscribed_again),
         cmocka_unit_test(a_channel_that_is_lost_is_asked_for_again),
         cmocka_unit_test(the_link_is_up_when_what_was_wanted_then_is_subscribed),
+        cmocka_unit_test(what_is_published_at_the_end_of_a_turn_does_not_wait),
         cmocka_unit_test(waiters_may_be_many),
         cmocka_unit_test(the_ids_of_sessions_cannot_be_joined),
         cmocka_unit_test(a_peer_is_told_and_waited_for),
