@@ -6,7 +6,7 @@ PREFIX = /usr/local
 OPTIONS = --prefix=$(PREFIX) -Dweb=enabled
 NINJA = ninja -C
 
-.PHONY: all build run cluster test bench fmt install clean asan tsan fuzz help
+.PHONY: all build run cluster test fresh bench fmt install clean asan tsan fuzz help
 .DEFAULT_GOAL = build
 
 all: build
@@ -32,9 +32,13 @@ test: ## install what is missing, build, run every test
 	@$(NINJA) $(BUILD) --quiet
 	@tools/run-tests.sh $(BUILD)
 
+fresh: ## prove that all this works on a minimal Debian (RELEASE=bookworm|trixie)
+	@tools/setup.sh fresh
+	@tools/fresh.sh
+
 bench: ## measure Peal beside other servers (minutes)
 	@tools/setup.sh bench
-	@tools/configure.sh build-release $(OPTIONS) --buildtype=release
+	@tools/configure.sh build-release $(OPTIONS) --buildtype=release -Ddeveloper=false
 	@$(NINJA) build-release --quiet
 	@$(NINJA) build-release --quiet test/bench/sendloop
 	@tools/bench.sh build-release $(BENCH)
@@ -65,7 +69,7 @@ install: build ## install under PREFIX (/usr/local), below DESTDIR if set
 	@meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
 
 clean: ## remove all build folders
-	@rm -rf build build-release build-asan build-tsan build-fuzz
+	@rm -rf build build-release build-asan build-tsan build-fuzz build-clang build-fresh
 
 help: ## print this
 	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12

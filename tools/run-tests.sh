@@ -2,19 +2,21 @@
 # SPDX-License-Identifier: MIT
 # Runs every test against one build: run-tests.sh [BUILD_DIR] [STEP...]
 #
-# A step that fails does not stop the next ones; what failed is printed, the rest goes to
-# BUILD_DIR/test-logs. The last line is "N passed, N failed", and the exit status says the same.
-# Steps: layers format unit fuzz sim cli interop deploy cluster (all, in this order, if none is named).
+# A step that fails does not stop the next ones; what failed is printed, and so is why something
+# was left out; the rest goes to BUILD_DIR/test-logs. The last line is "N passed, N failed", with
+# ", N skipped" if this machine lacks what a test needs, and the exit status says the same.
+# Steps: layers words format unit fuzz sim cli interop deploy cluster (all, in this order, if none
+# is named).
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=$(realpath -m "${1:-build}")
 [ $# -gt 0 ] && shift
-steps=${*:-layers format unit fuzz sim cli interop deploy cluster}
+steps=${*:-layers words format unit fuzz sim cli interop deploy cluster}
 
 logs=$build/test-logs
 mkdir -p "$logs"
 rm -f "$logs"/*.log
-passed=0 failed=0
+passed=0 failed=0 skipped=0
 
 export PEAL_BIN=$build/peal
 export PEAL_SERVERS=$build/test/servers
@@ -23,11 +25,27 @@ export ASAN_OPTIONS=${ASAN_OPTIONS-detect_leaks=1:abort_on_error=0}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS-print_stacktrace=1:halt_on_error=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS-halt_on_error=1:second_deadlock_stack=1}
 
+# version COMMAND...: the first version in what it says, or none.
+version() {
+  local said
+  said=$(PATH=$PATH:/usr/sbin timeout 10 "$@" 2>&1 </dev/null | grep -oEm1 '[0-9]+\.[0-9]+[0-9.a-z+-]*' | head -n 1)
+  echo "${said:-none}"
+}
+
+# What the tests run with: a failure elsewhere may come from another version.
+print_versions() {
+  echo "$(. /etc/os-release 2>/dev/null && echo "${PRETTY_NAME-}"), Linux $(uname -r)," \
+    "$(nproc) cores; $(cc --version 2>/dev/null | head -n 1)," \
+    "clang-format $(version clang-format-14 --version), node $(version node --version)," \
+    "nginx $(version nginx -v), HAProxy $(version haproxy -v), Redis $(version redis-server --version)," \
+    "Chromium $(version dpkg-query -W -f '${Version}' chromium)"
+}
+
 # count NAME PASSED FAILED SKIPPED: adds up, and prints a line for the step.
 count() {
   local note=
   [ "$4" -gt 0 ] && note=" ($4 left out)"
-  passed=$((passed + $2)) failed=$((failed + $3))
+  passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + $4))
   printf '  %-22s %4d ok %4d wrong%s\n' "$1" "$2" "$3" "$note"
 }
 
@@ -44,28 +62,32 @@ show() {
   fi
 }
 
-# script NAME COMMAND...: one test.
+# script NAME COMMAND...: one test; status 77 says that this machine cannot do it, and the log why.
 script() {
-  local name=$1 log=$logs/$1.log
+  local name=$1 log=$logs/$1.log status
   shift
-  if timeout 300 "$@" >"$log" 2>&1; then
-    count "$name" 1 0 0
-  else
-    count "$name" 0 1 0
-    show "$log"
-  fi
+  timeout 300 "$@" >"$log" 2>&1
+  status=$?
+  case $status in
+  0) count "$name" 1 0 0 ;;
+  77) count "$name" 0 0 1 ;;
+  *) count "$name" 0 1 0 ;;
+  esac
+  [ $status -eq 0 ] || show "$log"
 }
 
 # cmocka NAME BINARY: as many tests as it says; one that dies counts as a failure.
 cmocka() {
-  local log=$logs/$1.log status good bad
+  local log=$logs/$1.log status good bad left
   timeout 300 "$2" >"$log" 2>&1
   status=$?
+  left=$(grep -c '^\[  SKIPPED \] [^0-9]' "$log")
   good=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$log" | awk '{ n += $1 } END { print n + 0 }')
   bad=$(sed -n 's/^\[  FAILED  \] \([0-9]*\) test.*/\1/p' "$log" | awk '{ n += $1 } END { print n + 0 }')
   [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
-  [ "$good" -eq 0 ] && [ "$bad" -eq 0 ] && bad=1
-  count "$1" "$good" "$bad" 0
+  [ "$good" -eq 0 ] && [ "$bad" -eq 0 ] && [ "$left" -eq 0 ] && bad=1
+  count "$1" "$good" "$bad" "$left"
+  sed -n 's/^\[  SKIPPED \] \([^0-9].*\)/    left out: \1/p' "$log"
   [ "$bad" -eq 0 ] && return
   echo "    status $status"
   grep -vE '^\[ +(RUN|OK|PASSED) +\]' "$log" >"$log.wrong"
@@ -80,11 +102,13 @@ node_tests() {
   status=$?
   good=$(sed -n 's/^# pass \([0-9]*\)$/\1/p' "$log" | tail -n 1)
   bad=$(sed -n 's/^# \(fail\|cancelled\) \([0-9]*\)$/\2/p' "$log" | tail -n 2 | awk '{ n += $1 } END { print n + 0 }')
-  left=$(sed -n 's/^# \(skipped\|todo\) \([0-9]*\)$/\2/p' "$log" | tail -n 2 | awk '{ n += $1 } END { print n + 0 }')
+  # Not the number at the end: a suite that is skipped is not counted there.
+  left=$(grep -cE '^ *(not )?ok [0-9]+ .* # (SKIP|TODO)' "$log")
   good=${good:-0}
   [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
-  [ "$good" -eq 0 ] && [ "$bad" -eq 0 ] && bad=1
+  [ "$good" -eq 0 ] && [ "$bad" -eq 0 ] && [ "$left" -eq 0 ] && bad=1
   count "$name" "$good" "$bad" "$left"
+  sed -nE 's/^ *(not )?ok [0-9]+ - (.*) # (SKIP|TODO) ?(.*)/    left out: \2: \4/p' "$log"
   [ "$bad" -eq 0 ] && return
   [ "$status" -eq 124 ] && echo "    not done after $limit s: a test, or what it left behind, never ended"
   # The failing tests with their diagnostics; if there are none, the end of it all.
@@ -94,6 +118,7 @@ node_tests() {
 }
 
 step_layers() { script layers tools/check-layers.sh; }
+step_words() { script words tools/check-words.sh; }
 step_format() { script format tools/check-format.sh; }
 
 step_unit() {
@@ -128,6 +153,7 @@ step_interop() { node_tests interop test/interop --test-concurrency=2; }
 step_deploy() { node_tests deploy test/deploy --test-concurrency=2; }
 step_cluster() { node_tests cluster test/cluster --test-concurrency=2; }
 
+print_versions
 for step in $steps; do
   if ! declare -F "step_$step" >/dev/null; then
     echo "run-tests.sh: no step $step" >&2
@@ -135,5 +161,5 @@ for step in $steps; do
   fi
   "step_$step"
 done
-echo "$passed passed, $failed failed"
+echo "$passed passed, $failed failed$([ "$skipped" -eq 0 ] || echo ", $skipped skipped")"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,12 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Installs what is missing: setup.sh build|cluster|test|bench|fuzz
+# Installs what is missing: setup.sh build|cluster|test|bench|fuzz|ci|fresh
 #
 #   build   to compile and run: compiler, meson, libraries, and node for the pages
 #   cluster also: what `make cluster` runs
 #   test    also: what `make test` needs
 #   bench   also: what `make bench` needs; the Node servers it measures against
 #   fuzz    to compile with clang's fuzzer
+#   ci      what .ci/run needs: that of test and of fuzz
+#   fresh   what `make fresh` needs, and nothing else
 #
 # Debian packages come by apt, with sudo if need be; npm packages as the lock files say.
 # Nothing is asked twice: with everything there it takes a fraction of a second.
@@ -14,9 +16,11 @@ set -eu
 cd "$(dirname "$0")/.."
 what=${1:-build}
 
+# a|b: whichever this Debian has (the name in Debian 13 first); a?: left out where it is unknown.
 packages='gcc libc6-dev meson ninja-build pkg-config libuv1-dev libssl-dev zlib1g-dev
-  libjansson-dev libyaml-dev libhiredis-dev liburing-dev'
-msgpack='libmsgpack-c-dev libmsgpack-dev' # the name in Debian 13, in Debian 12
+  libjansson-dev libyaml-dev libhiredis-dev liburing-dev libmsgpack-c-dev|libmsgpack-dev'
+test_services='nginx haproxy redis-server'
+test_packages="libcmocka-dev clang-format-14? chromium iproute2 curl $test_services"
 services= # among the packages: not to be started
 npm_dirs=web
 case $what in
@@ -25,9 +29,10 @@ cluster)
   services='nginx redis-server'
   packages="$packages curl $services"
   ;;
-test)
-  services='nginx haproxy redis-server'
-  packages="$packages libcmocka-dev clang-format-14 chromium iproute2 $services"
+test | ci)
+  services=$test_services
+  packages="$packages $test_packages"
+  [ "$what" = test ] || packages="$packages clang"
   npm_dirs='web test/interop test/deploy test/cluster'
   ;;
 bench)
@@ -36,8 +41,12 @@ bench)
   npm_dirs='web test/bench'
   ;;
 fuzz) packages="$packages clang" ;;
+fresh)
+  packages='debootstrap util-linux mount git'
+  npm_dirs=
+  ;;
 *)
-  echo "usage: setup.sh build|cluster|test|bench|fuzz" >&2
+  echo "usage: setup.sh build|cluster|test|bench|fuzz|ci|fresh" >&2
   exit 2
   ;;
 esac
@@ -51,14 +60,47 @@ node_is_new_enough() {
 
 is_installed() { [ "$(dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null)" = 'ii ' ]; }
 
+# names ENTRY: its packages.
+names() { echo "${1%\?}" | tr '|' ' '; }
+
+missing_entries() {
+  for entry in $packages; do
+    for p in $(names "$entry"); do
+      is_installed "$p" && continue 2
+    done
+    echo "$entry"
+  done
+}
+
+# choose ENTRY: the package of it that apt knows, if any.
+choose() {
+  for p in $(names "$1"); do
+    if apt-cache show "$p" >/dev/null 2>&1; then
+      echo "$p"
+      return
+    fi
+  done
+}
+
+# Is there something among these entries that apt-get has to be called for?
+worth_apt() {
+  for entry; do
+    case $entry in
+    *\?) [ -z "$(choose "$entry")" ] || return 0 ;;
+    *) return 0 ;;
+    esac
+  done
+  return 1
+}
+
 missing_packages() {
-  for p in $packages; do
-    is_installed "$p" || echo "$p"
+  for entry; do
+    p=$(choose "$entry")
+    case $entry in
+    *\?) echo "$p" ;;
+    *) echo "${p:-$(names "$entry" | cut -d' ' -f1)}" ;; # apt-get says that it is unknown
+    esac
   done
-  for p in $msgpack; do
-    is_installed "$p" && return
-  done
-  echo msgpack
 }
 
 not_debian() {
@@ -113,30 +155,21 @@ disable_new_services() {
 }
 
 install_packages() {
-  missing=$(missing_packages | tr '\n' ' ')
-  node_is_new_enough || missing="${missing}nodejs npm "
-  [ -z "$missing" ] && return
+  entries=$(missing_entries)
+  [ -z "$npm_dirs" ] || node_is_new_enough || entries="$entries nodejs npm"
+  worth_apt $entries || return 0
   log=$(mktemp)
   trap clean_up EXIT
   trap 'exit 130' INT TERM
+  missing=$(echo $entries)
+  apt update >"$log" 2>&1 || true # what is known now is perhaps enough
+  missing=$(echo $(missing_packages $entries))
   forbid_new_services
-  case " $missing" in
-  *' msgpack '*)
-    apt update >"$log" 2>&1 || true
-    for p in $msgpack; do
-      apt-cache show "$p" >/dev/null 2>&1 && break
-    done
-    missing=$(echo "$missing" | sed "s/msgpack /$p /")
-    ;;
-  esac
   say "installing $missing"
-  if ! apt install -y --no-install-recommends $missing >"$log" 2>&1; then
-    apt update >>"$log" 2>&1 || true
-    if ! apt install -y --no-install-recommends $missing >>"$log" 2>&1; then
-      tail -n 20 "$log" >&2
-      say "apt-get could not install: $missing"
-      exit 1
-    fi
+  if ! apt install -y --no-install-recommends $missing >>"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    say "apt-get could not install: $missing"
+    exit 1
   fi
   disable_new_services
 }

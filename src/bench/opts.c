@@ -86,7 +86,7 @@ set_address(struct peal_bench_target *t, const char *authority, const char *port
         return false;
     memcpy(host, authority, n);
     host[n] = '\0';
-    strcpy(t->host, authority);
+    snprintf(t->host, sizeof(t->host), "%s", authority);
     if (getaddrinfo(host, colon ? colon + 1 : port_default, &hints, &ai) != 0)
         return false;
     memcpy(&t->addr, ai->ai_addr, sizeof(t->addr));
@@ -110,7 +110,7 @@ parse_url(const char *url, struct peal_bench_target *t)
         return false;
     memcpy(authority, rest, n);
     authority[n] = '\0';
-    strcpy(t->path, slash ? slash : "/");
+    snprintf(t->path, sizeof(t->path), "%s", slash ? slash : "/");
     t->protocol = ws ? PEAL_BENCH_WS : PEAL_BENCH_SOCKETIO;
     return set_address(t, authority, "80");
 }
@@ -207,7 +207,7 @@ take_text(int opt, const char *v, struct peal_bench_opts *o)
     case 'R':
         if (strlen(v) >= sizeof(o->room) || strpbrk(v, "\"\\") != NULL)
             return false;
-        strcpy(o->room, v);
+        snprintf(o->room, sizeof(o->room), "%s", v);
         return true;
     case 'I':
         return parse_pids(v, o);
@@ -275,7 +275,7 @@ set_protocol(struct peal_bench_target *t, enum peal_bench_protocol protocol)
 {
     t->protocol = protocol;
     if (protocol == PEAL_BENCH_SOCKETIO && strcmp(t->path, "/") == 0)
-        strcpy(t->path, "/socket.io/?EIO=4&transport=websocket");
+        snprintf(t->path, sizeof(t->path), "/socket.io/?EIO=4&transport=websocket");
 }
 
 /* What each mode needs, and its own defaults. */
@@ -293,7 +293,8 @@ settle_mode(struct peal_bench_opts *o)
     if (o->outstanding == 0)
         o->outstanding = o->mode == PEAL_BENCH_RELAY ? 256 : 1;
     if (o->room[0] == '\0')
-        strcpy(o->room, o->mode == PEAL_BENCH_RELAY ? "bench-{i}" : "bench");
+        snprintf(o->room, sizeof(o->room), "%s",
+            o->mode == PEAL_BENCH_RELAY ? "bench-{i}" : "bench");
     if (o->mode == PEAL_BENCH_RELAY && o->connections == 0)
         o->connections = o->channels;
     if (o->connections == 0)

@@ -150,7 +150,7 @@ peal_bench_proc_listening(uint16_t port, pid_t *pids_out, unsigned n_max)
     while (n < n_max && (e = readdir(dir)) != NULL) {
         if (isdigit((unsigned char)e->d_name[0]) &&
             holds_socket(e->d_name, inodes, n_inodes))
-            pids_out[n++] = (pid_t)atoi(e->d_name);
+            pids_out[n++] = (pid_t)strtol(e->d_name, NULL, 10);
     }
     closedir(dir);
     return n;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define HOST_MAX 256
+#define PORT_MAX 8
 
 static PEAL_PRINTF(3, 4) peal_err
     fail_with(struct peal_buf *why, peal_err err, const char *fmt, ...)
@@ -52,7 +53,7 @@ connect_unix(const char *server, int *fd_out, struct peal_buf *why)
 
     if (server[5] != '/' || strlen(server + 5) >= sizeof(un.sun_path))
         return fail_with(why, PEAL_EINVAL, "%s: expected unix:/path", server);
-    strcpy(un.sun_path, server + 5);
+    snprintf(un.sun_path, sizeof(un.sun_path), "%s", server + 5);
     *fd_out = open_socket(AF_UNIX, (const struct sockaddr *)&un, sizeof(un));
     if (*fd_out < 0)
         return fail_with(why, PEAL_EIO, "%s: %s", server, strerror(errno));
@@ -61,7 +62,8 @@ connect_unix(const char *server, int *fd_out, struct peal_buf *why)
 
 /* Cuts "http://host:port/" into its parts; authority is for the Host field. */
 static bool
-cut_url(const char *server, char authority[HOST_MAX], char host[HOST_MAX], char port[8])
+cut_url(const char *server, char authority[HOST_MAX], char host[HOST_MAX],
+    char port[PORT_MAX])
 {
     struct peal_slice rest = peal_slice_skip(peal_slice_str(server), 7), part;
     const char *colon;
@@ -77,7 +79,7 @@ cut_url(const char *server, char authority[HOST_MAX], char host[HOST_MAX], char 
     end = colon != NULL ? (size_t)(colon - authority) : part.len;
     if (colon != NULL && (colon[1] == '\0' || strlen(colon + 1) > 5))
         return false;
-    strcpy(port, colon != NULL ? colon + 1 : "80");
+    snprintf(port, PORT_MAX, "%s", colon != NULL ? colon + 1 : "80");
     if (authority[0] == '[' && end > 2 && authority[end - 1] == ']')
         snprintf(host, HOST_MAX, "%.*s", (int)end - 2, authority + 1);
     else
@@ -90,7 +92,7 @@ connect_tcp(
     const char *server, char authority[HOST_MAX], int *fd_out, struct peal_buf *why)
 {
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list;
-    char host[HOST_MAX], port[8];
+    char host[HOST_MAX], port[PORT_MAX];
     int failed;
 
     if (strncmp(server, "https://", 8) == 0)
