@@ -51,7 +51,7 @@ done
 
 mkdir -p "$dir/conf.d"
 servers=$(for i in $(seq "$nodes"); do
-  echo "    server 127.0.0.1:$((port + i)) max_fails=1 fail_timeout=1s;"
+  echo "    server 127.0.0.1:$((port + i)) max_fails=0;"
 done)
 awk -v servers="$servers" '/10\.0\.0\.1:8080/ { print servers } !/10\.0\.0\./' \
   deploy/nginx/peal-roundrobin.conf | sed "s/listen 80;/listen 127.0.0.1:$port;/" >"$dir/conf.d/peal.conf"

@@ -45,10 +45,10 @@ carry_settings() {
     cp -RL /usr/local/share/ca-certificates/. "$root/usr/local/share/ca-certificates/"
   fi
   command -v npm >/dev/null || return 0
-  for file in "$(npm config get globalconfig)" "$(npm config get userconfig)"; do
+  for file in "$(npm -s config get globalconfig)" "$(npm -s config get userconfig)"; do
     [ ! -f "$file" ] || cat "$file"
   done >"$root/root/.npmrc"
-  bundle=$(npm config get cafile)
+  bundle=$(npm -s config get cafile)
   [ -f "$bundle" ] && [ ! -e "$root$bundle" ] && install -D -m 644 "$bundle" "$root$bundle"
   return 0
 }
@@ -157,8 +157,13 @@ case ${1-} in
     exec sudo --preserve-env=RELEASE,MIRROR,FRESH_MINUTES "$0"
   fi
   bootstrap
-  timeout -k 10 "${FRESH_MINUTES:-60}m" unshare --mount --pid --ipc --uts --fork --kill-child \
-    "$PWD/tools/fresh.sh" --in-namespaces || {
+  # Its end is the end of all processes there.
+  timeout --foreground -k 10 "${FRESH_MINUTES:-60}m" \
+    unshare --mount --pid --ipc --uts --fork --kill-child "$PWD/tools/fresh.sh" --in-namespaces &
+  machine=$!
+  trap 'kill $machine 2>/dev/null || true' EXIT
+  trap 'exit 130' INT TERM
+  wait $machine || {
     status=$?
     [ $status != 124 ] || say "not done after ${FRESH_MINUTES:-60} minutes"
     say "failed; the system is in $root, its logs in root/peal/build/test-logs there"

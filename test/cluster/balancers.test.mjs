@@ -231,6 +231,43 @@ for (const [name, start] of Object.entries(STICKY)) {
   });
 }
 
+// An outage of all nodes, seen by clients whose one connection is a WebSocket: no request ends
+// well in a long time, by which a balancer could see that a node serves again.
+const ALL = {
+  ...STICKY, 'nginx with peal-roundrobin.conf': (nodes, changes) => startNginx('peal-roundrobin.conf', nodes, changes),
+};
+for (const [name, start] of Object.entries(ALL)) {
+  describe(`${name}, and nodes that were all away`, () => {
+    const bed = useBed({ before, after }, async (add) => {
+      const nodes = await add(startNodes(2));
+      const faster = name.startsWith('HAProxy') ? { 'inter 2s': 'inter 100ms' } : {};
+      return { nodes, balancer: await add(start(nodes, faster)) };
+    });
+
+    const attempt = (t) => new Promise((resolve) => {
+      const ws = new WebSocket(`ws://${bed.balancer.host}:${bed.balancer.port}/ws/${fresh()}`);
+      t.after(() => ws.terminate());
+      ws.once('open', () => resolve(true));
+      ws.once('error', () => resolve(false));
+    });
+
+    test('WebSockets are taken at once when the nodes are back, and by both of them', async (t) => {
+      for (const node of bed.nodes) await node.kill();
+      for (let i = 0; i < 20; i++) assert.equal(await attempt(t), false);
+      for (const node of bed.nodes) await node.start();
+      if (name.startsWith('HAProxy')) {
+        for (let i = 1; i <= 2; i++) await bed.balancer.process.log(new RegExp(`peal_nodes/node${i} is UP`));
+      }
+      const opened = await Promise.all(Array.from({ length: 40 }, () => attempt(t)));
+      assert.deepEqual(opened, Array(40).fill(true));
+      for (const node of bed.nodes) {
+        const n = await node.sessions();
+        assert.ok(n >= 5, `${node.name} has ${n} of 40`);
+      }
+    });
+  });
+}
+
 describe('HAProxy asks whether a node is ready', () => {
   const bed = useBed({ before, after }, async (add) => {
     const nodes = await add(startNodes(3, { set: LONG }));

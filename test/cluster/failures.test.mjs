@@ -20,8 +20,8 @@ const SET = { 'sse.retry': '100ms', 'drain.delay': '300ms', 'drain.window': '1s'
 const STICKY = ['nginx, sticky', 'HAProxy, sticky'];
 const ONE_CONNECTION = ['Socket.IO by WebSocket', 'WebSocket', 'EventSource'];
 const BALANCERS = {
-  'nginx, sticky': (nodes) => startNginx('peal-hash.conf', nodes, { 'fail_timeout=5s': 'fail_timeout=1s' }),
-  'nginx without stickiness': (nodes) => startNginx('peal-roundrobin.conf', nodes, { 'fail_timeout=5s': 'fail_timeout=1s' }),
+  'nginx, sticky': (nodes) => startNginx('peal-hash.conf', nodes),
+  'nginx without stickiness': (nodes) => startNginx('peal-roundrobin.conf', nodes),
   'HAProxy, sticky': (nodes) => startHaproxy('haproxy.cfg', nodes, { 'inter 2s': 'inter 100ms' }),
 };
 

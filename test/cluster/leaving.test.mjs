@@ -15,7 +15,7 @@ import { KINDS, openWebSocket } from './lib/clients.mjs';
 let serial = 0;
 const fresh = () => `c-${process.pid}-${++serial}`;
 const BALANCERS = {
-  'nginx, sticky': (nodes) => startNginx('peal-hash.conf', nodes, { 'fail_timeout=5s': 'fail_timeout=1s' }),
+  'nginx, sticky': (nodes) => startNginx('peal-hash.conf', nodes),
   'HAProxy, sticky': (nodes) => startHaproxy('haproxy.cfg', nodes, { 'inter 2s': 'inter 100ms' }),
 };
 

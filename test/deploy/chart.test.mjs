@@ -9,6 +9,7 @@ import { join } from 'node:path';
 
 import { parse, stringify } from 'yaml';
 
+import { startApiServer } from './lib/api-server.mjs';
 import { typeErrors, validate } from './lib/models.mjs';
 import { complaints, context, objectsOf, scratchFile } from './lib/peal.mjs';
 import { AGES, CHART, helm, KUSTOMIZE, kustomize, lacking, template } from './lib/tools.mjs';
@@ -66,10 +67,40 @@ describe('chart', { skip: lacking }, () => {
   });
 
   test('a change of options, or of a Secret of its own, rolls the nodes', () => {
-    const sums = ['defaults', 'three nodes', 'api keys', 'rules'].map((name) =>
-      JSON.stringify(of('Deployment', rendered[name]).spec.template.metadata.annotations));
+    const sums = ['defaults', 'three nodes', 'api keys', 'rules'].map((name) => {
+      const { metadata, spec } = of('Deployment', rendered[name]).spec.template;
+      return JSON.stringify([metadata.annotations, spec.volumes]);
+    });
     assert.equal(new Set(sums).size, sums.length);
   });
+
+  test('a change of options leaves the ConfigMap of old pods as it is', () => {
+    const maps = ['defaults', 'rules', 'a long drain'].map((name) => of('ConfigMap', rendered[name]));
+    assert.equal(new Set(maps.map(({ metadata }) => metadata.name)).size, maps.length);
+    for (const map of maps) assert.equal(map.immutable, true);
+  });
+
+  // Something else sets the number of nodes: the chart must render what it is, not take it away,
+  // for the API server would set it to 1.
+  for (const age of AGES) {
+    for (const name of ['HPA', 'KEDA']) {
+      test(`${name} in a running installation, ${age}: the number of nodes stays`, async (t) => {
+        const api = await startApiServer(t, {
+          apiVersion: 'apps/v1', kind: 'Deployment', spec: { replicas: 7 },
+          metadata: {
+            name: 'bell-peal', namespace: 'rt', labels: { 'app.kubernetes.io/managed-by': 'Helm' },
+            annotations: { 'meta.helm.sh/release-name': 'bell', 'meta.helm.sh/release-namespace': 'rt' },
+          },
+        });
+        const objects = objectsOf(await template([...args(GOOD[name]), ...api], age));
+        assert.equal(of('Deployment', objects).spec.replicas, 7);
+      });
+      test(`${name} in a new installation, ${age}: no number of nodes`, async (t) => {
+        const objects = objectsOf(await template([...args(GOOD[name]), ...await startApiServer(t)], age));
+        assert.equal(of('Deployment', objects).spec.replicas, undefined);
+      });
+    }
+  }
 
   test('own annotations win over a preset, and come beside it', () => {
     const { metadata, spec } = of('Ingress', rendered['a preset and another class']);

@@ -12,6 +12,9 @@ import { ask, connect } from '../../interop/lib/sio.mjs';
 import { Inbox, next, within } from '../../interop/lib/wait.mjs';
 
 const cookieOf = (lines) => (lines ?? []).map((line) => line.split(';')[0]).join('; ');
+// The fetch of Debian 12's Node has no getSetCookie; it joins the lines with commas.
+const setCookies = (headers) =>
+  headers.getSetCookie?.() ?? headers.get('set-cookie')?.split(/, (?=[\w-]+=)/);
 const parse = (text) => {
   try {
     return JSON.parse(text);
@@ -55,7 +58,7 @@ export async function openEventSource(t, target, channel, { cookie, events = [] 
   const es = new EventSource(`${target.url}/sse/${encodeURIComponent(channel)}`, {
     fetch: async (url, init) => {
       const res = await fetch(url, { ...init, headers: { ...init.headers, ...(cookie && { Cookie: cookie }) } });
-      client.cookie = cookieOf(res.headers.getSetCookie());
+      client.cookie = cookieOf(setCookies(res.headers));
       return res;
     },
   });

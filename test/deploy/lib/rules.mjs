@@ -64,6 +64,9 @@ export function probes(objects) {
       else if (get.path !== path) wrong.push(`${probe} asks ${get.path}`);
       else if (!list(c.ports).some((p) => p.name === get.port)) wrong.push(`${probe}: no port ${get.port}`);
     }
+    // A node that hangs uses up whatever it is given.
+    const { terminationGracePeriodSeconds: grace = Infinity } = c.livenessProbe ?? {};
+    if (grace > 10) wrong.push('livenessProbe waits for a drain that does not come');
     return wrong.map((what) => `${named(object)}: ${what}`);
   }));
 }
@@ -170,6 +173,19 @@ const seconds = (text) => {
   return n * { ms: 0.001, s: 1, m: 60, h: 3600, d: 86400 }[unit];
 };
 
+// How the pods of a Deployment are replaced, for nodes with these options.
+function rollout({ strategy, minReadySeconds = 0, progressDeadlineSeconds = 600 }, options) {
+  const drain = seconds(options['drain.delay']) + seconds(options['drain.window']);
+  const wrong = [];
+  if (progressDeadlineSeconds <= minReadySeconds) wrong.push(`progressDeadlineSeconds ${progressDeadlineSeconds}, minReadySeconds ${minReadySeconds}`);
+  if (options.backplane === 'memory') {
+    if (strategy?.type !== 'Recreate') wrong.push('an old and a new node without a backplane are two islands');
+  } else if (minReadySeconds < drain) {
+    wrong.push(`drains of ${drain} s overlap: minReadySeconds ${minReadySeconds}`);
+  }
+  return wrong;
+}
+
 // peal(args, { env, files: { path: text } }) runs it: { status, stdout, stderr }.
 export async function configuration(objects, { peal, names }) {
   const wrong = [];
@@ -198,6 +214,7 @@ export async function configuration(objects, { peal, names }) {
     const needs = seconds(options['drain.delay']) + 2 * seconds(options['drain.window']);
     const grace = spec.terminationGracePeriodSeconds;
     if (!(grace > needs)) complain(`is killed after ${grace} s, drains for ${needs}`);
+    for (const what of rollout(object.spec, options)) complain(what);
     for (const option of ['listen', 'admin.listen', 'node.listen']) {
       if (options.backplane === 'memory' && option === 'node.listen') continue;
       const port = Number(/:(\d+)$/.exec(options[option])?.[1]);

@@ -108,6 +108,29 @@ rules:
 {{- end }}
 {{- end -}}
 
+{{/* With a hash of the content, so that a change rolls the nodes, and an old pod keeps its own. */}}
+{{- define "peal.configName" -}}
+{{- printf "%s-%s" (include "peal.fullname" .) (include "peal.config" . | sha256sum | trunc 8) -}}
+{{- end -}}
+
+{{- define "peal.drainSeconds" -}}
+{{- add .Values.drain.delaySeconds .Values.drain.windowSeconds -}}
+{{- end -}}
+
+{{/*
+The number of nodes. Where something scales them: as many as there are now, if the cluster can be
+asked. Without the field the API server would set it to 1 when it is taken away, and all nodes
+but one would drain.
+*/}}
+{{- define "peal.replicas" -}}
+{{- if or .Values.autoscaling.enabled .Values.keda.enabled -}}
+{{- $live := lookup "apps/v1" "Deployment" .Release.Namespace (include "peal.fullname" .) -}}
+{{- if $live -}}{{- $live.spec.replicas | int -}}{{- end -}}
+{{- else -}}
+{{- .Values.replicaCount | int -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Fast up; down by one node in five minutes, for each takes its clients' connections along. */}}
 {{- define "peal.scalingBehavior" -}}
 scaleUp:

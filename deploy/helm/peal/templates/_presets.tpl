@@ -30,6 +30,7 @@ nginx.org/websocket-services: {{ include "peal.fullname" $ }}
 nginx.org/proxy-buffering: "False"
 nginx.org/proxy-read-timeout: 60s
 nginx.org/proxy-send-timeout: 60s
+nginx.org/max-fails: "0"
 {{- else if eq . "haproxy" -}}
 haproxy-ingress.github.io/affinity: cookie
 haproxy-ingress.github.io/session-cookie-name: peal_node
