@@ -245,21 +245,35 @@ on_down(void *arg)
 {
     struct peal_adapter *a = arg;
 
-    a->up = false;
-    peal_stat_add(&a->loop->stats, PEAL_STAT_BACKPLANE_GAPS, 1);
+    a->up = a->complete = false;
+    peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_GAPS, 1);
     peal_adapter_unsubscribe_all(a);
+}
+
+/* All that was wanted when the link came is subscribed, or was refused. */
+static void
+on_complete(struct peal_adapter *a)
+{
+    void (*ready)(void *arg) = a->ready;
+
+    a->complete = true;
+    a->ready = NULL;
+    if (ready != NULL)
+        ready(a->arg);
 }
 
 static void
 on_subscribed(void *arg, struct peal_slice topic)
 {
-    struct peal_adapter *a = arg;
-    void (*ready)(void *arg) = a->ready;
+    if (peal_adapter_subscribed(arg, topic))
+        on_complete(arg);
+}
 
-    if (!peal_adapter_subscribed(a, topic) || ready == NULL)
-        return;
-    a->ready = NULL;
-    ready(a->arg);
+static void
+on_refused(void *arg, struct peal_slice topic, const char *why)
+{
+    if (peal_adapter_refused(arg, topic, why))
+        on_complete(arg);
 }
 
 static void
@@ -268,10 +282,18 @@ on_lost(void *arg, struct peal_slice topic)
     peal_adapter_lost(arg, topic);
 }
 
+const struct peal_backplane_counters peal_adapter_counters = {
+    .connects = PEAL_STAT_ADAPTER_CONNECTS,
+    .topics_refused = PEAL_STAT_ADAPTER_TOPICS_REFUSED,
+    .refused = PEAL_STAT_ADAPTER_ERRORS,
+    .unanswered = PEAL_STAT_ADAPTER_UNANSWERED,
+};
+
 static const struct peal_backplane_events events = { .up = on_up,
     .down = on_down,
     .subscribed = on_subscribed,
     .lost = on_lost,
+    .refused = on_refused,
     .message = on_message };
 
 peal_err
@@ -310,6 +332,12 @@ void
 peal_adapter_start(struct peal_adapter *a)
 {
     peal_backplane_start(a->link, &events, a);
+}
+
+const _Atomic bool *
+peal_adapter_up(const struct peal_adapter *a)
+{
+    return &a->complete;
 }
 
 void

@@ -18,7 +18,8 @@ struct peal_adapter {
     struct peal_relay *relay;
     struct peal_backplane *link;
     bool sharded;
-    bool up;
+    bool up;               /* the link */
+    _Atomic bool complete; /* and all is subscribed that was wanted when it came */
     size_t queue_max;
     void (*ready)(void *arg); /* NULL: it has been called */
     void *arg;
@@ -81,6 +82,9 @@ void peal_adapter_unsubscribe_all(struct peal_adapter *a); /* it has gone down *
 /* true: nothing is missing any more. */
 bool peal_adapter_subscribed(struct peal_adapter *a, struct peal_slice topic);
 void peal_adapter_lost(struct peal_adapter *a, struct peal_slice topic);
+/* Redis refused it. true: nothing is missing any more, but what was refused. */
+bool peal_adapter_refused(
+    struct peal_adapter *a, struct peal_slice topic, const char *why);
 void peal_adapter_subscriptions_free(struct peal_adapter *a);
 
 /* From our messages to theirs, and back; convert.c. */

@@ -30,6 +30,7 @@ struct subject {
     unsigned wanted;       /* channels that have a subscriber here */
     unsigned missing;      /* confirmations that are still to come */
     bool asked;            /* for its subscriptions, since the link is up */
+    bool own;              /* without it this is no server among the others */
     struct waiting *waiting;
     /* The second one is the pattern of a namespace, classic. */
     struct peal_buf topics[TOPICS];
@@ -258,6 +259,7 @@ peal_adapter_subscribe_nsp(struct peal_adapter *a, struct peal_slice nsp)
 
     if (s == NULL)
         return PEAL_ENOMEM;
+    s->own = true;
     hold(a, s);
     return PEAL_OK;
 }
@@ -299,17 +301,36 @@ is_complete(const struct peal_adapter *a)
     return true;
 }
 
-bool
-peal_adapter_subscribed(struct peal_adapter *a, struct peal_slice topic)
+/* One topic less to wait for. true: nothing is missing any more, for the first time since
+ * the link is up. */
+static bool
+settle(struct peal_adapter *a, struct subject *s)
 {
-    struct subject *s = peal_map_get(&a->topics, topic);
-
     if (s == NULL || s->missing == 0 || --s->missing > 0)
         return false;
     tell_waiting(a, s);
     if (s->wanted == 0)
         release(a, s);
-    return a->ready != NULL && is_complete(a); /* it is only asked once */
+    return !a->complete && is_complete(a);
+}
+
+bool
+peal_adapter_subscribed(struct peal_adapter *a, struct peal_slice topic)
+{
+    return settle(a, peal_map_get(&a->topics, topic));
+}
+
+/* Who waits for a namespace or room that cannot be had is told: there is no use in
+ * waiting longer. It is asked for again with the next link. */
+bool
+peal_adapter_refused(struct peal_adapter *a, struct peal_slice topic, const char *why)
+{
+    struct subject *s = peal_map_get(&a->topics, topic);
+
+    if (s == NULL || !s->own)
+        return settle(a, s);
+    a->link->ops->restart(a->link, why);
+    return false;
 }
 
 void
@@ -319,7 +340,7 @@ peal_adapter_lost(struct peal_adapter *a, struct peal_slice topic)
 
     if (s == NULL)
         return;
-    peal_stat_add(&a->loop->stats, PEAL_STAT_BACKPLANE_GAPS, 1);
+    peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_GAPS, 1);
     s->missing += s->missing < s->n_topics; /* else it was not confirmed yet */
     a->link->ops->subscribe(a->link, topic);
 }

@@ -26,6 +26,7 @@ struct peal_api_node {
     struct peal_loop *control; /* whose counters of the backplane are added; or NULL */
     struct peal_nodes *nodes;  /* of the cluster; NULL: this is the only node */
     struct peal_relay *relay;
+    const _Atomic bool *adapter_up; /* see peal_adapter_up; NULL: there is no adapter */
     /* NULL: ready. Else why not, static English without newline, as "draining". */
     _Atomic(const char *) unready;
     const char *version; /* of Peal */

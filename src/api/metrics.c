@@ -20,7 +20,7 @@ sum(const struct peal_api_node *node, enum peal_stat id)
     if (node->control != NULL &&
         (id == PEAL_STAT_LETTERS_LOST || id == PEAL_STAT_PUBLISHED ||
             id == PEAL_STAT_ANSWERED ||
-            (id >= PEAL_STAT_BACKPLANE_CONNECTS && id <= PEAL_STAT_ADAPTER_BAD)))
+            (id >= PEAL_STAT_BACKPLANE_CONNECTS && id <= PEAL_STAT_ADAPTER_REFUSED)))
         total += peal_stat_get(&node->control->stats, id);
     return total;
 }
@@ -129,6 +129,11 @@ put_cluster(struct peal_buf *out, const struct peal_api_node *node)
     if (node->nodes == NULL)
         return PEAL_OK;
     peal_nodes_probe(node->nodes, uv_hrtime() / 1000000, &proof);
+    if (node->adapter_up != NULL &&
+        (err = put_gauge(out, "peal_adapter_up",
+             "1: the adapter's link to Redis is up, all is subscribed",
+             atomic_load_explicit(node->adapter_up, memory_order_relaxed))) != PEAL_OK)
+        return err;
     err = put_gauge(out, "peal_backplane_up", "1: the link is up, all is subscribed",
         peal_relay_up(node->relay));
     if (err == PEAL_OK && proof.lag_us >= 0)

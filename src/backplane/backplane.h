@@ -19,6 +19,15 @@
 
 struct peal_backplane;
 
+/* The rows of base/stats.h in which a backplane counts, so that two links of one node are
+ * told apart. */
+struct peal_backplane_counters {
+    enum peal_stat connects;       /* times that the link was made */
+    enum peal_stat topics_refused; /* subscriptions that were refused */
+    enum peal_stat refused;        /* payloads that were refused */
+    enum peal_stat unanswered; /* payloads that the link had not answered at its end */
+};
+
 /* What happens; arg is what peal_backplane_start was given. Slices are borrowed. */
 struct peal_backplane_events {
     /* It can carry. Nothing is subscribed. */
@@ -30,6 +39,10 @@ struct peal_backplane_events {
     void (*subscribed)(void *arg, struct peal_slice topic);
     /* A subscription was taken away by the other side: ask for it again. */
     void (*lost)(void *arg, struct peal_slice topic);
+    /* A subscription was refused (no permission, for example): nothing of this topic will
+     * come. Others are not touched. The backplane has counted it. why: as the other side
+     * says it; terminated. */
+    void (*refused)(void *arg, struct peal_slice topic, const char *why);
     void (*message)(void *arg, struct peal_slice topic, struct peal_slice payload);
 };
 

@@ -4,6 +4,12 @@
  * it is up when both are greeted. When one ends the other is ended too: what one of them
  * missed cannot be told, so both begin again.
  *
+ * A replica takes a PUBLISH without an error and delivers it to its own subscribers
+ * alone. A planned failover turns the master into one and leaves its connections open, so
+ * ROLE is asked once a second on the connection that publishes, and the link goes down
+ * when the answer is not "master". Redis answers in order: the answers are counted to
+ * tell which one is that to ROLE.
+ *
  * With Sentinel the one Redis is whatever they say the master is. Classic pub/sub of a
  * Redis Cluster is the same on each of its nodes, so one of them is taken, and another
  * one when it fails.
@@ -16,7 +22,11 @@
 #include "backplane/redis_cluster.h"
 #include "backplane/redis_conn.h"
 #include "backplane/redis_link.h"
+#include "backplane/redis_pending.h"
 #include "backplane/redis_sentinel.h"
+#include "base/assert.h"
+
+#define ROLE_MS 1000 /* between two questions */
 
 struct redis {
     struct peal_backplane b; /* first */
@@ -26,12 +36,17 @@ struct redis {
     struct peal_tls_ctx *tls;
     struct peal_sentinel *sentinel; /* or NULL */
     struct peal_redis_conn_config config;
-    struct peal_redis_conn *in, *out; /* NULL: not there */
-    struct peal_timer again;
-    unsigned next;       /* of the hosts of a cluster */
-    uint64_t unanswered; /* publishes */
+    struct peal_redis_conn *in, *out; /* NULL: not connected */
+    struct peal_timer again;          /* down: the next attempt; up: the next ROLE */
+    struct peal_link pending;         /* subscriptions without an answer */
+    unsigned next;                    /* of the hosts of a cluster */
+    uint64_t unanswered;              /* publishes */
+    uint64_t n_sent, n_answered;      /* commands of the out connection */
+    uint64_t role_at; /* the number of the last ROLE; 0: none is under way */
+    uint64_t n_published, n_at_role; /* publishes; before that ROLE */
+    uint64_t n_proven;               /* of them, those that a master took */
     bool up, sharded;
-    bool refused; /* that a publish was refused has been said */
+    bool said_no_role;
 };
 
 static struct peal_loop *
@@ -48,11 +63,13 @@ down(struct redis *r, const char *why)
 
     peal_redis_conn_close(&r->in);
     peal_redis_conn_close(&r->out);
+    peal_redis_pending_clear(&r->pending);
     snprintf(where, sizeof(where), "host=%s port=%u", r->config.host, r->config.port);
     peal_loop_start(
         loop_of(r), &r->again, peal_redis_link_down(&r->link, where, why, r->unanswered));
-    r->unanswered = 0;
-    r->up = r->refused = false;
+    r->unanswered = r->n_sent = r->n_answered = r->role_at = 0;
+    r->n_published = r->n_at_role = r->n_proven = 0;
+    r->up = false;
     if (was_up)
         r->b.events->down(r->b.arg);
 }
@@ -75,24 +92,109 @@ on_out_closed(void *arg, const char *why)
     down(r, why);
 }
 
+/* The role of the Redis. */
+
+static void
+ask_role(struct redis *r)
+{
+    struct peal_slice words[] = { PEAL_S("ROLE") };
+
+    peal_loop_start(loop_of(r), &r->again, ROLE_MS);
+    if (r->role_at != 0)
+        return; /* its silence is seen by the connection */
+    peal_redis_conn_command(r->out, words, 1);
+    r->role_at = ++r->n_sent;
+    r->n_at_role = r->n_published;
+}
+
+/* What was published since the last good answer may have reached nobody: it is counted.
+ */
+static void
+on_role(struct redis *r, const redisReply *reply)
+{
+    struct peal_slice role = peal_redis_role_of(reply);
+    char why[80];
+
+    r->role_at = 0;
+    if (role.len == 0) {
+        peal_timer_stop(&r->again); /* the permission was taken away meanwhile */
+        return;
+    }
+    if (peal_slice_eq(role, PEAL_S("master"))) {
+        r->n_proven = r->n_at_role;
+        return;
+    }
+    snprintf(why, sizeof(why), "it is not a master any more, its role is %.*s",
+        (int)role.len, role.data);
+    r->unanswered = r->n_published - r->n_proven;
+    down(r, why);
+}
+
+static void
+watch_role(struct redis *r)
+{
+    if (r->config.role == PEAL_REDIS_ANY_ROLE)
+        return;
+    if (peal_redis_conn_tells_role(r->out)) {
+        peal_loop_start(loop_of(r), &r->again, ROLE_MS);
+        return;
+    }
+    if (!r->said_no_role)
+        peal_log(loop_of(r)->config.log, PEAL_LOG_WARN,
+            "redis does not tell its role: a failover may go unnoticed",
+            "host=%s port=%u", r->config.host, r->config.port);
+    r->said_no_role = true;
+}
+
+/* What is received. */
+
 static void
 on_in_ready(void *arg)
 {
     struct redis *r = arg;
 
     r->up = true;
+    watch_role(r);
     peal_redis_link_up(&r->link);
     r->b.events->up(r->b.arg);
 }
 
 static void
-on_subscribed(struct redis *r, struct peal_slice topic)
+on_subscribed(struct redis *r, enum peal_redis_change change, struct peal_slice topic)
 {
     char where[320];
 
+    (void)peal_redis_pending_answer(&r->pending, change, topic);
     snprintf(where, sizeof(where), "host=%s port=%u", r->config.host, r->config.port);
     peal_redis_link_works(&r->link, where);
     r->b.events->subscribed(r->b.arg, topic);
+}
+
+static void
+on_unsubscribed(struct redis *r, enum peal_redis_change change, struct peal_slice topic)
+{
+    if (!peal_redis_pending_answer(&r->pending, change, topic))
+        r->b.events->lost(r->b.arg, topic);
+}
+
+/* Is it about the connection, or about the one topic whose turn it is to be answered? */
+static void
+on_in_error(struct redis *r, const redisReply *reply)
+{
+    struct peal_redis_pending *p = peal_redis_pending_first(&r->pending);
+    bool joins;
+
+    if (p == NULL || peal_redis_dooms(peal_redis_text(reply))) {
+        down(r, reply->str);
+        return;
+    }
+    joins = p->change == PEAL_REDIS_SUBSCRIBE || p->change == PEAL_REDIS_PSUBSCRIBE;
+    peal_list_unlink(&p->link); /* the event may bring the link down */
+    if (joins) {
+        peal_redis_link_topic_refused(&r->link, peal_redis_pending_topic(p), reply->str);
+        r->b.events->refused(r->b.arg, peal_redis_pending_topic(p), reply->str);
+    }
+    free(p);
 }
 
 /* [message, topic, payload], [pmessage, pattern, topic, payload], [subscribe, topic, n],
@@ -104,7 +206,7 @@ on_in(void *arg, const redisReply *reply)
     struct peal_slice kind, topic;
 
     if (reply->type == REDIS_REPLY_ERROR) {
-        down(r, reply->str);
+        on_in_error(r, reply);
         return;
     }
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 3)
@@ -117,41 +219,36 @@ on_in(void *arg, const redisReply *reply)
         r->b.events->message(
             r->b.arg, topic, peal_redis_text(reply->element[reply->elements - 1]));
     else if (peal_slice_eq(kind, PEAL_S("subscribe")) ||
-             peal_slice_eq(kind, PEAL_S("ssubscribe")) ||
-             peal_slice_eq(kind, PEAL_S("psubscribe")))
-        on_subscribed(r, topic);
-    else if (peal_slice_eq(kind, PEAL_S("sunsubscribe")))
-        r->b.events->lost(r->b.arg, topic);
+             peal_slice_eq(kind, PEAL_S("ssubscribe")))
+        on_subscribed(r, PEAL_REDIS_SUBSCRIBE, topic);
+    else if (peal_slice_eq(kind, PEAL_S("psubscribe")))
+        on_subscribed(r, PEAL_REDIS_PSUBSCRIBE, topic);
+    else if (peal_slice_eq(kind, PEAL_S("unsubscribe")) ||
+             peal_slice_eq(kind, PEAL_S("sunsubscribe")))
+        on_unsubscribed(r, PEAL_REDIS_UNSUBSCRIBE, topic);
+    else if (peal_slice_eq(kind, PEAL_S("punsubscribe")))
+        on_unsubscribed(r, PEAL_REDIS_PUNSUBSCRIBE, topic);
 }
 
-static void
-on_error(struct redis *r, struct peal_slice why)
-{
-    r->unanswered -= r->unanswered > 0;
-    peal_stat_add(&loop_of(r)->stats, PEAL_STAT_BACKPLANE_ERRORS, 1);
-    if (peal_slice_starts(why, PEAL_S("READONLY")) ||
-        peal_slice_starts(why, PEAL_S("LOADING")) ||
-        peal_slice_starts(why, PEAL_S("MASTERDOWN"))) {
-        down(r, why.data);
-        return;
-    }
-    if (!r->refused)
-        peal_log(loop_of(r)->config.log, PEAL_LOG_WARN, "redis refused a publish",
-            "why=\"%s\"", why.data);
-    r->refused = true;
-}
-
-/* How many got it. An error is about one publish (no permission, for example), or says
- * that this server is of no use any more. */
+/* What is answered to commands of the out connection: to a publish, how many got it. An
+ * error is about one publish (no permission, for example), or says that this server is of
+ * no use any more. */
 static void
 on_out(void *arg, const redisReply *reply)
 {
     struct redis *r = arg;
 
-    if (reply->type == REDIS_REPLY_INTEGER)
-        r->unanswered -= r->unanswered > 0;
-    else if (reply->type == REDIS_REPLY_ERROR)
-        on_error(r, peal_redis_text(reply));
+    if (++r->n_answered == r->role_at) {
+        on_role(r, reply);
+        return;
+    }
+    r->unanswered -= r->unanswered > 0;
+    if (reply->type != REDIS_REPLY_ERROR)
+        return;
+    peal_redis_link_refused(&r->link, reply->str, 1);
+    if (peal_slice_starts(peal_redis_text(reply), PEAL_S("READONLY")) ||
+        peal_redis_dooms(peal_redis_text(reply)))
+        down(r, reply->str);
 }
 
 static const struct peal_redis_conn_ops in_ops = {
@@ -195,7 +292,12 @@ begin(struct redis *r)
 static void
 on_again(struct peal_timer *t)
 {
-    begin(PEAL_CONTAINER(t, struct redis, again));
+    struct redis *r = PEAL_CONTAINER(t, struct redis, again);
+
+    if (r->up)
+        ask_role(r);
+    else
+        begin(r);
 }
 
 static void
@@ -242,40 +344,47 @@ static const struct peal_sentinel_ops sentinel_ops = { .master = on_master,
     .none = on_no_master };
 
 static void
-tell_in(struct redis *r, struct peal_slice command, struct peal_slice topic)
+change(struct redis *r, enum peal_redis_change change, struct peal_slice topic)
 {
-    struct peal_slice words[] = { command, topic };
+    static const char *const classic[] = { "SUBSCRIBE", "UNSUBSCRIBE", "PSUBSCRIBE",
+        "PUNSUBSCRIBE" };
+    static const char *const sharded[] = { "SSUBSCRIBE", "SUNSUBSCRIBE" };
+    struct peal_slice words[] = { PEAL_S(""), topic };
 
-    if (r->up)
-        peal_redis_conn_command(r->in, words, 2);
+    if (!r->up)
+        return;
+    if (peal_redis_pending_add(&r->pending, change, topic) == NULL) {
+        down(r, "out of memory");
+        return;
+    }
+    words[0] = peal_slice_str(r->sharded ? sharded[change] : classic[change]);
+    peal_redis_conn_command(r->in, words, 2);
 }
 
 static void
 redis_subscribe(struct peal_backplane *b, struct peal_slice topic)
 {
-    struct redis *r = (struct redis *)b;
-
-    tell_in(r, r->sharded ? PEAL_S("SSUBSCRIBE") : PEAL_S("SUBSCRIBE"), topic);
+    change((struct redis *)b, PEAL_REDIS_SUBSCRIBE, topic);
 }
 
 static void
 redis_unsubscribe(struct peal_backplane *b, struct peal_slice topic)
 {
-    struct redis *r = (struct redis *)b;
-
-    tell_in(r, r->sharded ? PEAL_S("SUNSUBSCRIBE") : PEAL_S("UNSUBSCRIBE"), topic);
+    change((struct redis *)b, PEAL_REDIS_UNSUBSCRIBE, topic);
 }
 
 static void
 redis_subscribe_pattern(struct peal_backplane *b, struct peal_slice pattern)
 {
-    tell_in((struct redis *)b, PEAL_S("PSUBSCRIBE"), pattern);
+    PEAL_ASSERT(!((struct redis *)b)->sharded);
+    change((struct redis *)b, PEAL_REDIS_PSUBSCRIBE, pattern);
 }
 
 static void
 redis_unsubscribe_pattern(struct peal_backplane *b, struct peal_slice pattern)
 {
-    tell_in((struct redis *)b, PEAL_S("PUNSUBSCRIBE"), pattern);
+    PEAL_ASSERT(!((struct redis *)b)->sharded);
+    change((struct redis *)b, PEAL_REDIS_PUNSUBSCRIBE, pattern);
 }
 
 static void
@@ -289,6 +398,8 @@ redis_publish(struct peal_backplane *b, const struct peal_payload *list, unsigne
         words[1] = list[i].topic;
         words[2] = list[i].bytes;
         peal_redis_conn_command(r->out, words, 3);
+        r->n_sent++;
+        r->n_published++;
         r->unanswered++;
     }
 }
@@ -318,6 +429,7 @@ redis_free(struct peal_backplane *b)
     peal_timer_stop(&r->again);
     peal_redis_conn_close(&r->in);
     peal_redis_conn_close(&r->out);
+    peal_redis_pending_clear(&r->pending);
     peal_sentinel_free(&r->sentinel);
     peal_tls_ctx_release(r->tls);
     peal_redis_url_fini(&r->url);
@@ -353,9 +465,10 @@ prepare(struct redis *r, const char *name, struct peal_buf *why)
         .tls = r->tls,
         .user = u->user,
         .password = u->password,
-        .db = u->db,
         .name = r->name,
-        .master = u->kind == PEAL_REDIS_SENTINEL };
+        .role = u->kind == PEAL_REDIS_SENTINEL ? PEAL_REDIS_MASTER
+                : u->kind == PEAL_REDIS_ONE    ? PEAL_REDIS_MASTER_IF_TOLD
+                                               : PEAL_REDIS_ANY_ROLE };
     if (u->kind != PEAL_REDIS_SENTINEL)
         return PEAL_OK;
     return peal_sentinel_new(
@@ -364,17 +477,20 @@ prepare(struct redis *r, const char *name, struct peal_buf *why)
 
 peal_err
 peal_redis_new(struct peal_loop *loop, struct peal_redis_url *url, bool sharded,
-    const char *name, struct peal_backplane **out, struct peal_buf *why)
+    const char *name, const struct peal_backplane_counters *counters,
+    struct peal_backplane **out, struct peal_buf *why)
 {
     struct redis *r;
     peal_err err;
 
     if (sharded && url->kind == PEAL_REDIS_CLUSTER)
-        return peal_redis_cluster_new(loop, url, name, out, why);
+        return peal_redis_cluster_new(loop, url, name, counters, out, why);
     if ((r = calloc(1, sizeof(*r))) == NULL)
         return PEAL_ENOMEM;
     r->b.ops = &ops;
     r->link.loop = loop;
+    r->link.counters = counters;
+    peal_list_init(&r->pending);
     r->sharded = sharded;
     r->again.fn = on_again;
     r->url = *url;

@@ -18,10 +18,12 @@
  *   url   taken; left empty
  *   sharded  topics are channels of its sharded pub/sub (Redis 7), which has no patterns
  *   name  how its connections call themselves (CLIENT SETNAME); copied
+ *   counters  kept
  *
  * Errors: PEAL_ENOMEM; PEAL_EINVAL: why says what cannot be (a certificate).
  */
 PEAL_MUST_USE peal_err peal_redis_new(struct peal_loop *loop, struct peal_redis_url *url,
-    bool sharded, const char *name, struct peal_backplane **out, struct peal_buf *why);
+    bool sharded, const char *name, const struct peal_backplane_counters *counters,
+    struct peal_backplane **out, struct peal_buf *why);
 
 #endif

@@ -41,8 +41,7 @@ struct cluster {
     struct known known[KNOWN_MAX];
     unsigned n_known;
     bool up;
-    bool soon;    /* the next map is asked for soon */
-    bool refused; /* that a payload was refused has been said */
+    bool soon; /* the next map is asked for soon */
     struct peal_redis_member *owner[PEAL_REDIS_SLOTS];
 };
 
@@ -126,7 +125,7 @@ down(struct cluster *c, const char *host, uint16_t port, const char *why)
     snprintf(where, sizeof(where), "host=%s port=%u", host, port);
     peal_redis_conn_close(&c->finder);
     pause = peal_redis_link_down(&c->link, where, why, remove_members(c));
-    c->up = c->soon = c->refused = false;
+    c->up = c->soon = false;
     c->tried = 0;
     peal_loop_start(loop_of(c), &c->again, pause);
     if (was_up)
@@ -403,27 +402,42 @@ on_message(void *arg, struct peal_slice topic, struct peal_slice payload)
 }
 
 static void
-on_redirected(void *arg, struct peal_redis_member *m, const struct peal_redis_range *to,
-    struct peal_slice topic, unsigned hops)
+on_topic_refused(void *arg, struct peal_slice topic, const char *why)
 {
     struct cluster *c = arg;
-    struct peal_redis_member *other;
 
-    if (hops >= HOPS_MAX)
+    peal_redis_link_topic_refused(&c->link, topic, why);
+    c->b.events->refused(c->b.arg, topic, why);
+}
+
+/* A topic that is to be left is followed, too: it may be subscribed at the new place. */
+static void
+on_redirected(void *arg, struct peal_redis_member *m, const struct peal_redis_range *to,
+    const struct peal_redis_pending *what)
+{
+    struct peal_slice topic = peal_redis_pending_topic(what);
+    struct cluster *c = arg;
+    struct peal_redis_member *other;
+    peal_err err;
+
+    if (what->hops >= HOPS_MAX) {
         down(c, m->host, m->port, "a slot is sent in circles");
-    else if ((other = move_slot(c, m, to)) != NULL &&
-             peal_redis_member_subscribe(other, topic, to->first, hops + 1) != PEAL_OK)
+        return;
+    }
+    if ((other = move_slot(c, m, to)) == NULL)
+        return;
+    if (what->change == PEAL_REDIS_SUBSCRIBE)
+        err = peal_redis_member_subscribe(other, topic, to->first, what->hops + 1);
+    else
+        err = peal_redis_member_unsubscribe(other, topic, to->first, what->hops + 1);
+    if (err != PEAL_OK)
         down_all(c, "out of memory");
 }
 
 static void
 count_refused(struct cluster *c, const char *why, unsigned n)
 {
-    peal_stat_add(&loop_of(c)->stats, PEAL_STAT_BACKPLANE_ERRORS, n);
-    if (!c->refused && n > 0)
-        peal_log(loop_of(c)->config.log, PEAL_LOG_WARN, "redis refused a publish",
-            "why=\"%s\"", why);
-    c->refused |= n > 0;
+    peal_redis_link_refused(&c->link, why, n);
 }
 
 static void
@@ -454,6 +468,7 @@ static const struct peal_redis_member_ops member_ops = { .ready = on_ready,
     .subscribed = on_subscribed,
     .lost = on_lost,
     .message = on_message,
+    .topic_refused = on_topic_refused,
     .redirected = on_redirected,
     .moved = on_moved,
     .refused = on_refused,
@@ -483,7 +498,7 @@ cluster_unsubscribe(struct peal_backplane *b, struct peal_slice topic)
     struct cluster *c = (struct cluster *)b;
     unsigned slot = peal_redis_slot(topic);
 
-    if (c->up && peal_redis_member_unsubscribe(c->owner[slot], topic, slot) != PEAL_OK)
+    if (c->up && peal_redis_member_unsubscribe(c->owner[slot], topic, slot, 0) != PEAL_OK)
         down_all(c, "out of memory");
 }
 
@@ -550,7 +565,8 @@ static const struct peal_backplane_ops ops = { .name = "redis cluster",
 
 peal_err
 peal_redis_cluster_new(struct peal_loop *loop, struct peal_redis_url *url,
-    const char *name, struct peal_backplane **out, struct peal_buf *why)
+    const char *name, const struct peal_backplane_counters *counters,
+    struct peal_backplane **out, struct peal_buf *why)
 {
     struct cluster *c = calloc(1, sizeof(*c));
     peal_err err = PEAL_ENOMEM;
@@ -559,6 +575,7 @@ peal_redis_cluster_new(struct peal_loop *loop, struct peal_redis_url *url,
         return PEAL_ENOMEM;
     c->b.ops = &ops;
     c->link.loop = loop;
+    c->link.counters = counters;
     c->again.fn = on_again;
     peal_list_init(&c->members);
     c->next = (unsigned)peal_random_u64();

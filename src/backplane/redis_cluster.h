@@ -17,7 +17,8 @@
 
 /* As peal_redis_new, which calls this. */
 PEAL_MUST_USE peal_err peal_redis_cluster_new(struct peal_loop *loop,
-    struct peal_redis_url *url, const char *name, struct peal_backplane **out,
+    struct peal_redis_url *url, const char *name,
+    const struct peal_backplane_counters *counters, struct peal_backplane **out,
     struct peal_buf *why);
 
 #endif

@@ -30,7 +30,7 @@ struct peal_redis_conn {
     unsigned tolerated;      /* a bit for each of them that may be an error */
     unsigned silent;         /* ticks in a row in which nothing came */
     bool heard;              /* since the last tick */
-    bool ready, over;
+    bool ready, over, tells_role;
     char why[160];
 };
 
@@ -104,12 +104,20 @@ is_pong(const redisReply *r)
            peal_slice_eq(peal_redis_text(r), PEAL_S("PONG"));
 }
 
-/* What ROLE says: [master, ...], [slave, ...] */
+/* ROLE is the last word of the greeting. false: the connection has failed. */
 static bool
-is_master(const redisReply *r)
+check_role(struct peal_redis_conn *c, const redisReply *r)
 {
-    return r->type == REDIS_REPLY_ARRAY && r->elements > 0 &&
-           peal_slice_eq(peal_redis_text(r->element[0]), PEAL_S("master"));
+    struct peal_slice role = peal_redis_role_of(r);
+    char text[32];
+
+    c->tells_role = role.len > 0;
+    if (peal_slice_eq(role, PEAL_S("master")) ||
+        (role.len == 0 && c->config->role != PEAL_REDIS_MASTER))
+        return true;
+    snprintf(text, sizeof(text), "%.*s", (int)role.len, role.data);
+    fail(c, "it is not a master, its role is ", text);
+    return false;
 }
 
 static void
@@ -125,10 +133,8 @@ on_greeting(struct peal_redis_conn *c, const redisReply *r)
     }
     if (c->greetings > 0)
         return;
-    if (c->config->master && !is_master(r)) {
-        fail(c, "it is not a master", "");
+    if (c->config->role != PEAL_REDIS_ANY_ROLE && !check_role(c, r))
         return;
-    }
     c->ready = true;
     peal_loop_start(c->loop, &c->timer, TICK_MS);
     c->ops->ready(c->arg);
@@ -211,24 +217,21 @@ greet(struct peal_redis_conn *c)
 {
     const struct peal_redis_conn_config *f = c->config;
     struct peal_slice w[3];
-    char db[16];
 
     if (f->password != NULL)
         authenticate(c);
-    if (f->db > 0) {
-        snprintf(db, sizeof(db), "%u", f->db);
-        w[0] = PEAL_S("SELECT");
-        w[1] = peal_slice_str(db);
-        say(c, false, w, 2);
-    }
     if (f->name != NULL) {
         w[0] = PEAL_S("CLIENT");
         w[1] = PEAL_S("SETNAME");
         w[2] = peal_slice_str(f->name);
         say(c, true, w, 3);
     }
-    w[0] = f->master ? PEAL_S("ROLE") : PEAL_S("PING");
-    say(c, false, w, 1);
+    w[0] = PEAL_S("PING");
+    if (f->role != PEAL_REDIS_MASTER)
+        say(c, false, w, 1);
+    w[0] = PEAL_S("ROLE");
+    if (f->role != PEAL_REDIS_ANY_ROLE)
+        say(c, f->role == PEAL_REDIS_MASTER_IF_TOLD, w, 1);
 }
 
 static void
@@ -238,7 +241,9 @@ on_dialled(void *arg, peal_err err, int fd)
 
     c->dial = NULL;
     if (err != PEAL_OK) {
-        end(c, err == PEAL_ETIMEOUT ? "no answer in time" : "cannot be reached");
+        end(c, err == PEAL_ETIMEOUT    ? "no answer in time"
+               : err == PEAL_ENOTFOUND ? "its host name does not resolve"
+                                       : "cannot be reached");
         return;
     }
     if (peal_conn_new(c->loop, fd, &conn_ops, c, &c->conn) != PEAL_OK) {
@@ -333,6 +338,20 @@ peal_redis_text(const redisReply *reply)
                reply->type == REDIS_REPLY_ERROR;
 
     return peal_slice_of(has ? reply->str : "", has ? (size_t)reply->len : 0);
+}
+
+struct peal_slice
+peal_redis_role_of(const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0)
+        return PEAL_S("");
+    return peal_redis_text(reply->element[0]);
+}
+
+bool
+peal_redis_conn_tells_role(const struct peal_redis_conn *c)
+{
+    return c->tells_role;
 }
 
 size_t

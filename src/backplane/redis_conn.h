@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One connection to one Redis: dialled, greeted (TLS, AUTH, SELECT, CLIENT SETNAME), then
+ * One connection to one Redis: dialled, greeted (TLS, AUTH, CLIENT SETNAME), then
  * commands out and replies in. Replies are hiredis' (its reader; the sockets are ours, so
  * that plain, TLS and unix sockets are one code path on every version of it).
  *
@@ -32,16 +32,22 @@ struct peal_redis_conn_ops {
     void (*closed)(void *arg, const char *why);
 };
 
+enum peal_redis_role {
+    PEAL_REDIS_ANY_ROLE,
+    PEAL_REDIS_MASTER_IF_TOLD, /* who may not ask ROLE, or cannot, takes it for a master
+                                */
+    PEAL_REDIS_MASTER
+};
+
 /* Everything is borrowed for as long as the connection lives. */
 struct peal_redis_conn_config {
     const char *host; /* or the path of a unix socket */
     uint16_t port;
     struct peal_tls_ctx *tls;    /* NULL: plain */
     const char *user, *password; /* NULL: none */
-    unsigned db;
-    const char *name; /* for CLIENT SETNAME, which may fail; NULL: none */
-    bool lenient;     /* a password may be refused: what follows tells if one is needed */
-    bool master;      /* anything else is refused */
+    const char *name;            /* for CLIENT SETNAME, which may fail; NULL: none */
+    bool lenient; /* a password may be refused: what follows tells if one is needed */
+    enum peal_redis_role role; /* what it has to be */
 };
 
 /* peal_redis_conn_new dials. Errors: PEAL_ENOMEM, PEAL_EIO. */
@@ -62,6 +68,13 @@ void peal_redis_conn_command(
 
 /* The text of a reply; empty if it is none. */
 struct peal_slice peal_redis_text(const redisReply *reply);
+
+/* peal_redis_role_of reads the reply to ROLE: "master", "slave", "sentinel"; empty if it
+ * is none. */
+struct peal_slice peal_redis_role_of(const redisReply *reply);
+
+/* Has it answered ROLE? Once it is greeted. */
+bool peal_redis_conn_tells_role(const struct peal_redis_conn *c);
 
 /* Bytes not yet taken by the system. */
 size_t peal_redis_conn_queued(const struct peal_redis_conn *c);

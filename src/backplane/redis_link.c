@@ -25,14 +25,14 @@ void
 peal_redis_link_up(struct peal_redis_link *l)
 {
     l->up_ms = peal_loop_now_ms(l->loop);
-    peal_stat_add(&l->loop->stats, PEAL_STAT_BACKPLANE_CONNECTS, 1);
+    peal_stat_add(&l->loop->stats, l->counters->connects, 1);
 }
 
 void
 peal_redis_link_works(struct peal_redis_link *l, const char *where)
 {
     if (!l->said_up)
-        peal_log(l->loop->config.log, PEAL_LOG_INFO, "redis is there", "%s", where);
+        peal_log(l->loop->config.log, PEAL_LOG_INFO, "redis connected", "%s", where);
     l->said_up = true;
 }
 
@@ -43,14 +43,37 @@ peal_redis_link_down(
     char what[sizeof(l->said)];
 
     if (l->up_ms != 0 && peal_loop_now_ms(l->loop) - l->up_ms >= STEADY_MS)
-        l->attempts = 0;
+        l->attempts = l->said_refused = l->said_topic_refused = 0;
     l->up_ms = 0;
     snprintf(what, sizeof(what), "%s", why);
     if (l->said_up || strcmp(what, l->said) != 0)
-        peal_log(l->loop->config.log, PEAL_LOG_WARN, "redis is not there",
+        peal_log(l->loop->config.log, PEAL_LOG_WARN, "redis unavailable",
             "%s why=\"%s\" unanswered=%llu", where, why, (unsigned long long)unanswered);
     l->said_up = false;
     memcpy(l->said, what, sizeof(what));
-    peal_stat_add(&l->loop->stats, PEAL_STAT_BACKPLANE_UNANSWERED, (int64_t)unanswered);
+    peal_stat_add(&l->loop->stats, l->counters->unanswered, (int64_t)unanswered);
     return peal_redis_pause(l->attempts++);
+}
+
+void
+peal_redis_link_refused(struct peal_redis_link *l, const char *why, unsigned n)
+{
+    if (n == 0)
+        return;
+    peal_stat_add(&l->loop->stats, l->counters->refused, n);
+    if (!l->said_refused)
+        peal_log(l->loop->config.log, PEAL_LOG_WARN, "redis refused a publish",
+            "why=\"%s\"", why);
+    l->said_refused = true;
+}
+
+void
+peal_redis_link_topic_refused(
+    struct peal_redis_link *l, struct peal_slice topic, const char *why)
+{
+    peal_stat_add(&l->loop->stats, l->counters->topics_refused, 1);
+    peal_log(l->loop->config.log, l->said_topic_refused ? PEAL_LOG_DEBUG : PEAL_LOG_WARN,
+        "redis refused a subscription", "topic=\"%.*s\" why=\"%s\"", (int)topic.len,
+        topic.data, why);
+    l->said_topic_refused = true;
 }

@@ -12,14 +12,17 @@
 #ifndef PEAL_BACKPLANE_REDIS_LINK_H
 #define PEAL_BACKPLANE_REDIS_LINK_H
 
-#include "io/loop.h"
+#include "backplane/backplane.h"
 
 struct peal_redis_link {
     struct peal_loop *loop;
+    const struct peal_backplane_counters *counters;
     unsigned attempts; /* since it last held for a while */
     uint64_t up_ms;    /* loop time; 0: it is not up */
     bool said_up;
-    char said[192]; /* why it is not there */
+    bool said_refused; /* that a publish was refused, since it last held for a while */
+    bool said_topic_refused; /* the same of a subscription */
+    char said[192];          /* why it is not there */
 };
 
 /* peal_redis_link_up: it is greeted. */
@@ -35,6 +38,13 @@ void peal_redis_link_works(struct peal_redis_link *l, const char *where);
  */
 uint64_t peal_redis_link_down(
     struct peal_redis_link *l, const char *where, const char *why, uint64_t unanswered);
+
+/* peal_redis_link_refused counts payloads that were not taken. n 0: nothing happens. */
+void peal_redis_link_refused(struct peal_redis_link *l, const char *why, unsigned n);
+
+/* peal_redis_link_topic_refused counts one subscription that was refused. */
+void peal_redis_link_topic_refused(
+    struct peal_redis_link *l, struct peal_slice topic, const char *why);
 
 /* peal_redis_pause is that pause: at random below a bound that doubles, so that the nodes
  * of a cluster do not all come back in step. */

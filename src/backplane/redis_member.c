@@ -4,8 +4,9 @@
  * in two queues, one for each connection; only messages, and subscriptions that the
  * cluster takes away, come in between.
  *
- * An error on the listening connection does not say which topic it is about, but its
- * slot: all topics of that slot meet the same error, so the first one is taken.
+ * An error on the listening connection does not name its topic. It is about the oldest
+ * subscription without an answer; a MOVED names its slot, which is surer, as the cluster
+ * takes subscriptions away by itself, too.
  */
 #include "backplane/redis_member.h"
 
@@ -23,20 +24,6 @@ struct peal_redis_sent {
     uint8_t kind;
     bool again;
 };
-
-struct asked {
-    struct peal_link link;
-    unsigned slot, hops;
-    bool leave; /* else: join */
-    uint32_t len;
-    char topic[];
-};
-
-static struct peal_slice
-topic_of(const struct asked *a)
-{
-    return peal_slice_of(a->topic, a->len);
-}
 
 /* What was sent. */
 
@@ -151,30 +138,28 @@ on_out(void *arg, const redisReply *reply)
 /* What is subscribed. */
 
 static void
-ask_in(struct peal_redis_member *m, const struct asked *a)
+send_change(struct peal_redis_member *m, const struct peal_redis_pending *p)
 {
     struct peal_slice words[] = {
-        a->leave ? PEAL_S("SUNSUBSCRIBE") : PEAL_S("SSUBSCRIBE"), topic_of(a)
+        p->change == PEAL_REDIS_SUBSCRIBE ? PEAL_S("SSUBSCRIBE") : PEAL_S("SUNSUBSCRIBE"),
+        peal_redis_pending_topic(p)
     };
 
     peal_redis_conn_command(m->in, words, 2);
 }
 
 static peal_err
-ask(struct peal_redis_member *m, struct peal_slice topic, unsigned slot, unsigned hops,
-    bool leave)
+change(struct peal_redis_member *m, enum peal_redis_change what, struct peal_slice topic,
+    unsigned slot, unsigned hops)
 {
-    struct asked *a = malloc(sizeof(*a) + topic.len);
+    struct peal_redis_pending *p = peal_redis_pending_add(&m->pending, what, topic);
 
-    if (a == NULL)
+    if (p == NULL)
         return PEAL_ENOMEM;
-    *a = (struct asked){
-        .slot = slot, .hops = hops, .leave = leave, .len = (uint32_t)topic.len
-    };
-    memcpy(a->topic, topic.data, topic.len);
-    peal_list_append(&m->asked, &a->link);
+    p->slot = slot;
+    p->hops = hops;
     if (m->in_ready)
-        ask_in(m, a);
+        send_change(m, p);
     return PEAL_OK;
 }
 
@@ -182,57 +167,48 @@ peal_err
 peal_redis_member_subscribe(
     struct peal_redis_member *m, struct peal_slice topic, unsigned slot, unsigned hops)
 {
-    return ask(m, topic, slot, hops, false);
+    return change(m, PEAL_REDIS_SUBSCRIBE, topic, slot, hops);
 }
 
 peal_err
 peal_redis_member_unsubscribe(
-    struct peal_redis_member *m, struct peal_slice topic, unsigned slot)
+    struct peal_redis_member *m, struct peal_slice topic, unsigned slot, unsigned hops)
 {
-    return ask(m, topic, slot, 0, true);
+    return change(m, PEAL_REDIS_UNSUBSCRIBE, topic, slot, hops);
 }
 
-static struct asked *
-first_asked(const struct peal_redis_member *m)
+/* All topics of a slot meet the same MOVED, so the oldest of that slot is taken. */
+static struct peal_redis_pending *
+oldest_of_slot(struct peal_redis_member *m, unsigned slot)
 {
-    return peal_list_empty(&m->asked) ? NULL
-                                      : PEAL_CONTAINER(m->asked.next, struct asked, link);
-}
+    for (struct peal_link *l = m->pending.next; l != &m->pending; l = l->next) {
+        struct peal_redis_pending *p = PEAL_CONTAINER(l, struct peal_redis_pending, link);
 
-/* Is this what was asked for first? Then it is not any more. */
-static bool
-answers(struct peal_redis_member *m, struct peal_slice topic, bool leave)
-{
-    struct asked *a = first_asked(m);
-
-    if (a == NULL || a->leave != leave || !peal_slice_eq(topic_of(a), topic))
-        return false;
-    peal_list_unlink(&a->link);
-    free(a);
-    return true;
+        if (p->slot == slot)
+            return p;
+    }
+    return NULL;
 }
 
 static void
 on_in_error(struct peal_redis_member *m, const redisReply *reply)
 {
+    struct peal_redis_pending *p = peal_redis_pending_first(&m->pending);
     struct peal_redis_range to;
-    struct peal_link *l;
+    bool moved = peal_redis_moved_read(peal_redis_text(reply), &to);
 
-    if (!peal_redis_moved_read(peal_redis_text(reply), &to)) {
+    if (!moved && (p == NULL || peal_redis_dooms(peal_redis_text(reply)))) {
         m->ops->failed(m->arg, m, reply->str);
         return;
     }
-    for (l = m->asked.next; l != &m->asked; l = l->next) {
-        struct asked *a = PEAL_CONTAINER(l, struct asked, link);
-
-        if (a->slot != to.first)
-            continue;
-        peal_list_unlink(&a->link);
-        if (!a->leave)
-            m->ops->redirected(m->arg, m, &to, topic_of(a), a->hops);
-        free(a);
+    if (moved && (p = oldest_of_slot(m, to.first)) == NULL)
         return;
-    }
+    peal_list_unlink(&p->link); /* the event may free the member */
+    if (moved)
+        m->ops->redirected(m->arg, m, &to, p);
+    else if (p->change == PEAL_REDIS_SUBSCRIBE)
+        m->ops->topic_refused(m->arg, peal_redis_pending_topic(p), reply->str);
+    free(p);
 }
 
 /* [smessage, topic, payload], [ssubscribe, topic, n], [sunsubscribe, topic, n] */
@@ -256,9 +232,10 @@ on_in(void *arg, const redisReply *reply)
     }
     m->subscriptions = reply->element[2]->integer;
     if (peal_slice_eq(kind, PEAL_S("ssubscribe"))) {
-        (void)answers(m, topic, false);
+        (void)peal_redis_pending_answer(&m->pending, PEAL_REDIS_SUBSCRIBE, topic);
         m->ops->subscribed(m->arg, topic);
-    } else if (peal_slice_eq(kind, PEAL_S("sunsubscribe")) && !answers(m, topic, true)) {
+    } else if (peal_slice_eq(kind, PEAL_S("sunsubscribe")) &&
+               !peal_redis_pending_answer(&m->pending, PEAL_REDIS_UNSUBSCRIBE, topic)) {
         m->ops->lost(m->arg, topic);
     }
 }
@@ -271,8 +248,8 @@ on_in_ready(void *arg)
     struct peal_redis_member *m = arg;
 
     m->in_ready = true;
-    for (struct peal_link *l = m->asked.next; l != &m->asked; l = l->next)
-        ask_in(m, PEAL_CONTAINER(l, struct asked, link));
+    for (struct peal_link *l = m->pending.next; l != &m->pending; l = l->next)
+        send_change(m, PEAL_CONTAINER(l, struct peal_redis_pending, link));
     m->ops->ready(m->arg);
 }
 
@@ -333,7 +310,7 @@ peal_redis_member_new(struct peal_loop *loop, const struct peal_redis_conn_confi
     m->config = *config;
     m->config.host = m->host;
     m->config.port = port;
-    peal_list_init(&m->asked);
+    peal_list_init(&m->pending);
     if ((err = peal_redis_conn_new(loop, &m->config, &out_ops, m, &m->out)) != PEAL_OK) {
         free(m);
         return err;
@@ -346,12 +323,10 @@ static void
 destroy(void *p)
 {
     struct peal_redis_member *m = p;
-    struct peal_link *l;
 
     for (unsigned i = 0; i < m->n; i++)
         peal_blob_release(sent_at(m, i)->command);
-    while ((l = peal_list_take(&m->asked)) != NULL)
-        free(PEAL_CONTAINER(l, struct asked, link));
+    peal_redis_pending_clear(&m->pending);
     free(m->sent);
     free(m);
 }
@@ -384,5 +359,5 @@ peal_redis_member_unanswered(const struct peal_redis_member *m)
 bool
 peal_redis_member_idle(const struct peal_redis_member *m)
 {
-    return m->subscriptions == 0 && m->n == 0 && peal_list_empty(&m->asked);
+    return m->subscriptions == 0 && m->n == 0 && peal_list_empty(&m->pending);
 }

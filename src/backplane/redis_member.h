@@ -12,6 +12,7 @@
 #define PEAL_BACKPLANE_REDIS_MEMBER_H
 
 #include "backplane/redis_conn.h"
+#include "backplane/redis_pending.h"
 #include "backplane/redis_slots.h"
 
 struct peal_redis_member;
@@ -25,9 +26,11 @@ struct peal_redis_member_ops {
     void (*subscribed)(void *arg, struct peal_slice topic);
     void (*lost)(void *arg, struct peal_slice topic);
     void (*message)(void *arg, struct peal_slice topic, struct peal_slice payload);
-    /* The slot of a topic is elsewhere, which was asked for so many times. */
+    /* A subscription was refused. */
+    void (*topic_refused)(void *arg, struct peal_slice topic, const char *why);
+    /* Redis answered MOVED: the slot of what was to be changed is elsewhere. */
     void (*redirected)(void *arg, struct peal_redis_member *m,
-        const struct peal_redis_range *to, struct peal_slice topic, unsigned hops);
+        const struct peal_redis_range *to, const struct peal_redis_pending *what);
     /* The same for a payload: the bytes of its command; again: it came from elsewhere. */
     void (*moved)(void *arg, struct peal_redis_member *m,
         const struct peal_redis_range *to, struct peal_blob *command, bool again);
@@ -50,8 +53,8 @@ struct peal_redis_member {
     bool has_slots, leaving;      /* of use to whoever has it */
     struct peal_redis_sent *sent; /* a ring, oldest first */
     unsigned head, n, cap;
-    size_t held;            /* bytes of them that wait for the greeting */
-    struct peal_link asked; /* subscriptions, oldest first */
+    size_t held;              /* bytes of them that wait for the greeting */
+    struct peal_link pending; /* subscriptions without an answer, oldest first */
     int64_t subscriptions;
     uint16_t port;
     char host[PEAL_REDIS_HOST_MAX];
@@ -92,7 +95,7 @@ unsigned peal_redis_member_hand_over(
 PEAL_MUST_USE peal_err peal_redis_member_subscribe(
     struct peal_redis_member *m, struct peal_slice topic, unsigned slot, unsigned hops);
 PEAL_MUST_USE peal_err peal_redis_member_unsubscribe(
-    struct peal_redis_member *m, struct peal_slice topic, unsigned slot);
+    struct peal_redis_member *m, struct peal_slice topic, unsigned slot, unsigned hops);
 
 /* peal_redis_member_ask asks for the map of slots. Errors: PEAL_ENOMEM. */
 PEAL_MUST_USE peal_err peal_redis_member_ask(struct peal_redis_member *m);

@@ -58,14 +58,18 @@ find_scheme(struct peal_slice text)
     return NULL;
 }
 
+/* Pub/sub knows no databases: a number would look as if it kept clusters apart, which it
+ * does not. 0 is what everybody has. */
 static peal_err
-read_db(struct peal_slice text, struct peal_redis_url *u, const char **why_out)
+read_db(struct peal_slice text, const char **why_out)
 {
     uint64_t db;
 
     if (peal_slice_u64(text, 65535, &db) != PEAL_OK)
         return no(why_out, "the database is a number");
-    u->db = (unsigned)db;
+    if (db > 0)
+        return no(why_out, "pub/sub has no databases: leave the number away, and keep "
+                           "clusters apart by backplane.prefix");
     return PEAL_OK;
 }
 
@@ -77,7 +81,7 @@ read_query(struct peal_slice rest, struct peal_redis_url *u, const char **why_ou
 
     while (err == PEAL_OK && peal_query_next(&rest, &key, &value)) {
         if (peal_slice_eq(key, PEAL_S("db")))
-            err = read_db(value, u, why_out);
+            err = read_db(value, why_out);
         else if (peal_slice_eq(key, PEAL_S("ca")))
             err = copy(value, &u->ca, why_out);
         else if (peal_slice_eq(key, PEAL_S("cert")))
@@ -88,7 +92,7 @@ read_query(struct peal_slice rest, struct peal_redis_url *u, const char **why_ou
                  peal_slice_eq(value, PEAL_S("off")))
             u->verify = false;
         else
-            return no(why_out, "after ? there may be db=, ca=, cert=, key=, verify=off");
+            return no(why_out, "after ? there may be ca=, cert=, key=, verify=off");
     }
     return err;
 }
@@ -181,7 +185,7 @@ read_path(struct peal_slice path, struct peal_redis_url *u, const char **why_out
     }
     if (path.len == 0)
         return PEAL_OK;
-    return read_db(path, u, why_out);
+    return read_db(path, why_out);
 }
 
 static peal_err
@@ -197,8 +201,6 @@ read_unix(struct peal_slice path, struct peal_redis_url *u, const char **why_out
 static peal_err
 check(const struct peal_redis_url *u, const char **why_out)
 {
-    if (u->kind == PEAL_REDIS_CLUSTER && u->db > 0)
-        return no(why_out, "a cluster has no databases");
     if (!u->tls && (u->ca != NULL || u->cert != NULL || u->key != NULL || !u->verify))
         return no(why_out, "ca=, cert=, key= and verify= need rediss://");
     if ((u->cert == NULL) != (u->key == NULL))
@@ -261,5 +263,5 @@ peal_redis_url_fini(struct peal_redis_url *u)
     free(u->ca);
     free(u->cert);
     free(u->key);
-    *u = (struct peal_redis_url){ 0 };
+    memset(u, 0, sizeof(*u));
 }

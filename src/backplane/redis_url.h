@@ -2,15 +2,16 @@
 /*
  * Where a Redis is, as a URL:
  *
- *   redis://[[user]:password@]host[:port][/db]
+ *   redis://[[user]:password@]host[:port]
  *   rediss://...                       the same over TLS
- *   redis+unix://[[user]:password@]/path/to/socket[?db=N]
- *   redis+sentinel://[[user]:password@]host[:port][,host[:port]...]/master-name[/db]
+ *   redis+unix://[[user]:password@]/path/to/socket
+ *   redis+sentinel://[[user]:password@]host[:port][,host[:port]...]/master-name
  *   redis+cluster://[[user]:password@]host[:port][,host[:port]...]
  *   rediss+sentinel://, rediss+cluster://
  *
  * User and password are percent-encoded where they hold @ : / or %. Query parameters:
- * ca=, cert=, key= (PEM files), verify=off (TLS), db=.
+ * ca=, cert=, key= (PEM files), verify=off (TLS). A database, /N or
+ * db=N, may be 0 and nothing else: pub/sub has none.
  */
 #ifndef PEAL_BACKPLANE_REDIS_URL_H
 #define PEAL_BACKPLANE_REDIS_URL_H
@@ -38,7 +39,6 @@ struct peal_redis_url {
     char *user, *password; /* or NULL */
     char *master;          /* of Sentinel */
     char *ca, *cert, *key; /* PEM files, or NULL */
-    unsigned db;
     struct peal_redis_host hosts[PEAL_REDIS_HOSTS_MAX];
     unsigned n_hosts;
 };

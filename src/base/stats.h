@@ -114,6 +114,8 @@
     X(BACKPLANE_GAPS, C, "peal_backplane_gaps_total", "",                                \
         "Times that subscriptions were lost, and what was published until they held "    \
         "again")                                                                         \
+    X(BACKPLANE_TOPICS_REFUSED, C, "peal_backplane_refused_subscriptions_total", "",     \
+        "Subscriptions that the backplane refused; nothing of these topics is received") \
     X(BACKPLANE_PUBLISHED, C, "peal_backplane_published_total", "",                      \
         "Payloads published on the backplane; each holds all that a turn had to say on " \
         "a topic")                                                                       \
@@ -121,6 +123,8 @@
         "Messages of other nodes")                                                       \
     X(BACKPLANE_DROPPED, C, "peal_backplane_dropped_total", "reason=\"queue_full\"",     \
         "Messages that other nodes did not get")                                         \
+    X(BACKPLANE_NO_MEMORY, C, "peal_backplane_dropped_total",                            \
+        "reason=\"out_of_memory\"", "")                                                  \
     X(BACKPLANE_ERRORS, C, "peal_backplane_dropped_total", "reason=\"refused\"", "")     \
     X(BACKPLANE_UNANSWERED, C, "peal_backplane_dropped_total", "reason=\"link_lost\"",   \
         "")                                                                              \
@@ -132,6 +136,17 @@
     X(BACKPLANE_DUPLICATES, C, "peal_backplane_duplicates_total", "",                    \
         "Messages passed over because they had come by another topic, or came so late "  \
         "that this could not be told")                                                   \
+    X(ADAPTER_CONNECTS, C, "peal_adapter_connects_total", "",                            \
+        "Times that the adapter's link to Redis was made")                               \
+    X(ADAPTER_GAPS, C, "peal_adapter_gaps_total", "",                                    \
+        "Times that the adapter's subscriptions were lost, and what other Socket.IO "    \
+        "servers said until they held again")                                            \
+    X(ADAPTER_TOPICS_REFUSED, C, "peal_adapter_refused_subscriptions_total", "",         \
+        "Subscriptions of the adapter that Redis refused; what other Socket.IO servers " \
+        "say there is not received")                                                     \
+    X(ADAPTER_ERRORS, C, "peal_adapter_dropped_total", "reason=\"refused\"",             \
+        "Messages that other Socket.IO servers did not get")                             \
+    X(ADAPTER_UNANSWERED, C, "peal_adapter_dropped_total", "reason=\"link_lost\"", "")   \
     X(ADAPTER_SENT, C, "peal_adapter_sent_total", "result=\"ok\"",                       \
         "Messages to other Socket.IO servers")                                           \
     X(ADAPTER_UNSENT, C, "peal_adapter_sent_total", "result=\"unwritable\"", "")         \

@@ -375,7 +375,7 @@ route(struct peal_relay *r, const struct peal_msg *m, struct peal_blob *record)
             added += add_record(r, target_topic(r, &targets[i]), record, wanted > 1);
     }
     if (added < wanted)
-        peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_DROPPED, 1);
+        peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_NO_MEMORY, 1);
     count(r, before);
     atomic_fetch_sub_explicit(&r->queued, record->len, memory_order_relaxed);
 }
@@ -675,10 +675,49 @@ on_lost(void *arg, struct peal_slice topic)
         subscribe(r, t);
 }
 
+/* Is it one of the relay's own topics, without which this node is none of the cluster? */
+static bool
+is_own_topic(const struct peal_relay *r, struct peal_slice topic)
+{
+    return !peal_slice_starts(peal_slice_skip(topic, r->prefix_len), PEAL_S("c:"));
+}
+
+/* A channel's topic: its subscribers get what is published on this node, and are not kept
+ * waiting for more. It is asked for again with the next worker, or the next link. */
+static void
+on_refused(void *arg, struct peal_slice topic, const char *why)
+{
+    struct peal_relay *r = arg;
+    struct topic *t = peal_map_get(&r->topics, topic);
+
+    if (t == NULL || t->state != PENDING)
+        return;
+    if (is_own_topic(r, topic)) {
+        r->backplane->ops->restart(r->backplane, why);
+        return;
+    }
+    t->state = OFF;
+    r->pending -= t->needed;
+    t->needed = false;
+    confirm_waiting(r, t);
+    peal_list_unlink(&t->idle);
+    topic_release(r, t);
+    if (r->pending == 0 && !peal_relay_up(r))
+        is_up(r);
+}
+
+const struct peal_backplane_counters peal_relay_counters = {
+    .connects = PEAL_STAT_BACKPLANE_CONNECTS,
+    .topics_refused = PEAL_STAT_BACKPLANE_TOPICS_REFUSED,
+    .refused = PEAL_STAT_BACKPLANE_ERRORS,
+    .unanswered = PEAL_STAT_BACKPLANE_UNANSWERED,
+};
+
 static const struct peal_backplane_events backplane_events = { .up = on_up,
     .down = on_down,
     .subscribed = on_subscribed,
     .lost = on_lost,
+    .refused = on_refused,
     .message = on_message };
 
 static bool

@@ -26,6 +26,9 @@
 
 struct peal_relay;
 
+/* What the backplane of a relay counts in. */
+extern const struct peal_backplane_counters peal_relay_counters;
+
 struct peal_relay_config {
     struct peal_loop *loop;           /* the control thread's; kept */
     struct peal_backplane *backplane; /* taken on PEAL_OK */

@@ -103,9 +103,9 @@ on_timer(struct peal_timer *t)
 }
 
 static void
-fail_later(struct peal_dial *d)
+fail_later(struct peal_dial *d, peal_err err)
 {
-    d->err = PEAL_EIO;
+    d->err = err;
     peal_loop_start(d->loop, &d->timer, 0);
 }
 
@@ -157,7 +157,7 @@ try_next(struct peal_dial *d)
         if (try_address(d, a->ai_addr, a->ai_addrlen))
             return;
     }
-    fail_later(d);
+    fail_later(d, PEAL_EIO);
 }
 
 static void
@@ -169,6 +169,8 @@ on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *all)
     d->all = d->next = all;
     if (is_over(d))
         release(d);
+    else if (status < 0)
+        fail_later(d, PEAL_ENOTFOUND);
     else
         try_next(d);
 }
@@ -195,7 +197,7 @@ resolve(struct peal_dial *d, const char *host, uint16_t port)
         return PEAL_ENOMEM;
     d->resolving = r == 0;
     if (!d->resolving)
-        fail_later(d);
+        fail_later(d, PEAL_ENOTFOUND);
     return PEAL_OK;
 }
 
@@ -209,7 +211,7 @@ dial_unix(struct peal_dial *d, const char *path)
     d->un.sun_family = AF_UNIX;
     memcpy(d->un.sun_path, path, len);
     if (!try_address(d, (const struct sockaddr *)&d->un, sizeof(d->un)))
-        fail_later(d);
+        fail_later(d, PEAL_EIO);
     return PEAL_OK;
 }
 

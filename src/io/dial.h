@@ -13,7 +13,8 @@ struct peal_dial;
 /*
  * How it ended; never called from inside peal_dial, on the loop's thread.
  *   fd  taken by the callee on PEAL_OK: connected, non-blocking, close-on-exec; else -1
- * Errors: PEAL_ETIMEOUT; PEAL_EIO: refused, unreachable, or no such host.
+ * Errors: PEAL_ETIMEOUT; PEAL_ENOTFOUND: the host's name does not resolve; PEAL_EIO:
+ * refused, or unreachable.
  */
 typedef void peal_dial_fn(void *arg, peal_err err, int fd);
 

@@ -103,7 +103,8 @@ describe(struct peal_server *n, struct peal_node_report *own)
 }
 
 static bool
-make_link(struct peal_server *n, bool sharded, struct peal_backplane **out)
+make_link(struct peal_server *n, bool sharded,
+    const struct peal_backplane_counters *counters, struct peal_backplane **out)
 {
     struct peal_buf why = { 0 };
     struct peal_redis_url url;
@@ -111,7 +112,7 @@ make_link(struct peal_server *n, bool sharded, struct peal_backplane **out)
     peal_err err = peal_redis_url_parse(peal_slice_str(n->o->backplane), &url, &text);
 
     if (err == PEAL_OK)
-        err = peal_redis_new(n->control, &url, sharded, n->api.name, out, &why);
+        err = peal_redis_new(n->control, &url, sharded, n->api.name, counters, out, &why);
     if (err != PEAL_OK)
         peal_log(&n->log, PEAL_LOG_ERROR, "the backplane cannot be used",
             "why=\"%s%.*s\"", text, (int)why.len, why.len > 0 ? why.data : "");
@@ -167,7 +168,8 @@ make_relay(struct peal_server *n)
 
     for (; config.n_secrets < secrets->n; config.n_secrets++)
         list[config.n_secrets] = peal_slice_str(secrets->v[config.n_secrets]);
-    if (!make_link(n, strstr(n->o->backplane, "+cluster://") != NULL, &config.backplane))
+    if (!make_link(n, strstr(n->o->backplane, "+cluster://") != NULL,
+            &peal_relay_counters, &config.backplane))
         return false;
     if (peal_relay_new(n->hub, &config, &n->relay) == PEAL_OK)
         return true;
@@ -188,10 +190,12 @@ make_adapter(struct peal_server *n)
         .ready = start_nodes,
         .arg = n };
 
-    if (!make_link(n, config.sharded, &config.link))
+    if (!make_link(n, config.sharded, &peal_adapter_counters, &config.link))
         return false;
-    if (peal_adapter_new(&config, &n->adapter) == PEAL_OK)
+    if (peal_adapter_new(&config, &n->adapter) == PEAL_OK) {
+        n->api.adapter_up = peal_adapter_up(n->adapter);
         return true;
+    }
     config.link->ops->free(config.link);
     return peal_server_no_memory(n);
 }

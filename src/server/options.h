@@ -172,7 +172,7 @@
         "Close a few sessions a second while other nodes have a fifth fewer, so that "   \
         "their clients come back elsewhere")                                             \
     U(backplane, "backplane", backplane, "memory",                                       \
-        "What carries messages between nodes: redis://[user:password@]host:port/db, "    \
+        "What carries messages between nodes: redis://[user:password@]host:port, "       \
         "rediss:// for TLS, redis+unix://path, redis+sentinel://, redis+cluster://; "    \
         "memory: this is the only node")                                                 \
     S(backplane_prefix, "backplane.prefix", prefix, "peal",                              \

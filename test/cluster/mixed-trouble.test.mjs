@@ -110,6 +110,30 @@ for (const dialect of DIALECTS) {
     });
   });
 
+  describe(`a user that may not have all namespaces, socketio.adapter=${dialect}`, () => {
+    const bed = useMixed({ before, beforeEach, after, afterEach }, dialect, {
+      user: ['&peal:*', '-@all', '+ping', '+role', '+client|setname', '+publish', '+subscribe', '+unsubscribe',
+        ...(dialect === 'redis' ? ['+psubscribe', '+punsubscribe', '&socket.io-*'] : ['+spublish', '+ssubscribe', '+sunsubscribe']),
+        '&socket.io#/#*'],
+    });
+
+    test('a client in one of the others takes nothing from anybody else', async (t) => {
+      const room = fresh();
+      const ears = await bed.everywhere(t, { rooms: [room] });
+      await check(bed.servers, ears, room);
+      const links = () => Promise.all(bed.peals.map((peal) => peal.metric('peal_adapter_connects_total')));
+      const had = await links();
+      for (const peal of bed.peals) await openSocketIo(t, peal, { nsp: '/chat' });
+      await check(bed.servers, ears, room);
+      assert.deepEqual(await links(), had, 'links made');
+      for (const peal of bed.peals) {
+        assert.equal(await peal.metric('peal_adapter_up'), 1);
+        assert.ok(await peal.metric('peal_adapter_refused_subscriptions_total') > 0);
+        assert.match(peal.log, /redis refused a subscription topic="socket.io#\/chat#.*NOPERM/);
+      }
+    });
+  });
+
   describe(`a mixed cluster is told nonsense, socketio.adapter=${dialect}`, () => {
     const bed = useMixed({ before, beforeEach, after, afterEach }, dialect, { tough: true });
 

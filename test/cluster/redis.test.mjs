@@ -4,6 +4,7 @@
 // a cluster; and what it does to those who listen to it.
 
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
 
 import { request } from '../interop/lib/http.mjs';
@@ -79,7 +80,7 @@ const stopAfter = (t, services) => t.after(async () => {
 
 // Nodes say once what is wrong, and it stays wrong for several attempts.
 async function refused(node, why) {
-  await node.process.log(new RegExp(`redis is not there .*${why}`));
+  await node.process.log(new RegExp(`redis unavailable .*${why}`));
   assert.equal((await request(node, { path: '/readyz' })).status, 503);
 }
 
@@ -90,20 +91,19 @@ describe('one Redis', () => {
   const at = (rest) => `redis://${rest.replace('@', `@127.0.0.1:${bed.redis.port}`)}`;
   const sees = async (what) => (await ask(bed.redis, 'CLIENT', 'LIST')).split('\n').filter((line) => line.includes(what)).length;
   const user = (name, ...rules) => ask(bed.redis, 'ACL', 'SETUSER', name, 'reset', 'on', ...rules);
-  const RULES = ['&peal:*', '+publish', '+subscribe', '+unsubscribe', '+ping', '+select', '+client|setname'];
+  const RULES = ['&peal:*', '+publish', '+subscribe', '+unsubscribe', '+ping', '+role', '+client|setname'];
 
-  test('a user, a password and a database', async (t) => {
+  test('a user and a password', async (t) => {
     await user('node', '>p@ss:w/ord', ...RULES);
-    const nodes = await pair(t, at('node:p%40ss%3Aw%2Ford@/3'));
+    const nodes = await pair(t, at('node:p%40ss%3Aw%2Ford@'));
     assert.equal(await sees('user=node'), 4);
-    assert.equal(await sees('db=3'), 4);
     assert.equal(await sees('name=node1'), 2);
     await allHear(nodes, await listen(t, nodes));
   });
 
-  test('a unix socket, with a password and a database', async (t) => {
+  test('a unix socket, with a password', async (t) => {
     await ask(bed.redis, 'CONFIG', 'SET', 'requirepass', 'secret');
-    const login = `redis+unix://:secret@${bed.redis.dir}/socket?db=2`;
+    const login = `redis+unix://:secret@${bed.redis.dir}/socket`;
     try {
       const nodes = await pair(t, login);
       await allHear(nodes, await listen(t, nodes));
@@ -131,7 +131,8 @@ describe('one Redis', () => {
     await until(async () => (await node.metric('peal_backplane_connects_total')) >= 3, 'three attempts');
     await user('narrow', '>pw', ...RULES);
     await united([node]);
-    assert.equal(count(node, 'NOPERM'), 1);
+    assert.equal(count(node, 'redis unavailable .*NOPERM'), 1);
+    assert.equal(count(node, 'redis refused a subscription .*NOPERM'), 1);
   });
 
   test('who may listen but not publish: said once, counted', async (t) => {
@@ -142,6 +143,27 @@ describe('one Redis', () => {
     assert.equal(count(node, 'refused a publish'), 1);
     await user('mute', '>pw', ...RULES);
     await united([node]);
+  });
+
+  test('a channel that a user may not have is refused alone', async (t) => {
+    await user('some', '>pw', ...RULES, 'resetchannels', '&peal:all', '&peal:nodes', '&peal:n:*', '&peal:c:allowed-*');
+    const nodes = await pair(t, at('some:pw@'));
+    const clients = await listen(t, nodes, ['allowed-1']);
+    const had = await metrics(nodes, 'peal_backplane_connects_total');
+    await listen(t, nodes, ['forbidden']); // nobody waits for it
+    await each(nodes, async (node) => {
+      await until(async () => await node.metric('peal_backplane_refused_subscriptions_total') === 1, 'it to be refused');
+      assert.equal(count(node, 'redis refused a subscription topic="peal:c:forbidden" why="NOPERM'), 1);
+    });
+    await allHear(nodes, clients);
+    assert.deepEqual(await metrics(nodes, 'peal_backplane_connects_total'), had, 'links made');
+  });
+
+  test('a user who may not ask for the role is told so once', async (t) => {
+    await user('blind', '>pw', ...RULES, '-role');
+    const nodes = await pair(t, at('blind:pw@'));
+    await allHear(nodes, await listen(t, nodes));
+    for (const node of nodes) assert.equal(count(node, 'redis does not tell its role'), 1);
   });
 
   test('it is still loading its data', async (t) => {
@@ -324,6 +346,45 @@ describe('what Redis does to those who listen', () => {
   });
 });
 
+describe('a failover behind one name', () => {
+  // What the name stands for can change; connections that are open stay where they are.
+  async function startName(to) {
+    const server = net.createServer((from) => {
+      const there = net.connect(server.to, '127.0.0.1');
+      from.pipe(there).pipe(from);
+      for (const [one, other] of [[from, there], [there, from]]) one.on('error', () => other.destroy());
+    });
+    server.to = to.port;
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    server.url = `redis://127.0.0.1:${server.address().port}`;
+    return server;
+  }
+
+  test('a master that becomes a replica is left, and the nodes stay one cluster', async (t) => {
+    const master = await startRedis({ name: 'the master' });
+    const replica = await startRedis({ name: 'the replica', args: ['--replicaof', '127.0.0.1', `${master.port}`] });
+    stopAfter(t, [master, replica]);
+    await until(async () => /master_link_status:up/.test(await ask(replica, 'INFO', 'replication')), 'the replica to follow');
+    const name = await startName(master);
+    t.after(() => name.close());
+    const [a, b] = await startNodes(2, { set: { backplane: name.url } });
+    t.after(() => each([a, b], (node) => node.stop()));
+    await united([a, b]);
+    const clients = await listen(t, [a, b]);
+    await allHear([a, b], clients);
+
+    await b.stop();
+    await ask(master, 'FAILOVER');
+    await until(async () => (await ask(master, 'ROLE'))[0] === 'slave' && (await ask(replica, 'ROLE'))[0] === 'master', 'them to change places');
+    name.to = replica.port;
+    await b.start();
+    await united([a, b]);
+    await a.process.log(/redis unavailable .*it is not a master any more, its role is slave/);
+    await allHear([a, b], await listen(t, [a, b]));
+    assert.ok(await a.metric('peal_backplane_gaps_total') > 0);
+  });
+});
+
 for (const tls of [false, true]) {
   describe(`Sentinels${tls ? ', over TLS' : ''}`, () => {
     const bed = useBed({ before, after }, async (add) => {
@@ -334,7 +395,7 @@ for (const tls of [false, true]) {
       return { group, query, nodes: await add(startCluster(2, { url: group.url + query })) };
     });
     const isAt = (redis) => each(bed.nodes, (node) => until(
-      () => node.log.lastIndexOf(`redis is there host=127.0.0.1 port=${redis.port}`) > node.log.lastIndexOf('redis is not there'),
+      () => node.log.lastIndexOf(`redis connected host=127.0.0.1 port=${redis.port}`) > node.log.lastIndexOf('redis unavailable'),
       `${node.name} to be at ${redis.name}`));
     const moved = async (from) => {
       const now = await until(async () => {
@@ -372,7 +433,7 @@ for (const tls of [false, true]) {
     test('a master that they do not know: said, and no Redis is taken instead', async (t) => {
       const node = await lonely(t, bed.group.url.replace('/main', '/other') + bed.query);
       await refused(node, 'does not know this master');
-      assert.equal(count(node, 'redis is there'), 0);
+      assert.equal(count(node, 'redis connected'), 0);
     });
 
     test('the master is killed', async (t) => {

@@ -29,7 +29,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(u.hosts[i].port != 0 || u.hosts[i].name[0] == '/');
     }
     check(u.kind != PEAL_REDIS_SENTINEL || u.master != NULL);
-    check(u.kind != PEAL_REDIS_CLUSTER || u.db == 0);
     check(u.user == NULL || u.password != NULL);
     peal_redis_url_fini(&u);
     check(u.n_hosts == 0);

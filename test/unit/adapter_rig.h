@@ -112,6 +112,7 @@ redis_queued(const struct peal_backplane *b)
 static inline void
 redis_restart(struct peal_backplane *b, const char *why)
 {
+    redis_note((struct redis *)b, "restart", peal_slice_str(why), "");
 }
 
 static inline void

@@ -110,7 +110,7 @@ a_lost_link_lets_nobody_wait_and_all_is_asked_for_again(void **state)
     s.redis.b.events->down(s.redis.b.arg);
     turns(&s);
     CHECK(peal_session_all_subscribed(&a.s));
-    CHECK_INT(stat_of(&s.r, PEAL_STAT_BACKPLANE_GAPS), 1);
+    CHECK_INT(stat_of(&s.r, PEAL_STAT_ADAPTER_GAPS), 1);
     enter(&s, 1, &b, "/new");
     CHECK(peal_session_all_subscribed(&b.s));
     SAID(&s, "");
@@ -121,6 +121,39 @@ a_lost_link_lets_nobody_wait_and_all_is_asked_for_again(void **state)
     CHECK_INT(s.ready, 1); /* only the first time is told */
     quit(&s, &a);
     quit(&s, &b);
+    site_close(&s);
+}
+
+static void
+a_refused_namespace_keeps_nobody_waiting_and_the_root_ends_the_link(void **state)
+{
+    struct socket a;
+    struct site s;
+
+    site_open(&s, false);
+    redis_up(&s);
+    CHECK(*peal_adapter_up(s.a));
+    enter(&s, 0, &a, "/chat");
+    SAID(&s, CHAT_SUBS);
+    confirmed(&s, "k-request#/chat#");
+    CHECK(!peal_session_all_subscribed(&a.s));
+    s.redis.b.events->refused(s.redis.b.arg, PEAL_S("k#/chat#*"), "NOPERM");
+    s.redis.b.events->refused(s.redis.b.arg, PEAL_S("k#/nobody's#*"), "NOPERM");
+    turns(&s);
+    CHECK(peal_session_all_subscribed(&a.s));
+    CHECK(*peal_adapter_up(s.a));
+    SAID(&s, "");
+    quit(&s, &a);
+    SAID(&s, "unsub k-request#/chat#\npunsub k#/chat#*\n");
+
+    /* Again with the next link; of the root a server has to have everything. */
+    s.redis.b.events->down(s.redis.b.arg);
+    CHECK(!*peal_adapter_up(s.a));
+    s.redis.b.events->up(s.redis.b.arg);
+    SAID(&s, ROOT_SUBS);
+    s.redis.b.events->refused(s.redis.b.arg, PEAL_S("k#/#*"), "NOPERM");
+    SAID(&s, "restart NOPERM\n");
+    CHECK(!*peal_adapter_up(s.a));
     site_close(&s);
 }
 
@@ -161,7 +194,7 @@ sharded_rooms_have_channels_of_their_own(void **state)
     s.redis.b.events->lost(s.redis.b.arg, PEAL_S("k#/#"));
     s.redis.b.events->lost(s.redis.b.arg, PEAL_S("k#/#nobody's#"));
     SAID(&s, "sub k#/chat#room#\nsub k#/#\n");
-    CHECK_INT(stat_of(&s.r, PEAL_STAT_BACKPLANE_GAPS), 2);
+    CHECK_INT(stat_of(&s.r, PEAL_STAT_ADAPTER_GAPS), 2);
     enter(&s, 1, &b, "/chat#room");
     confirmed(&s, "k#/chat#room#");
     quit(&s, &a);
@@ -469,6 +502,8 @@ main(void)
         cmocka_unit_test(a_member_waits_for_all_that_brings_messages),
         cmocka_unit_test(what_is_asked_for_is_left_only_when_it_is_there),
         cmocka_unit_test(a_lost_link_lets_nobody_wait_and_all_is_asked_for_again),
+        cmocka_unit_test(
+            a_refused_namespace_keeps_nobody_waiting_and_the_root_ends_the_link),
         cmocka_unit_test(sharded_rooms_have_channels_of_their_own),
         cmocka_unit_test(what_is_published_here_is_told_in_their_words),
         cmocka_unit_test(sharded_messages_take_the_channel_of_their_room),

@@ -190,7 +190,7 @@ who_cannot_be_reached_is_told(void **state)
     CHECK_ERR(r.err, PEAL_EIO);
     dial(&r, "no..host", port, PATIENCE_MS);
     wait_for_end(&r);
-    CHECK_ERR(r.err, PEAL_EIO);
+    CHECK_ERR(r.err, PEAL_ENOTFOUND);
     expect_silence(&r);
     close(fd);
     rig_fini(&r);

@@ -376,6 +376,68 @@ a_channel_that_is_lost_is_asked_for_again(void **state)
     rig_close(&r);
 }
 
+static void
+a_channel_that_is_refused_keeps_nobody_waiting(void **state)
+{
+    struct member a, b, c;
+    struct rig r;
+
+    rig_open(&r, 1000, 1000);
+    rig_connect(&r);
+    begin(&r, 0, &a);
+    begin(&r, 0, &b);
+    begin(&r, 1, &c);
+    join(&a, "a");
+    join(&b, "b");
+    settle(&r);
+    ASKED(&r, "sub t:c:a\nsub t:c:b\n");
+    r.b.events->refused(r.b.arg, PEAL_S("t:c:a"), "NOPERM");
+    r.b.events->refused(r.b.arg, PEAL_S("t:c:unknown"), "NOPERM");
+    settle(&r);
+    CHECK(peal_session_all_subscribed(&a.s));
+    CHECK(!peal_session_all_subscribed(&b.s));
+    ASKED(&r, "");
+    subscribed(&r, "t:c:b");
+    CHECK_OK(publish(&r, 1, "a", "1"));
+    settle(&r);
+    GOT(a, "1 ");
+    ASKED(&r, "pub t:c:a 1\n");
+
+    /* It is asked for again when another worker has a subscriber, and with the link. */
+    join(&c, "a");
+    settle(&r);
+    ASKED(&r, "sub t:c:a\n");
+    leave(&c, "a");
+    leave(&a, "a");
+    settle(&r);
+    r.b.events->refused(r.b.arg, PEAL_S("t:c:a"), "NOPERM");
+    later(&r, 1000 + TICK);
+    ASKED(&r, "");
+    join(&a, "a");
+    settle(&r);
+    ASKED(&r, "sub t:c:a\n");
+    r.b.events->refused(r.b.arg, PEAL_S("t:c:a"), "NOPERM");
+    r.b.events->down(r.b.arg);
+    r.b.events->up(r.b.arg);
+    ASKED_SORTED(&r, "sub t:all\nsub t:c:a\nsub t:c:b\nsub t:n:00000007\nsub t:nodes\n");
+    r.b.events->refused(r.b.arg, PEAL_S("t:c:a"), "NOPERM");
+    subscribed(&r, "t:c:b");
+    subscribed(&r, "t:n:00000007");
+    subscribed(&r, "t:nodes");
+    CHECK(!peal_relay_up(r.relay));
+    subscribed(&r, "t:all");
+    CHECK(peal_relay_up(r.relay)); /* without the one that was refused */
+    r.b.events->down(r.b.arg);
+    r.b.events->up(r.b.arg);
+    ASKED_SORTED(&r, "sub t:all\nsub t:c:a\nsub t:c:b\nsub t:n:00000007\nsub t:nodes\n");
+    r.b.events->refused(r.b.arg, PEAL_S("t:all"), "NOPERM");
+    ASKED(&r, "restart\n"); /* without it this node is none of the cluster */
+    peal_session_fini(&a.s);
+    peal_session_fini(&b.s);
+    peal_session_fini(&c.s);
+    rig_close(&r);
+}
+
 /* As many clients as there are come back at once: their new channels do not keep the node
  * from being ready. */
 static void
@@ -594,6 +656,7 @@ main(void)
         cmocka_unit_test(
             a_lost_link_lets_all_waiters_go_and_everything_is_subscribed_again),
         cmocka_unit_test(a_channel_that_is_lost_is_asked_for_again),
+        cmocka_unit_test(a_channel_that_is_refused_keeps_nobody_waiting),
         cmocka_unit_test(the_link_is_up_when_what_was_wanted_then_is_subscribed),
         cmocka_unit_test(what_is_published_at_the_end_of_a_turn_does_not_wait),
         cmocka_unit_test(waiters_may_be_many),

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 
 import { quiet, startCluster, useBed } from './bed.mjs';
 import { heard, openSocketIo } from './ears.mjs';
-import { startRedis } from './redis.mjs';
+import { ask, startRedis } from './redis.mjs';
 import { startRedisCluster } from './redis-kinds.mjs';
 import { startSocketIo } from './socketio.mjs';
 
@@ -18,14 +18,16 @@ export const fresh = (kind = 'room') => `${kind}-${process.pid}-${++serial}`;
 export const bytes = (...list) => Buffer.from(list);
 
 // { redis, node, peals, servers: all three, everywhere(t, options): a client of each }. After each
-// test Node's process must be alive: nothing that Peal says ends it. cluster: of Redis
-export function useMixed({ before, beforeEach, after, afterEach }, dialect, { tough, cluster } = {}) {
+// test Node's process must be alive: nothing that Peal says ends it. cluster: of Redis; user: what
+// Peal's user of Redis may do, if not everything
+export function useMixed({ before, beforeEach, after, afterEach }, dialect, { tough, cluster, user } = {}) {
   const bed = useBed({ before, after }, async (add) => {
     const redis = cluster ? await startRedisCluster(3) : await startRedis();
     await add(redis.members ?? redis);
     const node = await add(startSocketIo(redis.members ?? redis, { dialect, tough }));
     // The user in a cluster's URL may not do all that the adapter does.
-    const url = redis.url.replace(/\/\/.*@/, '//');
+    const url = redis.url.replace(/\/\/(.*@)?/, user ? '//limited:pw@' : '//');
+    if (user) await ask(redis, 'ACL', 'SETUSER', 'limited', 'on', '>pw', 'resetkeys', 'resetchannels', ...user);
     const peals = await add(startCluster(2, { url }, { set: { 'socketio.adapter': dialect } }));
     return { redis, node, peals, servers: [...peals, node] };
   });
