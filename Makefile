@@ -6,7 +6,7 @@ PREFIX = /usr/local
 OPTIONS = --prefix=$(PREFIX) -Dweb=enabled
 NINJA = ninja -C
 
-.PHONY: all build run cluster test fresh bench fmt install clean asan tsan fuzz help
+.PHONY: all build run cluster test fresh bench fmt install clean asan tsan clients fuzz help
 .DEFAULT_GOAL = build
 
 all: build
@@ -54,6 +54,12 @@ tsan: ## unit and interop tests under the thread sanitizer
 	@tools/configure.sh build-tsan $(OPTIONS) -Db_sanitize=thread -Db_lundef=false
 	@$(NINJA) build-tsan --quiet
 	@tools/run-tests.sh build-tsan unit cli interop
+
+clients: ## clients of other makers: Python, Java, Go, Rust, as far as their tools are here
+	@tools/setup.sh test
+	@tools/configure.sh $(BUILD) $(OPTIONS)
+	@$(NINJA) $(BUILD) --quiet
+	@tools/clients.sh $(BUILD)
 
 fuzz: ## fuzz every codec for a minute each (FUZZ_SECONDS=N)
 	@tools/setup.sh fuzz
