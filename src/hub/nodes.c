@@ -24,8 +24,11 @@
 /* Readiness outlives the last proof by this: all nodes of a cluster lose a Redis
  * together, and all at once is worst. */
 #define GRACE_MS 10000
-/* A node that has no twin's report for so long may be renumbered again: a forger cannot
- * make it end its sessions more often. */
+/* Without `backplane.secret` a report of a twin may be forged, to make this node end its
+ * sessions. So it is believed only while the node is young, and has hardly any: a twin
+ * shows within a second of its start. With the secret it is believed always, but not too
+ * often. */
+#define YOUNG_MS 60000
 #define RENUMBER_MS 600000
 
 struct node {
@@ -53,8 +56,10 @@ struct peal_nodes {
     bool answering;         /* the next report is one */
     bool was_up;            /* the link, before */
     bool was_renumbered;    /* at renumbered_ms */
+    bool twin_logged;       /* a twin that cannot be helped */
     unsigned hears_from;    /* index of the next node to list as heard */
     uint64_t since_ms;      /* the link is up since then; loop time */
+    uint64_t first_ms;      /* it was up for the first time; 0: never */
     uint64_t proven_ms;     /* a report of ours came back; 0: never */
     uint64_t renumbered_ms; /* loop time */
     _Atomic uint64_t turn_ms, proof_ms;
@@ -256,6 +261,15 @@ nodes_renumber(struct peal_nodes *n)
     n->renumbered(n->arg);
 }
 
+static bool
+nodes_may_renumber(const struct peal_nodes *n)
+{
+    uint64_t now = peal_loop_now_ms(n->loop);
+
+    return (n->seal_key != NULL || now - n->first_ms < YOUNG_MS) &&
+           (!n->was_renumbered || now - n->renumbered_ms > RENUMBER_MS);
+}
+
 /* A report under this node's number that is not its own. The younger one has to go, both
  * see the same; of two that are as old, the one with the larger key. */
 static void
@@ -266,12 +280,15 @@ nodes_on_twin(struct peal_nodes *n, const struct peal_node_report *r,
     bool younger = age > 0 || (age == 0 && memcmp(peal_hub_key(n->hub), &extra->key,
                                                sizeof(extra->key)) > 0);
 
-    if (!younger)
-        return;
-    if (!n->was_renumbered || peal_loop_now_ms(n->loop) - n->renumbered_ms > RENUMBER_MS)
+    if (younger && nodes_may_renumber(n)) {
         nodes_renumber(n);
-    else
-        peal_stat_add(&n->loop->stats, PEAL_STAT_BACKPLANE_BAD, 1);
+        return;
+    }
+    peal_stat_add(&n->loop->stats, PEAL_STAT_BACKPLANE_BAD, 1);
+    if (!n->twin_logged)
+        nodes_log(n, PEAL_LOG_ERROR,
+            "another node has this node's number, or its report is forged", r);
+    n->twin_logged = true;
 }
 
 static void
@@ -321,6 +338,8 @@ nodes_on_up(void *arg)
         peal_stat_add(&n->loop->stats, PEAL_STAT_BACKPLANE_GAPS, 1);
     n->since_ms = now;
     n->turn_ms = now;
+    if (n->first_ms == 0)
+        n->first_ms = now;
     n->was_up = n->hello = true;
     nodes_restart_silence(n, now);
     nodes_report(n);

@@ -15,7 +15,9 @@
  * it begins its link again under the new number, and all its sessions end, because the
  * others look for the node of a session by the number in its id, and for the old number
  * they find the older node. Such sessions could be reached by nobody. Since a node learns
- * of its twin within a second of its start, there are hardly any.
+ * of its twin within a second of its start, there are hardly any. Without the secret a
+ * node that is older than a minute goes on as it is, and logs an error: the report may be
+ * a forgery.
  *
  * Thread: the control loop's, but for what says otherwise.
  */

@@ -336,7 +336,7 @@ describe('what Redis does to those who listen', () => {
     await refused();
     b.process.signal('SIGSTOP');
     try {
-      await a.process.log(/a node is gone/, a.log.length);
+      await a.process.log(/node is silent/, a.log.length);
       await refused();
     } finally {
       b.process.signal('SIGCONT');

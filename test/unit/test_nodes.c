@@ -544,8 +544,8 @@ of_two_nodes_with_one_number_the_younger_gets_another(void **state)
     hear_of_twin(&c, 1, KEY_HIGH); /* once in ten minutes at most */
     CHECK_INT(c.renumbered, 1);
     clock_ms += 600001;
-    hear_of_twin(&c, 1, KEY_HIGH);
-    CHECK_INT(c.renumbered, 2);
+    hear_of_twin(&c, 1, KEY_HIGH); /* nor when it is older than a minute */
+    CHECK_INT(c.renumbered, 1);
     peal_session_fini(&me.s);
     c.r.quiet = true;
     rig_log.level = PEAL_LOG_ERROR;
@@ -610,6 +610,23 @@ with_a_secret_reports_are_sealed_and_their_keys_hidden(void **state)
     CHECK(!peal_nodes_find(c.nodes, 10, &report));
     hear_sealed(&c, CLUSTER_SECRET, text);
     CHECK(peal_nodes_find(c.nodes, 10, &report));
+    rig_log.level = PEAL_LOG_ERROR;
+    cluster_close(&c);
+}
+
+static void
+with_a_secret_a_twin_is_believed_at_any_time(void **state)
+{
+    static const char twin[] = "{\"node\":\"00000007\",\"started\":1}";
+    struct cluster c;
+
+    rig_log.level = -1;
+    cluster_open_with(&c, CLUSTER_SECRET);
+    link_up(&c);
+    clock_ms += 3600000;
+    hear_sealed(&c, CLUSTER_SECRET, twin);
+    CHECK_INT(c.renumbered, 1);
+    CHECK(peal_hub_node(c.r.hub) != 7);
     rig_log.level = PEAL_LOG_ERROR;
     cluster_close(&c);
 }
@@ -838,6 +855,7 @@ main(void)
         cmocka_unit_test(an_address_is_used_only_with_a_fitting_secret),
         cmocka_unit_test(of_two_nodes_with_one_number_the_younger_gets_another),
         cmocka_unit_test(with_a_secret_reports_are_sealed_and_their_keys_hidden),
+        cmocka_unit_test(with_a_secret_a_twin_is_believed_at_any_time),
         cmocka_unit_test(a_control_thread_that_hangs_is_seen_by_the_others),
         cmocka_unit_test(a_node_that_most_others_do_not_hear_is_not_ready),
         cmocka_unit_test(a_report_lists_the_nodes_that_are_heard),

@@ -163,7 +163,7 @@ export async function openAndFind(nodes, open) {
   return client;
 }
 
-async function listNodes(target) {
+export async function listNodes(target) {
   const { status, text } = await request(target, { path: '/api/nodes', headers: AUTH });
   if (status === 502 || status === 503) return [];
   assert.equal(status, 200, text);
