@@ -84,7 +84,8 @@ may_ask(struct peal_http *h, struct peal_api *api)
     if (node->dev && is_local(h))
         return true;
     peal_api_error(h, api, 403, "forbidden", "%s",
-        node->dev ? "without api.key only programs on this machine may use the API"
+        node->dev ? "without api.key only programs on this machine may use the API, "
+                    "with its own name or address in Host and Origin"
                   : "the API is off: set api.key to use it");
     return false;
 }

@@ -73,6 +73,8 @@
     X(REFUSED_SESSIONS_MAX, C, "peal_sessions_refused_total", "reason=\"sessions_max\"", \
         "")                                                                              \
     X(REFUSED_DRAINING, C, "peal_sessions_refused_total", "reason=\"draining\"", "")     \
+    X(EIO3_REFUSED, C, "peal_engineio3_refused_total", "",                               \
+        "Handshakes of Engine.IO 3, the protocol of Socket.IO 2, which is not served")   \
     X(WS_FRAMES_BAD, C, "peal_bad_input_total", "protocol=\"websocket\"",                \
         "Peers whose bytes broke their protocol")                                        \
     X(EIO_BAD, C, "peal_bad_input_total", "protocol=\"engineio\"", "")                   \

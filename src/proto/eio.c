@@ -60,8 +60,8 @@ peal_eio_free(struct peal_proto *p)
     if (e == NULL)
         return;
     while (!peal_list_empty(&e->all))
-        peal_eio_end(
-            PEAL_CONTAINER(e->all.next, struct peal_eio_session, link), e->close);
+        peal_eio_end(PEAL_CONTAINER(e->all.next, struct peal_eio_session, link), e->close,
+            PEAL_END_STOP, NULL);
     while (!peal_list_empty(&e->closing)) {
         struct peal_eio_session *s =
             PEAL_CONTAINER(e->closing.next, struct peal_eio_session, link);
@@ -69,7 +69,7 @@ peal_eio_free(struct peal_proto *p)
         if (s->parted)
             bury(s);
         else
-            peal_eio_end(s, e->close);
+            peal_eio_end(s, e->close, PEAL_END_STOP, NULL);
     }
     peal_map_fini(&e->sessions);
     peal_blob_release(e->ping_frame);
@@ -168,7 +168,7 @@ send_away(struct peal_eio_session *s)
     s->leaving = 1;
     if (s->polling == NULL)
         peal_wsconn_close(&s->ws, PEAL_WS_CLOSE_RESTART, PEAL_S("please reconnect"));
-    peal_eio_close(s);
+    peal_eio_close(s, PEAL_END_DRAIN, NULL);
 }
 
 static void
@@ -181,18 +181,18 @@ on_timer(struct peal_timer *t)
     if (s->parted) {
         bury(s);
     } else if (s->closing) {
-        peal_eio_end(s, s->eio->close);
+        peal_eio_end(s, s->eio->close, PEAL_END_SERVER, NULL);
     } else if (s->deadline != 0 && now >= s->deadline && s->joined) {
         send_away(s);
     } else if (s->deadline != 0 && now >= s->deadline) {
         peal_stat_add(stats, PEAL_STAT_CONNECT_TIMEOUTS, 1);
-        peal_eio_close(s);
+        peal_eio_close(s, PEAL_END_CONNECT_TIMEOUT, NULL);
     } else if (now < s->due) {
         arm(s);
     } else if (peal_eio_overdue(s)) {
         return;
     } else if (s->eio->ops->heartbeat != NULL && !s->eio->ops->heartbeat(s)) {
-        peal_eio_close(s);
+        peal_eio_close(s, PEAL_END_BAD_INPUT, "attachments that do not come");
     } else {
         s->waiting = 1;
         s->graced = 0;
@@ -218,7 +218,7 @@ peal_eio_overdue(struct peal_eio_session *s)
     if (!s->waiting || s->closing || peal_loop_now_ms(peal_eio_loop(s)) < s->due)
         return false;
     peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_PING_TIMEOUTS, 1);
-    peal_eio_end(s, s->eio->close);
+    peal_eio_end(s, s->eio->close, PEAL_END_PING_TIMEOUT, NULL);
     return true;
 }
 
@@ -226,7 +226,8 @@ static bool
 on_message(struct peal_eio_session *s, bool binary, struct peal_slice data)
 {
     if (!s->eio->ops->message(s, binary, data) && !s->ended && !s->closing)
-        peal_eio_close(s);
+        peal_eio_close(
+            s, PEAL_END_BAD_INPUT, "not a Socket.IO packet that is allowed here");
     return !s->ended && !s->closing;
 }
 
@@ -244,7 +245,7 @@ on_base64(struct peal_eio_session *s, struct peal_slice base64)
     bool go_on;
 
     if (peal_eiopkt_binary(base64, &b) != PEAL_OK) {
-        peal_eio_fail(s);
+        peal_eio_fail(s, "malformed base64");
         return false;
     }
     go_on = on_message(s, true, peal_blob_slice(b));
@@ -260,7 +261,7 @@ peal_eio_on_packet(struct peal_eio_session *s, struct peal_slice packet)
     if (s->ended || s->closing)
         return false;
     if (peal_eiopkt_parse(packet, &p) != PEAL_OK) {
-        peal_eio_fail(s);
+        peal_eio_fail(s, "malformed packet");
         return false;
     }
     if (p.type == PEAL_EIO_PONG) {
@@ -272,8 +273,8 @@ peal_eio_on_packet(struct peal_eio_session *s, struct peal_slice packet)
     switch (p.type) {
     case PEAL_EIO_MESSAGE:
         return p.binary ? on_base64(s, p.data) : on_message(s, false, p.data);
-    case PEAL_EIO_PING: /* pings go the other way */
-        peal_eio_fail(s);
+    case PEAL_EIO_PING:
+        peal_eio_fail(s, "a ping, which only servers send");
         return false;
     case PEAL_EIO_CLOSE:
         if (s->polling == NULL)
@@ -287,13 +288,17 @@ peal_eio_on_packet(struct peal_eio_session *s, struct peal_slice packet)
 
 /* What rides on the session learns that it is over. */
 static void
-leave(struct peal_eio_session *s)
+leave(struct peal_eio_session *s, enum peal_session_end how, const char *detail)
 {
     struct peal_eio *e = s->eio;
+    struct peal_session_name name = { .protocol = "socketio",
+        .transport = s->polling != NULL ? "polling" : "websocket",
+        .id = peal_eio_sid(s) };
 
     if (s->closing)
         return;
     s->closing = 1;
+    peal_session_log_ended(e->proto, &name, how, detail);
     peal_list_unlink(&s->link);
     e->n_all--;
     peal_list_append(&e->closing, &s->link);
@@ -303,12 +308,13 @@ leave(struct peal_eio_session *s)
 
 /* Ends all that s has, but for its id. */
 static void
-stop(struct peal_eio_session *s, struct peal_blob *last)
+stop(struct peal_eio_session *s, struct peal_blob *last, enum peal_session_end how,
+    const char *detail)
 {
     struct peal_eio *e = s->eio;
 
     s->ended = 1;
-    leave(s);
+    leave(s, how, detail);
     peal_timer_stop(&s->timer);
     if (s->polling != NULL) {
         peal_eio_release(s, last);
@@ -332,11 +338,12 @@ bury(struct peal_eio_session *s)
 }
 
 void
-peal_eio_end(struct peal_eio_session *s, struct peal_blob *last)
+peal_eio_end(struct peal_eio_session *s, struct peal_blob *last,
+    enum peal_session_end how, const char *detail)
 {
     if (s->ended)
         return;
-    stop(s, last);
+    stop(s, last, how, detail);
     bury(s);
 }
 
@@ -345,7 +352,7 @@ peal_eio_part(struct peal_eio_session *s)
 {
     bool polled = s->polling->poll != NULL;
 
-    stop(s, s->eio->noop);
+    stop(s, s->eio->noop, PEAL_END_CLIENT, NULL);
     if (polled) {
         bury(s);
         return;
@@ -362,22 +369,22 @@ peal_eio_last_poll(struct peal_eio_session *s, struct peal_http *h)
 }
 
 void
-peal_eio_fail(struct peal_eio_session *s)
+peal_eio_fail(struct peal_eio_session *s, const char *detail)
 {
     if (s->ended)
         return;
     peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_EIO_BAD, 1);
-    peal_eio_end(s, s->eio->close);
+    peal_eio_end(s, s->eio->close, PEAL_END_BAD_INPUT, detail);
 }
 
 void
-peal_eio_close(struct peal_eio_session *s)
+peal_eio_close(struct peal_eio_session *s, enum peal_session_end how, const char *detail)
 {
     if (s->ended || s->closing)
         return;
-    leave(s);
+    leave(s, how, detail);
     if (s->polling == NULL) {
-        peal_eio_end(s, NULL);
+        peal_eio_end(s, NULL, how, detail);
     } else if (s->polling->poll != NULL && s->polling->n == 0) {
         peal_eio_close_poll(s, s->eio->close);
     } else {

@@ -73,7 +73,8 @@ bool peal_eio_send(struct peal_eio_session *s, struct peal_blob *packed, uint32_
 void peal_eio_joined(struct peal_eio_session *s);
 
 /* peal_eio_close ends s as the server: what is queued goes first. ops->close is called
- * before it returns. */
-void peal_eio_close(struct peal_eio_session *s);
+ * before it returns. how and detail (kept while it runs, or NULL) are for the log. */
+void peal_eio_close(
+    struct peal_eio_session *s, enum peal_session_end how, const char *detail);
 
 #endif

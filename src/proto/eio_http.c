@@ -31,15 +31,43 @@ peal_eio_refuse(struct peal_http *h, enum peal_eiopkt_code code)
     peal_buf_fini(&body);
 }
 
-/* A WebSocket client sees text and a closed socket, everyone else JSON. */
-static void
-refuse(struct peal_http *h, const struct request *r, enum peal_eiopkt_code code)
+static const char *
+transport_of(const struct request *r)
 {
+    return r->websocket ? "websocket" : "polling";
+}
+
+/* Refuses a request and says why; a WebSocket client sees text and a closed socket,
+ * everyone else JSON. Sessions that are not known are everyday life: no line for them. */
+static void
+refuse(struct peal_eio *e, struct peal_http *h, const struct request *r,
+    enum peal_eiopkt_code code, const char *why)
+{
+    if (code == PEAL_EIO_BAD_VERSION &&
+        peal_slice_eq(peal_query_raw(h->head->query, PEAL_S("EIO")), PEAL_S("3")))
+        peal_session_log_engineio3(e->proto, h);
+    else if (code != PEAL_EIO_SESSION_UNKNOWN)
+        peal_session_log_refused(e->proto, h, "socketio", transport_of(r),
+            why != NULL ? why : peal_eiopkt_errors[code].message);
     if (r->upgrade)
         peal_http_refuse(
             h, 400, "text/html", peal_slice_str(peal_eiopkt_errors[code].message));
     else
         peal_eio_refuse(h, code);
+}
+
+/* Is this WebSocket handshake as RFC 6455 has it? false: refused. */
+static bool
+handshake_ok(struct peal_eio *e, struct peal_http *h, const struct request *r)
+{
+    unsigned status;
+    const char *why;
+
+    if (!r->upgrade || peal_wsconn_check(h, &status, &why) == PEAL_OK)
+        return true;
+    peal_session_log_refused(e->proto, h, "socketio", transport_of(r), why);
+    peal_http_refuse(h, 400, "text/html", peal_slice_str(why));
+    return false;
 }
 
 /* Reads the query. false: refused. */
@@ -56,11 +84,11 @@ read_request(struct peal_eio *e, struct peal_http *h, struct request *r)
     r->websocket = peal_slice_eq(transport, PEAL_S("websocket"));
     if (!(r->websocket ? c->websocket
                        : c->polling && peal_slice_eq(transport, PEAL_S("polling")))) {
-        refuse(h, r, PEAL_EIO_TRANSPORT_UNKNOWN);
+        refuse(e, h, r, PEAL_EIO_TRANSPORT_UNKNOWN, NULL);
         return false;
     }
     if (r->upgrade && !r->websocket) {
-        refuse(h, r, PEAL_EIO_BAD_REQUEST);
+        refuse(e, h, r, PEAL_EIO_BAD_REQUEST, "a WebSocket upgrade for polling");
         return false;
     }
     return true;
@@ -81,8 +109,6 @@ origin_ok(struct peal_eio *e, struct peal_http *h)
     if (peal_http_origin_ok(h, cors->origins, cors->n))
         return true;
     peal_stat_add(&e->proto->loop->stats, PEAL_STAT_DENIED, 1);
-    peal_log(e->proto->loop->config.log, PEAL_LOG_INFO, "WebSocket refused",
-        "why=\"its Origin is not in socketio.cors\"");
     return false;
 }
 
@@ -90,21 +116,16 @@ origin_ok(struct peal_eio *e, struct peal_http *h)
 static bool
 check_new(struct peal_eio *e, struct peal_http *h, const struct request *r)
 {
-    unsigned status;
-    const char *why;
-
     if (!peal_slice_eq(h->head->method, PEAL_S("GET")))
-        refuse(h, r, PEAL_EIO_BAD_METHOD);
+        refuse(e, h, r, PEAL_EIO_BAD_METHOD, NULL);
     else if (r->websocket && !r->upgrade)
-        refuse(h, r, PEAL_EIO_BAD_REQUEST);
+        refuse(e, h, r, PEAL_EIO_BAD_REQUEST, "it is no WebSocket upgrade");
     else if (r->upgrade && !origin_ok(e, h))
-        refuse(h, r, PEAL_EIO_FORBIDDEN);
+        refuse(e, h, r, PEAL_EIO_FORBIDDEN, "its Origin is not in socketio.cors");
     else if (!version_ok(h))
-        refuse(h, r, PEAL_EIO_BAD_VERSION);
-    else if (r->upgrade && peal_wsconn_check(h, &status, &why) != PEAL_OK)
-        peal_http_refuse(h, 400, "text/html", peal_slice_str(why));
+        refuse(e, h, r, PEAL_EIO_BAD_VERSION, NULL);
     else
-        return true;
+        return handshake_ok(e, h, r);
     return false;
 }
 
@@ -116,7 +137,7 @@ on_unreachable(struct peal_http *h, void *eio)
     struct request r;
 
     if (read_request(eio, h, &r))
-        refuse(h, &r, PEAL_EIO_SESSION_UNKNOWN);
+        refuse(eio, h, &r, PEAL_EIO_SESSION_UNKNOWN, NULL);
 }
 
 /* host:port, the host perhaps in brackets. false: something else. */
@@ -174,8 +195,6 @@ static struct peal_eio_session *
 find(struct peal_eio *e, struct peal_http *h, const struct request *r, bool may_move)
 {
     struct peal_eio_session *s = peal_map_get(&e->sessions, r->sid);
-    unsigned status;
-    const char *why;
     int owner;
 
     if (s == NULL || peal_eio_overdue(s)) {
@@ -184,20 +203,19 @@ find(struct peal_eio *e, struct peal_http *h, const struct request *r, bool may_
             (unsigned)owner != peal_shard_index(e->proto->shard))
             peal_http_migrate(h, (unsigned)owner);
         else if (!may_move || owner >= 0 || !forward(e, h, r->sid))
-            refuse(h, r, PEAL_EIO_SESSION_UNKNOWN);
+            refuse(e, h, r, PEAL_EIO_SESSION_UNKNOWN, NULL);
         return NULL;
     }
     if (s->parted && (r->upgrade || !is(h, PEAL_S("GET"))))
-        refuse(h, r, PEAL_EIO_SESSION_UNKNOWN);
+        refuse(e, h, r, PEAL_EIO_SESSION_UNKNOWN, NULL);
     else if (s->parted)
         return s;
     else if ((!r->upgrade && r->websocket != (s->polling == NULL)) || !version_ok(h))
-        refuse(h, r, PEAL_EIO_BAD_REQUEST);
+        refuse(e, h, r, PEAL_EIO_BAD_REQUEST,
+            "of another transport or version than its session");
     else if (r->upgrade && !origin_ok(e, h))
-        refuse(h, r, PEAL_EIO_FORBIDDEN);
-    else if (r->upgrade && peal_wsconn_check(h, &status, &why) != PEAL_OK)
-        peal_http_refuse(h, 400, "text/html", peal_slice_str(why));
-    else
+        refuse(e, h, r, PEAL_EIO_FORBIDDEN, "its Origin is not in socketio.cors");
+    else if (handshake_ok(e, h, r))
         return s;
     return NULL;
 }
@@ -239,7 +257,7 @@ open_polling(struct peal_eio *e, struct peal_http *h, bool b64)
     peal_buf_fini(&text);
     if (body == NULL) {
         if (s != NULL)
-            peal_eio_end(s, e->close);
+            peal_eio_end(s, e->close, PEAL_END_MEMORY, NULL);
         peal_http_close(h, PEAL_CLOSE_ERROR);
         return;
     }

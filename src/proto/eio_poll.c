@@ -154,7 +154,7 @@ peal_eio_turn(void *eio)
 
         if (s->doomed) {
             peal_stat_add(&e->proto->loop->stats, PEAL_STAT_CLOSED_SLOW, 1);
-            peal_eio_end(s, e->close);
+            peal_eio_end(s, e->close, PEAL_END_SLOW, NULL);
         } else {
             peal_eio_flush(s);
         }
@@ -252,7 +252,7 @@ peal_eio_close_poll(struct peal_eio_session *s, struct peal_blob *last)
         peal_http_close_after(h); /* by a new connection it can reach another node */
         peal_eio_refuse(h, PEAL_EIO_SESSION_UNKNOWN);
     }
-    peal_eio_end(s, last);
+    peal_eio_end(s, last, PEAL_END_SERVER, NULL); /* the close has been logged */
 }
 
 /* The client gave up its poll: nothing of this session can be trusted to arrive. */
@@ -262,7 +262,7 @@ poll_gone(struct peal_http *h)
     struct peal_eio_session *s = h->user;
 
     s->polling->poll = NULL;
-    peal_eio_end(s, s->eio->close);
+    peal_eio_end(s, s->eio->close, PEAL_END_LOST, "it gave up its poll");
 }
 
 void
@@ -273,7 +273,7 @@ peal_eio_get(struct peal_eio_session *s, struct peal_http *h)
 
     if (p->poll != NULL) {
         peal_http_reply(h, 400, NULL, PEAL_S(""));
-        peal_eio_fail(s);
+        peal_eio_fail(s, "a second poll while one waits");
         return;
     }
     p->poll = h;
@@ -300,7 +300,7 @@ post_gone(struct peal_http *h)
         return;
     s->polling->post = NULL;
     if (h->conn->fd < 0)
-        peal_eio_end(s, s->eio->close);
+        peal_eio_end(s, s->eio->close, PEAL_END_LOST, "in the middle of a POST");
 }
 
 void
@@ -317,7 +317,8 @@ peal_eio_post_begin(struct peal_eio_session *s, struct peal_http *h)
         return;
     }
     peal_http_reply(h, 400, NULL, PEAL_S(""));
-    peal_eio_fail(s);
+    peal_eio_fail(s, first != NULL ? "a second POST while one is coming"
+                                   : "a POST of application/octet-stream");
     if (first != NULL)
         peal_http_close(first, PEAL_CLOSE_PROTO);
 }

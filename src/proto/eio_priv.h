@@ -106,7 +106,8 @@ bool peal_eio_on_binary_message(struct peal_eio_session *s, struct peal_slice da
  * peal_eio_end forgets the session at once: parked polls are answered with last, its
  * WebSockets close with an empty frame. Fine if it has ended.
  */
-void peal_eio_end(struct peal_eio_session *s, struct peal_blob *last);
+void peal_eio_end(struct peal_eio_session *s, struct peal_blob *last,
+    enum peal_session_end how, const char *detail);
 
 /*
  * peal_eio_part ends a session on polling as its client asked for. The answer to its poll
@@ -117,7 +118,7 @@ void peal_eio_part(struct peal_eio_session *s);
 void peal_eio_last_poll(struct peal_eio_session *s, struct peal_http *h);
 
 /* peal_eio_fail ends a session whose client broke the protocol; counted. */
-void peal_eio_fail(struct peal_eio_session *s);
+void peal_eio_fail(struct peal_eio_session *s, const char *detail);
 
 /* Polling; eio_poll.c. */
 

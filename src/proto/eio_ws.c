@@ -36,9 +36,9 @@ on_message(struct peal_wsconn *w, bool binary, struct peal_slice payload)
 }
 
 static void
-on_closed(struct peal_wsconn *w, uint16_t code)
+on_closed(struct peal_wsconn *w, uint16_t code, enum peal_close why, const char *detail)
 {
-    peal_eio_end(session_of(w), NULL);
+    peal_eio_end(session_of(w), NULL, peal_session_end_of(why), detail);
 }
 
 static struct peal_deflate *
@@ -88,7 +88,7 @@ peal_eio_ws_open(struct peal_eio *e, struct peal_http *h, bool b64)
     }
     if (peal_wsconn_accept(&s->ws, h, &config, &session_ops) != PEAL_OK ||
         !send_open(s)) {
-        peal_eio_end(s, NULL);
+        peal_eio_end(s, NULL, PEAL_END_MEMORY, NULL);
         return;
     }
     peal_eio_start(s);
@@ -194,7 +194,7 @@ upgrade(struct peal_eio_probe *probe)
     s->polling = p;
     peal_eio_polling_free(s);
     if (!ok)
-        peal_eio_end(s, NULL);
+        peal_eio_end(s, NULL, PEAL_END_MEMORY, NULL);
 }
 
 static void
@@ -213,7 +213,8 @@ on_probe_message(struct peal_wsconn *w, bool binary, struct peal_slice payload)
 }
 
 static void
-on_probe_closed(struct peal_wsconn *w, uint16_t code)
+on_probe_closed(
+    struct peal_wsconn *w, uint16_t code, enum peal_close why, const char *detail)
 {
     forget(PEAL_CONTAINER(w, struct peal_eio_probe, ws));
 }

@@ -33,18 +33,18 @@ subscribe(struct peal_plain *p, struct peal_slice raw, bool query, struct refusa
     struct peal_slice channel = peal_buf_slice(&name);
 
     *no = (struct refusal){ 400, "a channel's name is 1 to 1024 bytes of UTF-8 without "
-                                 "control characters\n" };
+                                 "control characters" };
     if (err == PEAL_OK && peal_plain_channel_ok(channel)) {
         if (!app->ops->may_subscribe(app, &p->session, channel)) {
             peal_stat_add(peal_proto_stats(p->proto), PEAL_STAT_DENIED, 1);
-            *no = (struct refusal){ 403, "this channel is not open to you\n" };
+            *no = (struct refusal){ 403, "this channel is not open to you" };
             err = PEAL_EPERM;
         } else if ((err = peal_session_subscribe(&p->session, channel)) == PEAL_EEXIST) {
             err = PEAL_OK;
         } else if (err == PEAL_EPERM) {
-            *no = (struct refusal){ 403, "the id of a session is not a channel\n" };
+            *no = (struct refusal){ 403, "the id of a session is not a channel" };
         } else if (err == PEAL_ELIMIT) {
-            *no = (struct refusal){ 400, "too many channels for one connection\n" };
+            *no = (struct refusal){ 400, "too many channels for one connection" };
         } else {
             *no = (struct refusal){ 0 };
         }
@@ -55,12 +55,26 @@ subscribe(struct peal_plain *p, struct peal_slice raw, bool query, struct refusa
     return err == PEAL_OK;
 }
 
+static void
+refuse(struct peal_plain *p, struct peal_http *h, const struct refusal *no)
+{
+    const char *why = no->status != 0 ? no->why : "out of memory";
+    struct peal_buf text = { 0 };
+
+    peal_session_log_refused(p->proto, h, p->session.ops->protocol, NULL, why);
+    if (no->status != 0 && peal_buf_printf(&text, "%s\n", why) == PEAL_OK)
+        peal_http_reply(h, no->status, "text/plain", peal_buf_slice(&text));
+    else
+        peal_http_close(h, PEAL_CLOSE_ERROR);
+    peal_buf_fini(&text);
+}
+
 bool
 peal_plain_subscribe(struct peal_plain *p, struct peal_http *h, struct peal_slice prefix)
 {
     struct peal_slice path = peal_slice_skip(h->head->path, prefix.len);
     struct peal_slice rest = h->head->query, key, value;
-    struct refusal no = { 400, "name a channel: in the path, or as ?channel=\n" };
+    struct refusal no = { 400, "name a channel: in the path, or as ?channel=" };
     bool ok = true;
 
     if (path.len > 0)
@@ -72,10 +86,7 @@ peal_plain_subscribe(struct peal_plain *p, struct peal_http *h, struct peal_slic
         }
     if (ok && p->session.n_subs > 0)
         return true;
-    if (no.status != 0)
-        peal_http_reply(h, no.status, "text/plain", peal_slice_str(no.why));
-    else
-        peal_http_close(h, PEAL_CLOSE_ERROR);
+    refuse(p, h, &no);
     return false;
 }
 
@@ -104,10 +115,15 @@ peal_plain_begin(struct peal_plain *p, enum peal_stat gauge)
 }
 
 void
-peal_plain_end(struct peal_plain *p, enum peal_stat gauge)
+peal_plain_end(struct peal_plain *p, enum peal_stat gauge, enum peal_session_end end,
+    const char *detail)
 {
+    struct peal_session_name name = { .protocol = p->session.ops->protocol,
+        .transport = p->session.ops->protocol };
+
     if (!peal_list_linked(&p->link))
         return;
+    peal_session_log_ended(p->proto, &name, end, detail);
     peal_list_unlink(&p->link);
     peal_timer_stop(&p->timer);
     peal_stat_add(peal_proto_stats(p->proto), gauge, -1);

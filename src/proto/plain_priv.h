@@ -32,7 +32,8 @@ PEAL_MUST_USE peal_err peal_plain_node(const struct peal_proto *p, struct peal_b
 /* peal_plain_begin puts it on the list and counts it, and its age begins; peal_plain_end
  * undoes that and ends the session. */
 void peal_plain_begin(struct peal_plain *p, enum peal_stat gauge);
-void peal_plain_end(struct peal_plain *p, enum peal_stat gauge);
+void peal_plain_end(struct peal_plain *p, enum peal_stat gauge, enum peal_session_end end,
+    const char *detail);
 
 /* peal_plain_hold keeps what is sent on conn, the response's head first, until all
  * channels are subscribed: an open connection means that nothing is missed. */

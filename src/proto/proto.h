@@ -9,6 +9,7 @@
 #include "app/app.h"
 #include "hub/nodes.h"
 #include "proto/admission.h"
+#include "proto/session_log.h"
 #include "wire/ws.h"
 
 /* Settings, the same for all workers; kept as long as they run. */
@@ -57,6 +58,7 @@ struct peal_proto {
     struct peal_link sessions; /* plain ones, for draining; struct peal_plain */
     struct peal_eio *eio;
     struct peal_admission admission;
+    struct peal_session_log log;
     struct peal_buf scratch; /* where Socket.IO builds a packet; kept for its memory */
 };
 

@@ -373,7 +373,7 @@ disconnect(struct peal_session *s, bool everything)
     }
     for (so = c->sockets; so != NULL; so = so->next)
         send_disconnect(so);
-    peal_eio_close(c->engine);
+    peal_eio_close(c->engine, PEAL_END_SERVER, NULL);
 }
 
 static const struct peal_session_ops session_ops = { .protocol = "socketio",

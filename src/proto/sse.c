@@ -25,18 +25,18 @@ struct sse {
 };
 
 static void
-end(struct sse *s)
+end(struct sse *s, enum peal_session_end how, const char *detail)
 {
     struct peal_loop *loop = s->plain.proto->loop;
 
-    peal_plain_end(&s->plain, PEAL_STAT_SSE_SESSIONS);
+    peal_plain_end(&s->plain, PEAL_STAT_SSE_SESSIONS, how, detail);
     peal_loop_free_later(loop, free, s);
 }
 
 static void
 on_closed(struct peal_conn *c, enum peal_close why)
 {
-    end(peal_conn_owner(c));
+    end(peal_conn_owner(c), peal_session_end_of(why), NULL);
 }
 
 static size_t
@@ -46,7 +46,7 @@ on_data(struct peal_conn *c, uint8_t *data, size_t len)
 
     if ((s->extra += len) > EXTRA_MAX) {
         peal_conn_close(c, PEAL_CLOSE_PROTO);
-        end(s);
+        end(s, PEAL_END_BAD_INPUT, "it sends more after its request");
     }
     return len;
 }
@@ -83,18 +83,18 @@ send_text(struct sse *s, struct peal_slice text)
 
 /* The stream ends, and the client comes back by itself: EventSource reconnects. */
 static void
-finish(struct sse *s)
+finish(struct sse *s, enum peal_session_end how)
 {
     if (s->chunked)
         peal_conn_send_bytes(s->conn, PEAL_S(PEAL_SSE_LAST_CHUNK));
     peal_conn_finish(s->conn, PEAL_CLOSE_LOCAL);
-    end(s);
+    end(s, how, NULL);
 }
 
 static void
 disconnect(struct peal_session *session, bool everything)
 {
-    finish((struct sse *)session);
+    finish((struct sse *)session, PEAL_END_SERVER);
 }
 
 static void
@@ -123,7 +123,7 @@ leave(struct peal_session *session)
     struct sse *s = (struct sse *)session;
 
     send_retry(s, jittered(s->plain.proto));
-    finish(s);
+    finish(s, PEAL_END_DRAIN);
 }
 
 static const struct peal_session_ops session_ops = {

@@ -31,27 +31,28 @@ ws_of(struct peal_wsconn *w)
 }
 
 static void
-end(struct ws *w)
+end(struct ws *w, enum peal_session_end how, const char *detail)
 {
     struct peal_loop *loop = w->plain.proto->loop;
 
     if (!peal_list_linked(&w->plain.link))
         return;
-    peal_plain_end(&w->plain, PEAL_STAT_WS_SESSIONS);
+    peal_plain_end(&w->plain, PEAL_STAT_WS_SESSIONS, how, detail);
     peal_loop_free_later(loop, free, w);
 }
 
 static void
-close_with(struct ws *w, uint16_t code, const char *why)
+close_with(struct ws *w, uint16_t code, const char *why, enum peal_session_end how)
 {
     peal_wsconn_close(&w->conn, code, peal_slice_str(why));
-    end(w);
+    end(w, how, *why != '\0' ? why : NULL);
 }
 
 static void
-on_closed(struct peal_wsconn *conn, uint16_t code)
+on_closed(
+    struct peal_wsconn *conn, uint16_t code, enum peal_close why, const char *detail)
 {
-    end(ws_of(conn));
+    end(ws_of(conn), peal_session_end_of(why), detail);
 }
 
 /* From channels to the client. */
@@ -94,13 +95,13 @@ deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
 static void
 disconnect(struct peal_session *s, bool everything)
 {
-    close_with((struct ws *)s, PEAL_WS_CLOSE_NORMAL, "");
+    close_with((struct ws *)s, PEAL_WS_CLOSE_NORMAL, "", PEAL_END_SERVER);
 }
 
 static void
 leave(struct peal_session *s)
 {
-    close_with((struct ws *)s, PEAL_WS_CLOSE_RESTART, "please reconnect");
+    close_with((struct ws *)s, PEAL_WS_CLOSE_RESTART, "please reconnect", PEAL_END_DRAIN);
 }
 
 static const struct peal_session_ops session_ops = {
@@ -128,14 +129,15 @@ publish(struct ws *w, struct peal_msg_spec *spec, struct peal_slice channel)
 
     if (!p->app->ops->may_publish(p->app, &w->plain.session, channel)) {
         peal_stat_add(peal_proto_stats(p), PEAL_STAT_DENIED, 1);
-        close_with(w, PEAL_WS_CLOSE_POLICY, "publishing here is not allowed");
+        close_with(w, PEAL_WS_CLOSE_POLICY, "publishing here is not allowed",
+            PEAL_END_BAD_INPUT);
         return;
     }
     spec->channels = &channel;
     spec->n_channels = 1;
     spec->nsp = peal_channel_nsp(channel);
     if (peal_msg_new(spec, &m) != PEAL_OK) {
-        close_with(w, PEAL_WS_CLOSE_TRY_LATER, "out of memory");
+        close_with(w, PEAL_WS_CLOSE_TRY_LATER, "out of memory", PEAL_END_MEMORY);
         return;
     }
     peal_publish(p->shard, m);
@@ -222,7 +224,8 @@ on_envelope(struct ws *w, bool binary, struct peal_slice payload)
         !peal_plain_channel_ok(peal_buf_slice(&name))) {
         peal_stat_add(peal_proto_stats(w->plain.proto), PEAL_STAT_WS_FRAMES_BAD, 1);
         close_with(w, PEAL_WS_CLOSE_BAD_DATA,
-            "expected {\"channel\":\"...\",\"event\":\"...\",\"data\":...}");
+            "expected {\"channel\":\"...\",\"event\":\"...\",\"data\":...}",
+            PEAL_END_BAD_INPUT);
     } else {
         spec = (struct peal_msg_spec){ .args = e.data,
             .event = e.event,
@@ -287,7 +290,7 @@ on_timer(struct peal_timer *t)
     if (*marks == WAITING) {
         peal_stat_add(peal_proto_stats(w->plain.proto), PEAL_STAT_PING_TIMEOUTS, 1);
         peal_wsconn_abort(&w->conn, PEAL_CLOSE_TIMEOUT);
-        end(w);
+        end(w, PEAL_END_PING_TIMEOUT, NULL);
         return;
     }
     *marks = *marks == 0 ? WAITING : 0;
@@ -309,11 +312,13 @@ check(struct peal_proto *p, struct peal_http *h)
             peal_http_add(h, "Upgrade", "websocket");
         if (status == 426)
             peal_http_add(h, "Sec-WebSocket-Version", "13");
+        peal_session_log_refused(p, h, "ws", NULL, why);
         peal_http_reply(h, status, "text/plain", peal_slice_str(why));
         return false;
     }
     if (!peal_http_origin_ok(h, p->config->ws_origins, p->config->n_ws_origins)) {
         peal_stat_add(peal_proto_stats(p), PEAL_STAT_DENIED, 1);
+        peal_session_log_refused(p, h, "ws", NULL, "its Origin is not in ws.origins");
         peal_http_reply(h, 403, "text/plain",
             PEAL_S("pages of this Origin may not connect: see ws.origins\n"));
         return false;

@@ -22,7 +22,7 @@ on_closed(struct peal_conn *c, enum peal_close why)
     struct peal_wsconn *w = peal_conn_owner(c);
 
     forget(w);
-    w->ops->closed(w, PEAL_WS_CLOSE_ABNORMAL);
+    w->ops->closed(w, PEAL_WS_CLOSE_ABNORMAL, why, NULL);
 }
 
 static void
@@ -87,7 +87,7 @@ on_event(struct peal_wsconn *w, const struct peal_wsframe_event *ev)
         break;
     case PEAL_WS_CLOSE:
         close_with(w, code, peal_slice_of(NULL, 0), PEAL_CLOSE_PEER);
-        w->ops->closed(w, code);
+        w->ops->closed(w, code, PEAL_CLOSE_PEER, "it sent a close frame");
         break;
     default:
         w->ops->message(w, ev->type == PEAL_WS_BINARY, ev->payload);
@@ -101,7 +101,7 @@ on_broken(struct peal_wsconn *w, struct peal_conn *c, peal_err err)
 
     peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_WS_FRAMES_BAD, 1);
     close_with(w, code, peal_slice_str(peal_err_text(err)), PEAL_CLOSE_PROTO);
-    w->ops->closed(w, code);
+    w->ops->closed(w, code, PEAL_CLOSE_PROTO, peal_err_text(err));
 }
 
 static size_t

@@ -18,8 +18,9 @@ struct peal_wsconn_ops {
     /* The compressor of w's worker, for permessage-deflate. */
     struct peal_deflate *(*codec)(const struct peal_wsconn *w);
     /* w is closed, and not by peal_wsconn_close. code as RFC 6455 has it, 1006 without a
-     * close frame. */
-    void (*closed)(struct peal_wsconn *w, uint16_t code);
+     * close frame; detail says more for the log, or is NULL. */
+    void (*closed)(
+        struct peal_wsconn *w, uint16_t code, enum peal_close why, const char *detail);
 };
 
 /* Embedded in what owns it; movable by peal_wsconn_move. */

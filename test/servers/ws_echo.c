@@ -18,7 +18,7 @@ on_message(struct peal_wsconn *w, bool binary, struct peal_slice payload)
 }
 
 static void
-on_closed(struct peal_wsconn *w, uint16_t code)
+on_closed(struct peal_wsconn *w, uint16_t code, enum peal_close why, const char *detail)
 {
     peal_loop_free_later(((struct echo *)w)->proto->loop, free, w);
 }

@@ -580,7 +580,8 @@ dev_is_open_for_programs_of_this_machine_only(void **state)
     for (unsigned i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
         ask(&w, "POST", "/api/emit", foreign[i], "{\"event\":\"x\"}");
         CHECK_ERROR(&w, 403, "forbidden",
-            "without api.key only programs on this machine may use the API");
+            "without api.key only programs on this machine may use the API, "
+            "with its own name or address in Host and Origin");
     }
     ask_bytes(&w, rebound, sizeof(rebound) - 1);
     CHECK_INT(status(&w), 403);
