@@ -49,11 +49,11 @@ asan: ## every test under the address and undefined behaviour sanitizers
 	@$(NINJA) build-asan --quiet
 	@tools/run-tests.sh build-asan
 
-tsan: ## unit and interop tests under the thread sanitizer
+tsan: ## unit, interop and cluster tests under the thread sanitizer
 	@tools/setup.sh test
 	@tools/configure.sh build-tsan $(OPTIONS) -Db_sanitize=thread -Db_lundef=false
 	@$(NINJA) build-tsan --quiet
-	@tools/run-tests.sh build-tsan unit cli interop
+	@tools/run-tests.sh build-tsan unit cli interop cluster
 
 clients: ## clients of other makers: Python, Java, Go, Rust, as far as their tools are here
 	@tools/setup.sh test

@@ -81,13 +81,13 @@ cmocka() {
   local log=$logs/$1.log status good bad left
   timeout 300 "$2" >"$log" 2>&1
   status=$?
-  left=$(sed -n 's/^\[  SKIPPED \] \([^0-9].*\)/\1/p' "$log" | sort -u | wc -l) # said twice
-  good=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$log" | awk '{ n += $1 } END { print n + 0 }')
-  bad=$(sed -n 's/^\[  FAILED  \] \([0-9]*\) test.*/\1/p' "$log" | awk '{ n += $1 } END { print n + 0 }')
+  left=$(sed -n 's/^\[  SKIPPED \] \([a-z_0-9]*\)$/\1/p' "$log" | sort -u) # said twice
+  good=$(sed -nE 's/^\[  PASSED  \] (.*: )?([0-9]+) test.*/\2/p' "$log" | awk '{ n += $1 } END { print n + 0 }')
+  bad=$(sed -nE 's/^\[  FAILED  \] (.*: )?([0-9]+) test.*/\2/p' "$log" | awk '{ n += $1 } END { print n + 0 }')
   [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
-  [ "$good" -eq 0 ] && [ "$bad" -eq 0 ] && [ "$left" -eq 0 ] && bad=1
-  count "$1" "$good" "$bad" "$left"
-  sed -n 's/^\[  SKIPPED \] \([^0-9].*\)/    left out: \1/p' "$log" | sort -u
+  [ "$good" -eq 0 ] && [ "$bad" -eq 0 ] && [ -z "$left" ] && bad=1
+  count "$1" "$good" "$bad" "$(wc -w <<<"$left")"
+  [ -z "$left" ] || sed 's/^/    left out: /' <<<"$left"
   [ "$bad" -eq 0 ] && return
   echo "    status $status"
   grep -vE '^\[ +(RUN|OK|PASSED) +\]' "$log" >"$log.wrong"
