@@ -8,22 +8,20 @@
  * All of it is known before the body is read.
  */
 #include "api/api_priv.h"
+#include "wire/hostport.h"
 
-/* Is this host, perhaps with a port, the machine itself? */
+/* Does this host, perhaps with a port, name the machine itself? */
 static bool
-is_this_machine(struct peal_slice host)
+is_this_machine(struct peal_slice text)
 {
-    struct peal_slice name = host;
+    struct peal_hostport hp;
     struct peal_addr addr;
 
-    if (peal_slice_starts(host, PEAL_S("["))) {
-        name = peal_slice_skip(host, 1);
-        name = peal_slice_cut(&name, ']');
-    } else {
-        name = peal_slice_cut(&name, ':');
-    }
-    return peal_slice_ieq(name, PEAL_S("localhost")) ||
-           (peal_addr_parse_ip(name, &addr) == PEAL_OK && peal_addr_is_loopback(&addr));
+    if (peal_hostport_split(text, &hp) != PEAL_OK)
+        return false;
+    return peal_slice_ieq(hp.host, PEAL_S("localhost")) ||
+           (peal_addr_parse_ip(hp.host, &addr) == PEAL_OK &&
+               peal_addr_is_loopback(&addr));
 }
 
 static bool

@@ -2,6 +2,8 @@
 /* Slots of a Redis Cluster. */
 #include "backplane/redis_slots.h"
 
+#include "wire/hostport.h"
+
 /* x^16 + x^12 + x^5 + 1 from zero, bit by bit: a name is short, and hashed once for each
  * payload. */
 static unsigned
@@ -81,20 +83,17 @@ bool
 peal_redis_moved_read(struct peal_slice error, struct peal_redis_range *out)
 {
     struct peal_slice rest = error, slot;
-    uint64_t n, port;
-    size_t colon;
+    struct peal_hostport hp;
+    uint64_t n;
 
     if (!peal_slice_eq(peal_slice_cut(&rest, ' '), PEAL_S("MOVED")))
         return false;
     slot = peal_slice_cut(&rest, ' ');
-    for (colon = rest.len; colon > 0 && rest.data[colon - 1] != ':';)
-        colon--; /* the last one: an IPv6 address has others */
-    if (colon == 0 || peal_slice_u64(slot, PEAL_REDIS_SLOTS - 1, &n) != PEAL_OK ||
-        peal_slice_u64(peal_slice_skip(rest, colon), 65535, &port) != PEAL_OK ||
-        port == 0)
+    if (peal_slice_u64(slot, PEAL_REDIS_SLOTS - 1, &n) != PEAL_OK ||
+        peal_hostport_split_last(rest, &hp) != PEAL_OK ||
+        peal_hostport_port(&hp, -1, &out->port) != PEAL_OK || out->port == 0)
         return false;
     out->first = out->last = (unsigned)n;
-    out->host = known_host(peal_slice_of(rest.data, colon - 1));
-    out->port = (uint16_t)port;
+    out->host = known_host(hp.host);
     return out->host.len < PEAL_REDIS_HOST_MAX;
 }

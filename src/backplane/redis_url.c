@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "wire/hostport.h"
 #include "wire/query.h"
 
 static peal_err
@@ -102,28 +103,21 @@ static peal_err
 read_host(struct peal_slice text, struct peal_redis_url *u, const char **why_out)
 {
     struct peal_redis_host *h = &u->hosts[u->n_hosts];
-    struct peal_slice rest = text, name;
-    uint64_t port = u->kind == PEAL_REDIS_SENTINEL ? PEAL_SENTINEL_PORT : PEAL_REDIS_PORT;
+    int port = u->kind == PEAL_REDIS_SENTINEL ? PEAL_SENTINEL_PORT : PEAL_REDIS_PORT;
+    struct peal_hostport hp;
     peal_err err;
 
     if (u->n_hosts == PEAL_REDIS_HOSTS_MAX)
         return no(why_out, "too many hosts");
-    if (peal_slice_starts(text, PEAL_S("["))) {
-        rest = peal_slice_skip(text, 1);
-        name = peal_slice_cut(&rest, ']');
-        if (rest.data == NULL || (rest.len > 0 && rest.data[0] != ':'))
-            return no(why_out, "an IPv6 address is [address] or [address]:port");
-        rest = peal_slice_skip(rest, 1);
-    } else {
-        name = peal_slice_cut(&rest, ':');
-    }
-    if (name.len == 0)
+    if (peal_hostport_split(text, &hp) != PEAL_OK ||
+        (!hp.brackets && hp.host.len > 0 && memchr(hp.host.data, ':', hp.host.len)))
+        return no(why_out, "an IPv6 address is [address] or [address]:port");
+    if (hp.host.len == 0)
         return no(why_out, "a host is missing");
-    if (rest.len > 0 && (peal_slice_u64(rest, 65535, &port) != PEAL_OK || port == 0))
+    if (peal_hostport_port(&hp, port, &h->port) != PEAL_OK || h->port == 0)
         return no(why_out, "a port is a number up to 65535");
-    if ((err = copy(name, &h->name, why_out)) != PEAL_OK)
+    if ((err = copy(hp.host, &h->name, why_out)) != PEAL_OK)
         return err;
-    h->port = (uint16_t)port;
     u->n_hosts++;
     return PEAL_OK;
 }

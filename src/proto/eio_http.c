@@ -6,6 +6,7 @@
 #include "http/forward.h"
 #include "hub/hub.h"
 #include "proto/eio_priv.h"
+#include "wire/hostport.h"
 #include "wire/query.h"
 
 #define TYPE_JSON "application/json"
@@ -140,23 +141,17 @@ on_unreachable(struct peal_http *h, void *eio)
         refuse(eio, h, &r, PEAL_EIO_SESSION_UNKNOWN, NULL);
 }
 
-/* host:port, the host perhaps in brackets. false: something else. */
+/* Cuts the host:port of a node in place. false: it is something else. */
 static bool
 split_address(char *address, struct peal_http_forward_to *to)
 {
-    char *colon = strrchr(address, ':');
-    uint64_t port;
+    struct peal_hostport hp;
 
-    if (colon == NULL ||
-        peal_slice_u64(peal_slice_str(colon + 1), 65535, &port) != PEAL_OK)
+    if (peal_hostport_split(peal_slice_str(address), &hp) != PEAL_OK ||
+        peal_hostport_port(&hp, -1, &to->port) != PEAL_OK)
         return false;
-    *colon = '\0';
-    to->host = address;
-    to->port = (uint16_t)port;
-    if (address[0] == '[' && colon[-1] == ']') {
-        colon[-1] = '\0';
-        to->host = address + 1;
-    }
+    address[hp.host.data + hp.host.len - address] = '\0';
+    to->host = hp.host.data;
     return true;
 }
 

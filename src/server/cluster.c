@@ -10,6 +10,7 @@
 #include "backplane/redis.h"
 #include "hub/seal.h"
 #include "server/server_priv.h"
+#include "wire/hostport.h"
 
 /* What changes between two reports. Control thread. */
 static void
@@ -62,23 +63,16 @@ first_address(char *out, size_t size)
     return found;
 }
 
-/* Has an advertised address a port? An IPv6 address has more colons, or brackets. */
-static bool
-has_port(const char *address)
-{
-    const char *colon = strrchr(address, ':');
-
-    return colon != NULL && (colon == strchr(address, ':') || colon[-1] == ']');
-}
-
 /* Where others reach node.listen: as configured, or as bound, or a guess. */
 static void
 find_address(const struct peal_server *n, char *out, size_t size)
 {
     const char *say = n->o->node_advertise;
     char bound[PEAL_ADDR_TEXT_MAX], guess[PEAL_ADDR_TEXT_MAX + 2];
+    struct peal_hostport hp;
 
-    if (say != NULL && has_port(say)) {
+    if (say != NULL && peal_hostport_split(peal_slice_str(say), &hp) == PEAL_OK &&
+        hp.port.data != NULL) {
         snprintf(out, size, "%s", say);
         return;
     }

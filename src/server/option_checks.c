@@ -6,6 +6,7 @@
 
 #include "backplane/redis_url.h"
 #include "wire/addr.h"
+#include "wire/hostport.h"
 
 const char *
 peal_check_listen(const char *value)
@@ -102,18 +103,17 @@ peal_check_advertise(const char *value)
 {
     static const char want[] = "a host or host:port, such as 10.0.0.7:7946; an IPv6 "
                                "address with a port in brackets";
-    const char *colon = strrchr(value, ':');
-    uint64_t port;
+    struct peal_hostport hp;
+    uint16_t port;
 
-    if (strpbrk(value, "/@?#\"\\ \t") != NULL)
+    if (strpbrk(value, "/@?#\"\\ \t") != NULL ||
+        peal_hostport_split(peal_slice_str(value), &hp) != PEAL_OK)
         return want;
-    /* One colon, or one after brackets, is before a port. */
-    if (colon == NULL || (colon != strchr(value, ':') && colon[-1] != ']'))
+    if (hp.port.data == NULL)
         return NULL;
-    if (colon == value ||
-        peal_slice_u64(peal_slice_str(colon + 1), 65535, &port) != PEAL_OK || port == 0)
-        return want;
-    return NULL;
+    return hp.host.len == 0 || peal_hostport_port(&hp, -1, &port) != PEAL_OK || port == 0
+               ? want
+               : NULL;
 }
 
 const char *

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "server/server_priv.h"
+#include "wire/hostport.h"
 
 struct address {
     const char *text;
@@ -173,15 +174,19 @@ open_address(struct peal_server *n, const char *text, enum peal_socket_for who)
 static bool
 open_inner(struct peal_server *n)
 {
-    const char *first = n->o->listen.v[0], *colon = strrchr(first, ':');
+    const char *first = n->o->listen.v[0];
     char text[PEAL_ADDR_TEXT_MAX + 8];
+    struct peal_hostport hp;
 
     if (n->o->node_listen != NULL)
         return open_address(n, n->o->node_listen, PEAL_FOR_NODES);
-    if (strncmp(first, "unix:", 5) == 0 || colon == NULL)
+    if (strncmp(first, "unix:", 5) == 0 ||
+        peal_hostport_split(peal_slice_str(first), &hp) != PEAL_OK ||
+        hp.port.data == NULL)
         snprintf(text, sizeof(text), "127.0.0.1:0");
     else
-        snprintf(text, sizeof(text), "%.*s:0", (int)(colon - first), first);
+        snprintf(
+            text, sizeof(text), hp.brackets ? "[%.*s]:0" : "%.*s:0", PEAL_ARG(hp.host));
     return open_address(n, text, PEAL_FOR_NODES);
 }
 

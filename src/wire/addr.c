@@ -8,10 +8,12 @@
 #include "wire/addr.h"
 
 #include <arpa/inet.h>
-#include <assert.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/un.h>
+
+#include "base/assert.h"
+#include "wire/hostport.h"
 
 static const uint8_t mapped_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
@@ -56,41 +58,34 @@ peal_addr_parse_ip(struct peal_slice text, struct peal_addr *out)
     return err;
 }
 
-static peal_err
-parse_port(struct peal_slice text, struct peal_addr *out)
-{
-    uint64_t port;
-
-    if (text.len > 5 || peal_slice_u64(text, 65535, &port) != PEAL_OK)
-        return PEAL_EINVAL;
-    out->port = (uint16_t)port;
-    return PEAL_OK;
-}
-
 /* "host:port"; the host of an IPv6 address in brackets. */
 static peal_err
 parse_host_port(struct peal_slice text, struct peal_addr *out)
 {
-    const char *colon = memrchr(text.data, ':', text.len);
-    struct peal_slice host, port;
-    peal_err err;
+    struct peal_hostport hp;
+    peal_err err = peal_hostport_split(text, &hp);
 
-    if (colon == NULL)
-        return PEAL_EINVAL;
-    host = (struct peal_slice){ text.data, (size_t)(colon - text.data) };
-    port = peal_slice_skip(text, host.len + 1);
-    if (peal_slice_ieq(host, PEAL_S("localhost"))) {
-        host = PEAL_S("127.0.0.1");
-    } else if (host.len > 2 && host.data[0] == '[' && host.data[host.len - 1] == ']') {
-        host = (struct peal_slice){ host.data + 1, host.len - 2 };
-        if (memchr(host.data, ':', host.len) == NULL)
-            return PEAL_EINVAL;
-    } else if (memchr(host.data, ':', host.len) != NULL) {
-        return PEAL_EINVAL; /* where would the port of a bare ::1:80 start? */
-    }
-    if ((err = peal_addr_parse_ip(host, out)) != PEAL_OK)
+    if (err != PEAL_OK)
         return err;
-    return parse_port(port, out);
+    if (hp.brackets && memchr(hp.host.data, ':', hp.host.len) == NULL)
+        return PEAL_EINVAL;
+    if (!hp.brackets && peal_slice_ieq(hp.host, PEAL_S("localhost")))
+        hp.host = PEAL_S("127.0.0.1");
+    if ((err = peal_addr_parse_ip(hp.host, out)) != PEAL_OK)
+        return err;
+    return peal_hostport_port(&hp, -1, &out->port);
+}
+
+/* ":port" or "port": every address. */
+static peal_err
+parse_port(struct peal_slice text, struct peal_addr *out)
+{
+    struct peal_hostport hp = { .port = text };
+
+    if (text.data[0] == ':')
+        hp.port = peal_slice_skip(text, 1);
+    out->kind = PEAL_ADDR_V6;
+    return peal_hostport_port(&hp, -1, &out->port);
 }
 
 peal_err
@@ -112,13 +107,11 @@ peal_addr_parse(
         *path_out = path;
         return PEAL_OK;
     }
-    if (text.len > 0 &&
-        (text.data[0] == ':' || memchr(text.data, ':', text.len) == NULL)) {
-        err = parse_port(text.data[0] == ':' ? peal_slice_skip(text, 1) : text, out);
-        out->kind = PEAL_ADDR_V6;
-    } else {
-        err = text.len > 0 ? parse_host_port(text, out) : PEAL_EINVAL;
-    }
+    if (text.len == 0)
+        return PEAL_EINVAL;
+    err = text.data[0] == ':' || memchr(text.data, ':', text.len) == NULL
+              ? parse_port(text, out)
+              : parse_host_port(text, out);
     if (err != PEAL_OK)
         *out = (struct peal_addr){ 0 };
     return err;
@@ -177,7 +170,7 @@ peal_addr_is_loopback(const struct peal_addr *a)
 void
 peal_addr_from_ip(const uint8_t *ip, size_t len, uint16_t port, struct peal_addr *out)
 {
-    assert(len == 4 || len == 16);
+    PEAL_ASSERT(len == 4 || len == 16);
     *out = (struct peal_addr){ .port = port };
     out->kind = len == 4 ? PEAL_ADDR_V4 : PEAL_ADDR_V6;
     memcpy(out->ip, ip, len);

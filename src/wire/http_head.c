@@ -13,6 +13,8 @@
 
 #include <stdint.h>
 
+#include "wire/hostport.h"
+
 const struct peal_httphead_limits peal_httphead_limits_default = {
     .line_max = 8192,
     .head_max = 16384,
@@ -169,32 +171,12 @@ find_end(struct peal_slice in, const struct peal_httphead_limits *lim, size_t *s
 static bool
 host_valid(struct peal_slice s)
 {
-    struct peal_slice name, port = { NULL, 0 };
-    const char *end;
+    struct peal_hostport hp;
+    uint16_t port;
 
-    if (s.len > 0 && s.data[0] == '[') {
-        if ((end = memchr(s.data, ']', s.len)) == NULL)
-            return false;
-        name = between(s.data + 1, end);
-        if (!all_class(name, IPV6))
-            return false;
-        port = between(end + 1, s.data + s.len);
-        if (port.len > 0 && port.data[0] != ':')
-            return false;
-        port = peal_slice_skip(port, 1);
-    } else {
-        port = s;
-        name = peal_slice_cut(&port, ':');
-        if (!all_class(name, HOST))
-            return false;
-    }
-    if (port.len > 0) {
-        uint64_t n;
-
-        if (port.len > 5 || peal_slice_u64(port, 65535, &n) != PEAL_OK)
-            return false;
-    }
-    return name.len > 0;
+    return peal_hostport_split(s, &hp) == PEAL_OK && hp.host.len > 0 &&
+           all_class(hp.host, hp.brackets ? IPV6 : HOST) &&
+           peal_hostport_port(&hp, 0, &port) == PEAL_OK;
 }
 
 static void

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 
 #include "wire/addr.h"
+#include "wire/hostport.h"
 
 static struct peal_addr
 ip(const char *text)
@@ -25,6 +26,58 @@ check_format(const struct peal_addr *a, const char *full, const char *bare)
     assert_string_equal(text, full);
     CHECK_INT(peal_addr_format_ip(a, text), strlen(bare));
     assert_string_equal(text, bare);
+}
+
+static void
+a_host_and_a_port_are_cut(void **state)
+{
+    static const struct {
+        const char *text, *host, *port; /* host NULL: refused; port NULL: none */
+        bool brackets;
+    } rows[] = { { "h", "h", NULL, false }, { "h:1", "h", "1", false },
+        { ":1", "", "1", false }, { "h:", "h", "", false }, { "", "", NULL, false },
+        { "::1", "::1", NULL, false }, { "a:b:1", "a:b:1", NULL, false },
+        { "[::1]", "::1", NULL, true }, { "[::1]:80", "::1", "80", true },
+        { "[::1]:", "::1", "", true }, { "[]:1", "", "1", true },
+        { "[::1", NULL, NULL, false }, { "[::1]x", NULL, NULL, false },
+        { "[", NULL, NULL, false } };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct peal_hostport hp;
+        peal_err err = peal_hostport_split(peal_slice_str(rows[i].text), &hp);
+
+        CHECK_INT(err, rows[i].host == NULL ? PEAL_EINVAL : PEAL_OK);
+        if (err != PEAL_OK)
+            continue;
+        CHECK_SLICE(hp.host, rows[i].host);
+        CHECK(hp.brackets == rows[i].brackets);
+        CHECK((hp.port.data == NULL) == (rows[i].port == NULL));
+        if (rows[i].port != NULL)
+            CHECK_SLICE(hp.port, rows[i].port);
+    }
+}
+
+static void
+a_port_is_read_or_replaced(void **state)
+{
+    struct peal_hostport hp;
+    uint16_t port;
+
+    CHECK_OK(peal_hostport_split_last(PEAL_S("::1:6381"), &hp));
+    CHECK_SLICE(hp.host, "::1");
+    CHECK_OK(peal_hostport_port(&hp, -1, &port));
+    CHECK_INT(port, 6381);
+    CHECK_OK(peal_hostport_split_last(PEAL_S("[fe80::2]:1"), &hp));
+    CHECK_SLICE(hp.host, "fe80::2");
+    CHECK_ERR(peal_hostport_split_last(PEAL_S("h"), &hp), PEAL_EINVAL);
+    CHECK_OK(peal_hostport_split(PEAL_S("h:"), &hp));
+    CHECK_ERR(peal_hostport_port(&hp, -1, &port), PEAL_EINVAL);
+    CHECK_OK(peal_hostport_port(&hp, 80, &port));
+    CHECK_INT(port, 80);
+    CHECK_OK(peal_hostport_split(PEAL_S("h:65536"), &hp));
+    CHECK_ERR(peal_hostport_port(&hp, 80, &port), PEAL_EINVAL);
+    CHECK_OK(peal_hostport_split(PEAL_S("h:8o"), &hp));
+    CHECK_ERR(peal_hostport_port(&hp, 80, &port), PEAL_EINVAL);
 }
 
 static void
@@ -286,6 +339,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_host_and_a_port_are_cut),
+        cmocka_unit_test(a_port_is_read_or_replaced),
         cmocka_unit_test(listen_addresses_are_read_and_written),
         cmocka_unit_test(what_is_no_address_is_refused),
         cmocka_unit_test(kinds_without_an_address_have_a_name),

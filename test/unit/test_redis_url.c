@@ -95,7 +95,7 @@ what_is_wrong_is_said(void **state)
         { "redis://[::1]x", "an IPv6 address" },
         { "redis://[::1]7000", "an IPv6 address" },
         { "redis://[::1", "an IPv6 address" },
-        { "redis://::1", "a host is missing" },
+        { "redis://::1", "an IPv6 address" },
         { "redis://h/x", "the database is a number" },
         { "redis://h/1/2", "the database is a number" },
         { "redis://h/65536", "the database is a number" },
