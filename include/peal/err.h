@@ -9,20 +9,26 @@
 #define PEAL_MUST_USE __attribute__((warn_unused_result))
 #define PEAL_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
 
+/* The errors, each with its text for people. */
+#define PEAL_ERRORS(X)                                                                   \
+    X(PEAL_OK, "ok")                                                                     \
+    X(PEAL_ENOMEM, "out of memory")                                                      \
+    X(PEAL_EINVAL, "invalid argument") /* or a wrong value of the configuration */       \
+    X(PEAL_EAGAIN, "try again")        /* a queue is full, or input is incomplete */     \
+    X(PEAL_ELIMIT, "limit reached")    /* a configured maximum was passed */             \
+    X(PEAL_EPROTO, "protocol error")   /* bytes from outside break their protocol */     \
+    X(PEAL_ECLOSED, "closed")          /* the other side, or the object, is closed */    \
+    X(PEAL_ETIMEOUT, "timed out")      /* a deadline passed */                           \
+    X(PEAL_ENOTFOUND, "not found")                                                       \
+    X(PEAL_EEXIST, "already exists")                                                     \
+    X(PEAL_EPERM, "not allowed")                                                         \
+    X(PEAL_EUNSUPP, "not supported")  /* by this build, kernel or peer */                \
+    X(PEAL_EIO, "input/output error") /* errno was logged where it happened */
+
 typedef enum peal_err {
-    PEAL_OK = 0,
-    PEAL_ENOMEM,   /* memory could not be had */
-    PEAL_EINVAL,   /* an argument or a configuration value is wrong */
-    PEAL_EAGAIN,   /* not now: a queue is full or input is incomplete */
-    PEAL_ELIMIT,   /* a configured maximum was passed */
-    PEAL_EPROTO,   /* bytes from outside break their protocol */
-    PEAL_ECLOSED,  /* the other side, or the object, is closed */
-    PEAL_ETIMEOUT, /* a deadline passed */
-    PEAL_ENOTFOUND,
-    PEAL_EEXIST,
-    PEAL_EPERM,   /* not allowed */
-    PEAL_EUNSUPP, /* this build, kernel or peer cannot do it */
-    PEAL_EIO      /* the system said no; errno was logged where it happened */
+#define X(name, text) name,
+    PEAL_ERRORS(X)
+#undef X
 } peal_err;
 
 /* peal_err_text returns a short static English text, never NULL. Any thread. */

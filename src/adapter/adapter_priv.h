@@ -6,6 +6,7 @@
 #include "adapter/adapter.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "base/names.h"
 #include "wire/sio_redis.h"
 
 #define PEAL_ADAPTER_UID_MAX 17 /* a zero included */
@@ -89,18 +90,10 @@ void peal_adapter_subscriptions_free(struct peal_adapter *a);
 
 /* From our messages to theirs, and back; convert.c. */
 
-/* What a message of theirs was made of; release with peal_adapter_names_fini. */
-struct peal_adapter_names {
-    struct peal_buf text;
-    struct peal_slice *v;
-    unsigned n;
-};
-
 /* peal_adapter_channels gives the channels of rooms of a namespace. Errors: PEAL_ENOMEM,
  * PEAL_ELIMIT: a name is too long. */
 PEAL_MUST_USE peal_err peal_adapter_channels(struct peal_slice nsp,
-    const struct peal_slice *rooms, unsigned n, struct peal_adapter_names *out);
-void peal_adapter_names_fini(struct peal_adapter_names *names);
+    const struct peal_slice *rooms, unsigned n, struct peal_names *out);
 
 /* peal_adapter_msg makes our message of their broadcast. flags: more of PEAL_MSG_... */
 PEAL_MUST_USE peal_err peal_adapter_msg(

@@ -9,52 +9,29 @@
 #include "adapter/adapter_priv.h"
 #include "base/json.h"
 
-void
-peal_adapter_names_fini(struct peal_adapter_names *names)
-{
-    peal_buf_fini(&names->text);
-    free(names->v);
-    *names = (struct peal_adapter_names){ 0 };
-}
-
 peal_err
 peal_adapter_channels(struct peal_slice nsp, const struct peal_slice *rooms, unsigned n,
-    struct peal_adapter_names *out)
+    struct peal_names *out)
 {
-    size_t at = 0;
-    peal_err err = PEAL_OK;
+    peal_err err = peal_names_begin(out, n);
 
-    *out = (struct peal_adapter_names){ 0 };
-    if (n == 0)
-        return PEAL_OK;
-    if ((out->v = calloc(n, sizeof(*out->v))) == NULL)
-        return PEAL_ENOMEM;
     for (unsigned i = 0; i < n && err == PEAL_OK; i++) {
-        if ((err = peal_room_channel(nsp, rooms[i], &out->text)) != PEAL_OK)
-            break;
-        out->v[i].len = out->text.len - at;
-        at = out->text.len;
-        if (out->v[i].len > PEAL_CHANNEL_NAME_MAX)
+        err = peal_room_channel(nsp, rooms[i], &out->text);
+        if (err == PEAL_OK && peal_names_add(out).len > PEAL_CHANNEL_NAME_MAX)
             err = PEAL_ELIMIT;
     }
-    if (err != PEAL_OK) {
-        peal_adapter_names_fini(out);
-        return err;
-    }
-    out->n = n;
-    at = 0;
-    for (unsigned i = 0; i < n; i++) {
-        out->v[i].data = out->text.data + at;
-        at += out->v[i].len;
-    }
-    return PEAL_OK;
+    if (err == PEAL_OK)
+        peal_names_end(out);
+    else
+        peal_names_fini(out);
+    return err;
 }
 
 peal_err
 peal_adapter_msg(
     const struct peal_sio_redis_msg *in, unsigned flags, struct peal_msg **out)
 {
-    struct peal_adapter_names rooms = { 0 }, except = { 0 };
+    struct peal_names rooms = { 0 }, except = { 0 };
     peal_err err = peal_adapter_channels(in->nsp, in->rooms, in->n_rooms, &rooms);
     struct peal_msg_spec spec = { .nsp = in->nsp,
         .kind = PEAL_DATA_JSON,
@@ -73,8 +50,8 @@ peal_adapter_msg(
     spec.n_except = except.n;
     if (err == PEAL_OK)
         err = peal_msg_new(&spec, out);
-    peal_adapter_names_fini(&rooms);
-    peal_adapter_names_fini(&except);
+    peal_names_fini(&rooms);
+    peal_names_fini(&except);
     return err;
 }
 

@@ -42,7 +42,7 @@ struct job {
     enum peal_sio_redis_op op;
     bool close, legacy;
     struct peal_adapter_request request;
-    struct peal_adapter_names rooms, except, targets;
+    struct peal_names rooms, except, targets;
     size_t bytes;
     unsigned left; /* parts; control thread */
     unsigned n_parts;
@@ -190,9 +190,9 @@ free_job(struct job *j)
     peal_list_unlink(&j->link);
     for (unsigned i = 0; i < j->n_parts; i++)
         peal_buf_fini(&j->parts[i].list);
-    peal_adapter_names_fini(&j->rooms);
-    peal_adapter_names_fini(&j->except);
-    peal_adapter_names_fini(&j->targets);
+    peal_names_fini(&j->rooms);
+    peal_names_fini(&j->except);
+    peal_names_fini(&j->targets);
     peal_adapter_request_fini(&j->request);
     free(j);
 }
@@ -264,7 +264,7 @@ on_part_done(struct peal_loop *loop, struct peal_task *task)
 }
 
 static size_t
-size_of(const struct peal_adapter_names *names)
+size_of(const struct peal_names *names)
 {
     return names->text.cap + names->n * sizeof(*names->v);
 }

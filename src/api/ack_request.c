@@ -5,13 +5,14 @@
  *   {"responses":["yes",null],"asked":3,"answered":2}
  *
  * A response is the first argument of an acknowledgement. They come in the order in which
- * clients answer; who has answered what they would have to say in it. All of them must
- * fit into what may wait for a connection; what is beyond is counted, but not listed.
+ * clients answer, not with the names of those clients. All of them must fit into the
+ * bytes that may wait for a connection; an answer beyond that is counted and left out.
  */
 #include <stdlib.h>
 
 #include "api/api_priv.h"
 #include "base/json.h"
+#include "base/writer.h"
 #include "hub/ackreq.h"
 #include "wire/sio.h"
 
@@ -68,14 +69,12 @@ on_answer(void *ctx, const struct peal_ack_answer *said)
 static peal_err
 put_body(const struct call *c, struct peal_buf *out)
 {
-    peal_err err = peal_buf_printf(out, "{\"responses\":[");
+    struct peal_writer w = peal_writer_on(out);
 
-    if (err == PEAL_OK)
-        err = peal_buf_add_slice(out, peal_buf_slice(&c->responses));
-    if (err == PEAL_OK)
-        err = peal_buf_printf(
-            out, "],\"asked\":%u,\"answered\":%u}\n", c->asked, c->answered);
-    return err;
+    peal_writer_puts(&w, "{\"responses\":[");
+    peal_writer_put(&w, peal_buf_slice(&c->responses));
+    peal_writer_printf(&w, "],\"asked\":%u,\"answered\":%u}\n", c->asked, c->answered);
+    return peal_writer_end(&w);
 }
 
 static void
@@ -103,7 +102,7 @@ static const struct peal_ack_request_ops ask_ops = {
     .asked = on_asked, .answer = on_answer, .done = on_done
 };
 
-/* The caller has gone. */
+/* The caller has disconnected. */
 static void
 on_gone(struct peal_http *h)
 {

@@ -1,22 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of api/ share: who may ask, what was asked, how to say no. */
+/* What the files of api/ share: access, the fields of a request, and its answers. */
 #ifndef PEAL_API_API_PRIV_H
 #define PEAL_API_API_PRIV_H
 
 #include "api/api.h"
-
-/* A field of a request's object; value is raw JSON, data NULL: absent. */
-struct peal_api_field {
-    const char *name;
-    struct peal_slice value;
-};
-
-/* Names that a request gives, decoded. Zeroed: none. */
-struct peal_api_names {
-    struct peal_slice *v; /* n slices of text */
-    unsigned n;
-    struct peal_buf text;
-};
+#include "base/json.h"
+#include "base/names.h"
 
 /* peal_api_error answers {"error":{"code":...,"message":...}} and counts. fmt gives UTF-8
  * text. */
@@ -41,27 +30,25 @@ bool peal_api_enter(struct peal_http *h, struct peal_api *api);
 bool peal_api_enter_get(struct peal_http *h, struct peal_api *api);
 
 /* peal_api_read cuts the body's object into the n fields; others are an error. */
-bool peal_api_read(
-    struct peal_http *h, struct peal_api *api, struct peal_api_field *fields, unsigned n);
+bool peal_api_read(struct peal_http *h, struct peal_api *api,
+    struct peal_json_field *fields, unsigned n);
 
 /*
  * peal_api_read_names reads a string, or an array of them, 1 to PEAL_CHANNELS_MAX.
  *   nsp  data NULL: channels, which must not be empty; else rooms of this namespace, out
  *        has their channels
- *   out  release with peal_api_names_fini, also on false
+ *   out  release with peal_names_fini, also on false
  */
 bool peal_api_read_names(struct peal_http *h, struct peal_api *api,
-    const struct peal_api_field *field, struct peal_slice nsp,
-    struct peal_api_names *out);
-void peal_api_names_fini(struct peal_api_names *names);
+    const struct peal_json_field *field, struct peal_slice nsp, struct peal_names *out);
 
 /* peal_api_check_event: a string that is not empty and not a reserved name. */
 bool peal_api_check_event(
-    struct peal_http *h, struct peal_api *api, const struct peal_api_field *field);
+    struct peal_http *h, struct peal_api *api, const struct peal_json_field *field);
 
 /* peal_api_read_flag: true or false; absent is false. */
 bool peal_api_read_flag(struct peal_http *h, struct peal_api *api,
-    const struct peal_api_field *field, bool *out);
+    const struct peal_json_field *field, bool *out);
 
 /* peal_api_send publishes what spec says and answers. */
 void peal_api_send(

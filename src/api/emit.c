@@ -31,7 +31,7 @@ enum {
 
 struct emit {
     struct peal_buf nsp;
-    struct peal_api_names rooms, except;
+    struct peal_names rooms, except;
     struct peal_msg_spec spec;
     uint64_t timeout_ms; /* of acknowledgements */
 };
@@ -95,8 +95,8 @@ is_empty_array(struct peal_slice value)
 }
 
 static bool
-read_rooms(struct peal_http *h, struct peal_api *api, const struct peal_api_field *rooms,
-    const struct peal_api_field *except, struct emit *e)
+read_rooms(struct peal_http *h, struct peal_api *api, const struct peal_json_field *rooms,
+    const struct peal_json_field *except, struct emit *e)
 {
     if (rooms->value.data != NULL && is_empty_array(rooms->value))
         return invalid(h, api, "rooms: empty; leave it out to reach everybody");
@@ -108,8 +108,8 @@ read_rooms(struct peal_http *h, struct peal_api *api, const struct peal_api_fiel
 }
 
 static bool
-read_ack(struct peal_http *h, struct peal_api *api, const struct peal_api_field *ack,
-    const struct peal_api_field *timeout, struct emit *e)
+read_ack(struct peal_http *h, struct peal_api *api, const struct peal_json_field *ack,
+    const struct peal_json_field *timeout, struct emit *e)
 {
     bool wanted;
 
@@ -127,7 +127,7 @@ read_ack(struct peal_http *h, struct peal_api *api, const struct peal_api_field 
 }
 
 static bool
-read_emit(struct peal_http *h, struct peal_api *api, const struct peal_api_field *f,
+read_emit(struct peal_http *h, struct peal_api *api, const struct peal_json_field *f,
     struct emit *e)
 {
     bool may_drop;
@@ -154,7 +154,7 @@ read_emit(struct peal_http *h, struct peal_api *api, const struct peal_api_field
 void
 peal_api_emit(struct peal_http *h, void *ctx)
 {
-    struct peal_api_field f[N_FIELDS] = {
+    struct peal_json_field f[N_FIELDS] = {
         [NAMESPACE] = { .name = "namespace" },
         [ROOMS] = { .name = "rooms" },
         [EXCEPT] = { .name = "except" },
@@ -176,7 +176,7 @@ peal_api_emit(struct peal_http *h, void *ctx)
         else
             peal_api_send(h, api, &e.spec);
     }
-    peal_api_names_fini(&e.rooms);
-    peal_api_names_fini(&e.except);
+    peal_names_fini(&e.rooms);
+    peal_names_fini(&e.except);
     peal_buf_fini(&e.nsp);
 }

@@ -1,60 +1,49 @@
 /* SPDX-License-Identifier: MIT */
-/* GET /api/nodes: who is in the cluster, as this node sees it. */
-#include <inttypes.h>
+/* GET /api/nodes: the nodes of the cluster, as this one knows them. */
 #include <stdio.h>
 
 #include "api/api_priv.h"
-#include "base/json.h"
-
-static const char *const states[] = { "starting", "up", "draining", "leaving" };
-
-static peal_err
-put_text(struct peal_buf *out, const char *name, const char *value)
-{
-    peal_err err = peal_buf_printf(out, ",\"%s\":", name);
-
-    return err == PEAL_OK ? peal_json_quote(out, peal_slice_str(value)) : err;
-}
-
-static peal_err
-put_node(
-    struct peal_buf *out, const struct peal_node_report *r, uint64_t seen_ms, bool self)
-{
-    peal_err err = peal_buf_printf(out,
-        "{\"node\":\"%08x\",\"self\":%s,\"state\":\"%s\",\"started\":%" PRId64
-        ",\"seen_ms\":%" PRIu64 ",\"connections\":%" PRId64 ",\"sessions\":%" PRId64,
-        r->number, self ? "true" : "false", states[r->state], r->started_ms / 1000,
-        seen_ms, r->connections, r->sessions);
-
-    if (err == PEAL_OK)
-        err = put_text(out, "name", r->name);
-    if (err == PEAL_OK)
-        err = put_text(out, "address", r->address);
-    if (err == PEAL_OK)
-        err = put_text(out, "version", r->version);
-    return err == PEAL_OK ? peal_buf_add_char(out, '}') : err;
-}
-
-/* A list that grows. */
-struct list {
-    struct peal_buf *out;
-    peal_err err;
-};
+#include "base/writer.h"
 
 static void
-add_node(void *arg, const struct peal_node_report *r, uint64_t seen_ms, bool own)
+put_text(struct peal_writer *w, const char *name, const char *value)
 {
-    struct list *l = arg;
+    peal_writer_json_key(w, name);
+    peal_writer_json_str(w, peal_slice_str(value));
+}
 
-    if (l->err == PEAL_OK && !own)
-        l->err = peal_buf_add_char(l->out, ',');
-    if (l->err == PEAL_OK)
-        l->err = put_node(l->out, r, seen_ms, own);
+static void
+put_number(struct peal_writer *w, const char *name, int64_t value)
+{
+    peal_writer_json_key(w, name);
+    peal_writer_json_i64(w, value);
+}
+
+static void
+put_node(void *arg, const struct peal_node_report *r, uint64_t seen_ms, bool own)
+{
+    struct peal_writer *w = arg;
+    char number[16];
+
+    snprintf(number, sizeof(number), "%08x", r->number);
+    peal_writer_json_begin(w, '{');
+    put_text(w, "node", number);
+    peal_writer_json_key(w, "self");
+    peal_writer_json_bool(w, own);
+    put_text(w, "state", peal_node_state_name(r->state));
+    put_number(w, "started", r->started_ms / 1000);
+    put_number(w, "seen_ms", (int64_t)seen_ms);
+    put_number(w, "connections", r->connections);
+    put_number(w, "sessions", r->sessions);
+    put_text(w, "name", r->name);
+    put_text(w, "address", r->address);
+    put_text(w, "version", r->version);
+    peal_writer_json_end(w, '}');
 }
 
 /* Without a backplane: this node. */
 static void
-add_alone(const struct peal_api *api, struct list *l)
+put_alone(const struct peal_api *api, struct peal_writer *w)
 {
     const struct peal_api_node *node = api->node;
     struct peal_node_report own = { .number = peal_hub_node(peal_shard_hub(api->shard)),
@@ -71,7 +60,7 @@ add_alone(const struct peal_api *api, struct list *l)
     }
     snprintf(own.name, sizeof(own.name), "%s", node->name ? node->name : "");
     snprintf(own.version, sizeof(own.version), "%s", node->version ? node->version : "");
-    add_node(l, &own, 0, true);
+    put_node(w, &own, 0, true);
 }
 
 void
@@ -79,18 +68,19 @@ peal_api_nodes(struct peal_http *h, void *ctx)
 {
     struct peal_api *api = ctx;
     struct peal_buf text = { 0 };
-    struct list list = { .out = &text };
+    struct peal_writer w = peal_writer_on(&text);
 
     if (!peal_api_enter_get(h, api))
         return;
-    list.err = peal_buf_add_slice(&text, PEAL_S("{\"nodes\":["));
+    peal_writer_json_begin(&w, '{');
+    peal_writer_json_key(&w, "nodes");
+    peal_writer_json_begin(&w, '[');
     if (api->node->nodes != NULL)
-        peal_nodes_each(api->node->nodes, add_node, &list);
+        peal_nodes_each(api->node->nodes, put_node, &w);
     else
-        add_alone(api, &list);
-    if (list.err == PEAL_OK)
-        list.err = peal_buf_add_slice(&text, PEAL_S("]}\n"));
-    if (list.err != PEAL_OK) {
+        put_alone(api, &w);
+    peal_writer_puts(&w, "]}\n");
+    if (peal_writer_end(&w) != PEAL_OK) {
         peal_api_memory(h, api);
     } else {
         peal_stat_add(peal_shard_stats(api->shard), PEAL_STAT_API_REQUESTS, 1);

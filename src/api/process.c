@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the system says about the process, under the names that Prometheus' own libraries
- * use. What cannot be had is left out, as elsewhere.
+ * The metrics of the process that the operating system keeps, under the names that
+ * Prometheus' own libraries use. A number that the system does not give is left out.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -10,38 +10,36 @@
 #include <unistd.h>
 
 #include "api/api_priv.h"
+#include "base/writer.h"
 
 /* Beyond this many connections file descriptors are not listed one by one: it would hold
  * up the worker. */
 #define LIST_MAX 20000
 
-static peal_err
-put(struct peal_buf *out, const char *name, const char *type, const char *help,
+static void
+put(struct peal_writer *w, const char *name, const char *type, const char *help,
     double value)
 {
-    return peal_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.15g\n", name, help,
-        name, type, name, value);
+    peal_writer_printf(
+        w, "# HELP %s %s\n# TYPE %s %s\n%s %.15g\n", name, help, name, type, name, value);
 }
 
-static peal_err
-put_memory(struct peal_buf *out)
+static void
+put_memory(struct peal_writer *w)
 {
     FILE *f = fopen("/proc/self/statm", "re");
+    double page = (double)sysconf(_SC_PAGESIZE);
     unsigned long size, resident;
-    long page = sysconf(_SC_PAGESIZE);
-    peal_err err = PEAL_OK;
 
     if (f == NULL)
-        return PEAL_OK;
+        return;
     if (fscanf(f, "%lu %lu", &size, &resident) == 2) {
-        err = put(out, "process_resident_memory_bytes", "gauge",
-            "Resident memory size in bytes.", (double)resident * (double)page);
-        if (err == PEAL_OK)
-            err = put(out, "process_virtual_memory_bytes", "gauge",
-                "Virtual memory size in bytes.", (double)size * (double)page);
+        put(w, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.",
+            (double)resident * page);
+        put(w, "process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.",
+            (double)size * page);
     }
     fclose(f);
-    return err;
 }
 
 /* Open file descriptors, or -1. Linux tells since 6.2; before, they must be listed. */
@@ -62,20 +60,18 @@ count_fds(int64_t connections)
     return n - 3; /* . and .. and that of the listing itself */
 }
 
-static peal_err
-put_fds(struct peal_buf *out, int64_t connections)
+static void
+put_fds(struct peal_writer *w, int64_t connections)
 {
     long n = count_fds(connections);
     struct rlimit lim;
-    peal_err err = PEAL_OK;
 
     if (n >= 0)
-        err = put(out, "process_open_fds", "gauge", "Number of open file descriptors.",
+        put(w, "process_open_fds", "gauge", "Number of open file descriptors.",
             (double)n);
-    if (err == PEAL_OK && getrlimit(RLIMIT_NOFILE, &lim) == 0)
-        err = put(out, "process_max_fds", "gauge",
-            "Maximum number of open file descriptors.", (double)lim.rlim_cur);
-    return err;
+    if (getrlimit(RLIMIT_NOFILE, &lim) == 0)
+        put(w, "process_max_fds", "gauge", "Maximum number of open file descriptors.",
+            (double)lim.rlim_cur);
 }
 
 static double
@@ -87,17 +83,17 @@ seconds(struct timeval t)
 peal_err
 peal_api_process_text(int64_t connections, int64_t started_s, struct peal_buf *out)
 {
+    struct peal_writer w = peal_writer_on(out);
     struct rusage use;
-    peal_err err = put_memory(out);
 
-    if (err == PEAL_OK)
-        err = put_fds(out, connections);
-    if (err == PEAL_OK && getrusage(RUSAGE_SELF, &use) == 0)
-        err = put(out, "process_cpu_seconds_total", "counter",
+    put_memory(&w);
+    put_fds(&w, connections);
+    if (getrusage(RUSAGE_SELF, &use) == 0)
+        put(&w, "process_cpu_seconds_total", "counter",
             "Total user and system CPU time spent in seconds.",
             seconds(use.ru_utime) + seconds(use.ru_stime));
-    if (err == PEAL_OK && started_s > 0)
-        err = put(out, "process_start_time_seconds", "gauge",
+    if (started_s > 0)
+        put(&w, "process_start_time_seconds", "gauge",
             "Start time of the process since unix epoch in seconds.", (double)started_s);
-    return err;
+    return peal_writer_end(&w);
 }

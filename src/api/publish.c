@@ -16,8 +16,8 @@ enum {
 };
 
 static void
-publish(struct peal_http *h, struct peal_api *api, const struct peal_api_field *f,
-    const struct peal_api_names *channels)
+publish(struct peal_http *h, struct peal_api *api, const struct peal_json_field *f,
+    const struct peal_names *channels)
 {
     struct peal_slice data = f[DATA].value.data != NULL ? f[DATA].value : PEAL_S("null");
     struct peal_msg_spec spec = { .channels = channels->v,
@@ -39,14 +39,14 @@ publish(struct peal_http *h, struct peal_api *api, const struct peal_api_field *
 void
 peal_api_publish(struct peal_http *h, void *ctx)
 {
-    struct peal_api_field f[N_FIELDS] = {
+    struct peal_json_field f[N_FIELDS] = {
         [CHANNEL] = { .name = "channel" },
         [CHANNELS] = { .name = "channels" },
         [EVENT] = { .name = "event" },
         [DATA] = { .name = "data" },
         [VOLATILE] = { .name = "volatile" },
     };
-    struct peal_api_names channels = { 0 };
+    struct peal_names channels = { 0 };
     const struct peal_slice none = { NULL, 0 };
     struct peal_api *api = ctx;
     bool one, many;
@@ -65,5 +65,5 @@ peal_api_publish(struct peal_http *h, void *ctx)
     else if (peal_api_read_names(
                  h, api, one ? &f[CHANNEL] : &f[CHANNELS], none, &channels))
         publish(h, api, f, &channels);
-    peal_api_names_fini(&channels);
+    peal_names_fini(&channels);
 }

@@ -1,26 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Requests and answers of the HTTP API. A body is checked as JSON once and cut into its
- * fields; names are decoded, payloads stay the bytes they are. Whatever is wrong is said
- * with the field's name.
+ * fields; names are decoded, payloads stay the bytes they are. An error names the field
+ * that is wrong.
  */
 #include "api/api_priv.h"
 
-#include <stdlib.h>
-
-#include "base/json.h"
+#include "base/writer.h"
 #include "wire/sio.h"
 
 #define SHOWN_MAX 100 /* bytes of a foreign name in a message */
 
 static peal_err
-put_error(struct peal_buf *out, const char *code, struct peal_slice message)
+write_error(struct peal_buf *out, const char *code, struct peal_slice message)
 {
-    peal_err err = peal_buf_printf(out, "{\"error\":{\"code\":\"%s\",\"message\":", code);
+    struct peal_writer w = peal_writer_on(out);
 
-    if (err == PEAL_OK)
-        err = peal_json_quote(out, message);
-    return err == PEAL_OK ? peal_buf_add(out, "}}\n", 3) : err;
+    peal_writer_printf(&w, "{\"error\":{\"code\":\"%s\",\"message\":", code);
+    peal_writer_json_str(&w, message);
+    peal_writer_puts(&w, "}}\n");
+    return peal_writer_end(&w);
 }
 
 void
@@ -36,7 +35,7 @@ peal_api_error(struct peal_http *h, struct peal_api *api, unsigned status,
     va_start(ap, fmt);
     err = peal_buf_vprintf(&message, fmt, ap);
     va_end(ap);
-    if (err == PEAL_OK && put_error(&body, code, peal_buf_slice(&message)) == PEAL_OK)
+    if (err == PEAL_OK && write_error(&body, code, peal_buf_slice(&message)) == PEAL_OK)
         text = peal_buf_slice(&body);
     peal_stat_add(peal_shard_stats(api->shard),
         stranger ? PEAL_STAT_API_UNAUTHORIZED : PEAL_STAT_API_ERRORS, 1);
@@ -53,40 +52,37 @@ peal_api_memory(struct peal_http *h, struct peal_api *api)
 }
 
 static void
-bad_field(struct peal_http *h, struct peal_api *api, const struct peal_api_field *f,
+bad_field(struct peal_http *h, struct peal_api *api, const struct peal_json_field *f,
     const char *why)
 {
     peal_api_error(h, api, 400, "invalid_field", "%s: %s", f->name, why);
 }
 
-/* Takes one field; false: it is wrong, and answered. */
-static bool
-take_field(struct peal_http *h, struct peal_api *api, struct peal_api_field *fields,
-    unsigned n, struct peal_slice key, struct peal_slice value)
+/* Answers that a key of the request, a raw token, is not known. */
+static void
+unknown_field(struct peal_http *h, struct peal_api *api, struct peal_slice key)
 {
-    for (unsigned i = 0; i < n; i++) {
-        if (!peal_json_string_is(key, peal_slice_str(fields[i].name)))
-            continue;
-        if (fields[i].value.data != NULL) {
-            bad_field(h, api, &fields[i], "stands here twice");
-            return false;
-        }
-        fields[i].value = value;
-        return true;
-    }
     if (key.len > SHOWN_MAX)
         peal_api_error(h, api, 400, "unknown_field", "a field with a long name");
     else
-        peal_api_error(
-            h, api, 400, "unknown_field", "unknown field %.*s", (int)key.len, key.data);
-    return false;
+        peal_api_error(h, api, 400, "unknown_field", "unknown field %.*s", PEAL_ARG(key));
+}
+
+static const struct peal_json_field *
+field_of(const struct peal_json_field *fields, unsigned n, struct peal_slice key)
+{
+    unsigned i = 0;
+
+    while (i + 1 < n && !peal_json_string_is(key, peal_slice_str(fields[i].name)))
+        i++;
+    return &fields[i];
 }
 
 bool
 peal_api_read(
-    struct peal_http *h, struct peal_api *api, struct peal_api_field *fields, unsigned n)
+    struct peal_http *h, struct peal_api *api, struct peal_json_field *fields, unsigned n)
 {
-    struct peal_slice object, rest, key, value;
+    struct peal_slice object, key;
     size_t used = 0;
     peal_err err = peal_json_skip(h->body, &object, &used);
 
@@ -96,27 +92,26 @@ peal_api_read(
                                : "the body is not valid JSON");
         return false;
     }
-    if (object.data[0] != '{') {
+    err = peal_json_fields(object, PEAL_JSON_REFUSE_OTHERS, fields, n, &key);
+    if (err == PEAL_EPROTO)
         peal_api_error(h, api, 400, "invalid_json", "the body is not a JSON object");
-        return false;
-    }
-    rest = peal_slice_of(object.data + 1, object.len - 2);
-    while (peal_json_field(&rest, &key, &value))
-        if (!take_field(h, api, fields, n, key, value))
-            return false;
-    return true;
+    else if (err == PEAL_ENOTFOUND)
+        unknown_field(h, api, key);
+    else if (err == PEAL_EEXIST)
+        bad_field(h, api, field_of(fields, n, key), "duplicate field");
+    return err == PEAL_OK;
 }
 
 /* Names. */
 
-/* What is wrong with one; NULL: nothing. Appends its channel to out->text, where there is
- * room for it. */
+static const char out_of_memory[] = "";
+
+/* Adds the channel of one name to out. Returns NULL, or what is wrong with the name. */
 static const char *
-take_name(struct peal_slice token, struct peal_slice nsp, struct peal_api_names *out)
+take_name(struct peal_slice token, struct peal_slice nsp, struct peal_names *out)
 {
     struct peal_slice plain = { token.data + 1, token.len - 2 };
     struct peal_buf name = { 0 };
-    size_t at = out->text.len;
     peal_err err = PEAL_OK;
 
     if (token.data[0] != '"')
@@ -130,15 +125,14 @@ take_name(struct peal_slice token, struct peal_slice nsp, struct peal_api_names 
                                : peal_buf_add_slice(&out->text, plain);
     peal_buf_fini(&name);
     if (err != PEAL_OK)
-        return "";
-    out->v[out->n] = peal_slice_of(out->text.data + at, out->text.len - at);
-    if (out->v[out->n].len > PEAL_CHANNEL_NAME_MAX)
+        return out_of_memory;
+    plain = peal_names_add(out);
+    if (plain.len > PEAL_CHANNEL_NAME_MAX)
         return "a name is longer than 1024 bytes";
-    if (nsp.data == NULL && out->v[out->n].len == 0)
+    if (nsp.data == NULL && plain.len == 0)
         return "a channel's name is empty";
-    if (nsp.data == NULL && out->v[out->n].data[0] == '/')
+    if (nsp.data == NULL && plain.data[0] == '/')
         return "names that begin with / are namespaces; use /api/emit";
-    out->n++;
     return NULL;
 }
 
@@ -151,7 +145,7 @@ values_of(struct peal_slice value)
 
 bool
 peal_api_read_names(struct peal_http *h, struct peal_api *api,
-    const struct peal_api_field *field, struct peal_slice nsp, struct peal_api_names *out)
+    const struct peal_json_field *field, struct peal_slice nsp, struct peal_names *out)
 {
     struct peal_slice rest = values_of(field->value), value;
     unsigned n = peal_json_count(rest);
@@ -161,32 +155,25 @@ peal_api_read_names(struct peal_http *h, struct peal_api *api,
         why = "must not be empty";
     else if (n > PEAL_CHANNELS_MAX)
         why = "more than 1000 names";
-    /* No text is longer than its token, so what has been put stays where it is. */
-    else if ((out->v = calloc(n, sizeof(*out->v))) == NULL ||
+    else if (peal_names_begin(out, n) != PEAL_OK ||
              peal_buf_reserve(&out->text, rest.len + n * (nsp.len + 1)) != PEAL_OK)
-        why = "";
+        why = out_of_memory;
     while (why == NULL && peal_json_next(&rest, &value))
         why = take_name(value, nsp, out);
-    if (why == NULL)
+    if (why == NULL) {
+        peal_names_end(out);
         return true;
-    if (why[0] == '\0')
+    }
+    if (why == out_of_memory)
         peal_api_memory(h, api);
     else
         bad_field(h, api, field, why);
     return false;
 }
 
-void
-peal_api_names_fini(struct peal_api_names *names)
-{
-    free(names->v);
-    peal_buf_fini(&names->text);
-    *names = (struct peal_api_names){ 0 };
-}
-
 bool
 peal_api_check_event(
-    struct peal_http *h, struct peal_api *api, const struct peal_api_field *field)
+    struct peal_http *h, struct peal_api *api, const struct peal_json_field *field)
 {
     struct peal_slice token = field->value;
 
@@ -201,7 +188,7 @@ peal_api_check_event(
 
 bool
 peal_api_read_flag(struct peal_http *h, struct peal_api *api,
-    const struct peal_api_field *field, bool *out)
+    const struct peal_json_field *field, bool *out)
 {
     *out = peal_slice_eq(field->value, PEAL_S("true"));
     if (*out || field->value.data == NULL || peal_slice_eq(field->value, PEAL_S("false")))

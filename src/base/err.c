@@ -4,38 +4,17 @@
 
 #include <errno.h>
 
+static const char *const texts[] = {
+#define X(name, text) [name] = text,
+    PEAL_ERRORS(X)
+#undef X
+};
+
 const char *
 peal_err_text(peal_err err)
 {
-    switch (err) {
-    case PEAL_OK:
-        return "ok";
-    case PEAL_ENOMEM:
-        return "out of memory";
-    case PEAL_EINVAL:
-        return "invalid argument";
-    case PEAL_EAGAIN:
-        return "try again";
-    case PEAL_ELIMIT:
-        return "limit reached";
-    case PEAL_EPROTO:
-        return "protocol error";
-    case PEAL_ECLOSED:
-        return "closed";
-    case PEAL_ETIMEOUT:
-        return "timed out";
-    case PEAL_ENOTFOUND:
-        return "not found";
-    case PEAL_EEXIST:
-        return "already exists";
-    case PEAL_EPERM:
-        return "not allowed";
-    case PEAL_EUNSUPP:
-        return "not supported";
-    case PEAL_EIO:
-        return "input/output error";
-    }
-    return "unknown error";
+    return (unsigned)err < sizeof(texts) / sizeof(texts[0]) ? texts[err]
+                                                            : "unknown error";
 }
 
 peal_err

@@ -112,7 +112,7 @@ take_key(struct reader *r, struct peal_yaml *y)
         err = complain(r, line, column, PEAL_EINVAL, "a key with a zero byte");
     else if ((first = peal_yaml_get(map, y->text)) != NULL)
         err = complain(r, line, column, PEAL_EINVAL,
-            "%s: stands here twice, first in line %u", y->text, first->key->line);
+            "%s: duplicate key, first in line %u", y->text, first->key->line);
     if (err != PEAL_OK) {
         peal_yaml_free(&y);
         return err;

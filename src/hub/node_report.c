@@ -11,7 +11,17 @@
 /* The private part: the key, then the secret's characters, padded with zeros. */
 #define PRIVATE_LEN (PEAL_SIPHASH_KEY_LEN + PEAL_NODE_SECRET_LEN)
 
-const char *const peal_node_state_words[] = { "starting", "up", "draining", "leaving" };
+static const char *const state_names[] = {
+#define X(name, word) [PEAL_NODE_##name] = word,
+    PEAL_NODE_STATES(X)
+#undef X
+};
+
+const char *
+peal_node_state_name(enum peal_node_state state)
+{
+    return state_names[state];
+}
 
 static void
 nonce_of(uint32_t number, uint64_t sent, uint8_t out[16])
@@ -76,8 +86,8 @@ peal_report_write(struct peal_buf *out, const struct peal_node_report *r,
         "{\"v\":1,\"node\":\"%08x\",\"state\":\"%s\",\"started\":%" PRId64
         ",\"connections\":%" PRId64 ",\"sessions\":%" PRId64 ",\"room\":%" PRId64
         ",\"sent\":%" PRIu64 ",\"hello\":%s",
-        r->number, peal_node_state_words[r->state], r->started_ms, r->connections,
-        r->sessions, r->room, extra->sent, extra->hello ? "true" : "false");
+        r->number, state_names[r->state], r->started_ms, r->connections, r->sessions,
+        r->room, extra->sent, extra->hello ? "true" : "false");
 
     if (err == PEAL_OK)
         err = add_text(out, "name", r->name);
@@ -173,7 +183,7 @@ static enum peal_node_state
 read_state(struct peal_slice token)
 {
     for (int i = 0; i <= PEAL_NODE_LEAVING; i++)
-        if (peal_json_string_is(token, peal_slice_str(peal_node_state_words[i])))
+        if (peal_json_string_is(token, peal_slice_str(state_names[i])))
             return (enum peal_node_state)i;
     return PEAL_NODE_UP; /* what a later version may call otherwise */
 }

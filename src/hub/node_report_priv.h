@@ -54,7 +54,4 @@ PEAL_MUST_USE peal_err peal_report_read(struct peal_slice text,
     const struct peal_seal_key *seal_key, struct peal_node_report *r,
     struct peal_report_extra *extra);
 
-/* The words for enum peal_node_state, as in reports and /api/nodes. */
-extern const char *const peal_node_state_words[];
-
 #endif

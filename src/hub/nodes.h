@@ -30,12 +30,21 @@
 #define PEAL_NODE_SECRET_LEN 32
 #define PEAL_NODE_SECRET_MIN 8
 
+/* The states of a node, with their names in reports and in the API. LEAVING is that of a
+ * node's last report. */
+#define PEAL_NODE_STATES(X)                                                              \
+    X(STARTING, "starting")                                                              \
+    X(UP, "up")                                                                          \
+    X(DRAINING, "draining")                                                              \
+    X(LEAVING, "leaving")
+
 enum peal_node_state {
-    PEAL_NODE_STARTING,
-    PEAL_NODE_UP,
-    PEAL_NODE_DRAINING,
-    PEAL_NODE_LEAVING /* its last word */
+#define X(name, word) PEAL_NODE_##name,
+    PEAL_NODE_STATES(X)
+#undef X
 };
+
+const char *peal_node_state_name(enum peal_node_state state);
 
 /* What a node says of itself. */
 struct peal_node_report {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "server/assets_data.h"
+#include "wire/gzip.h"
 
 static bool
 matches(struct peal_slice list, const struct peal_asset *a)
@@ -25,37 +26,11 @@ matches(struct peal_slice list, const struct peal_asset *a)
     return false;
 }
 
-/* Is this the weight of what is not wanted: q=0, q=0.000? */
-static bool
-is_zero(struct peal_slice weight)
-{
-    if (weight.len < 3 || (weight.data[0] | 0x20) != 'q' || weight.data[1] != '=')
-        return false;
-    for (size_t i = 2; i < weight.len; i++)
-        if (weight.data[i] != '0' && weight.data[i] != '.')
-            return false;
-    return true;
-}
-
-/* Does the client take gzip? */
-static bool
-takes_gzip(struct peal_slice list)
-{
-    struct peal_slice item, coding;
-
-    while (peal_httphead_list_next(&list, &item)) {
-        coding = peal_slice_trim(peal_slice_cut(&item, ';'));
-        if (peal_slice_ieq(coding, PEAL_S("gzip")))
-            return !is_zero(peal_slice_trim(item));
-    }
-    return false;
-}
-
 static void
 handle(struct peal_http *h, void *asset)
 {
     const struct peal_asset *a = asset;
-    bool gzip = takes_gzip(peal_httphead_get(h->head, PEAL_S("Accept-Encoding")));
+    bool gzip = peal_coding_takes_gzip(h->head);
 
     if (!peal_slice_eq(h->head->method, PEAL_S("GET")) && !h->is_head) {
         peal_http_add(h, "Allow", "GET, HEAD");

@@ -7,36 +7,22 @@
  */
 #include "wire/deflate.h"
 
-#include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <zlib.h>
+
+#include "base/assert.h"
+#include "wire/zlib_priv.h"
 
 #define N_BITS (PEAL_DEFLATE_BITS_MAX - PEAL_DEFLATE_BITS_MIN + 1)
 
 struct peal_deflate {
     int level, mem_level;
     size_t threshold;
-    bool inflater_ready;
-    bool deflater_ready[N_BITS];
-    z_stream inflater;
-    z_stream deflaters[N_BITS]; /* by window bits; zlib keeps pointers to them */
+    struct peal_zstream inflater;
+    struct peal_zstream deflaters[N_BITS]; /* by window bits */
 };
 
 static const char tail[4] = { '\x00', '\x00', '\xff', '\xff' };
-
-/* zlib's own is the same, but out of reach of tests that let allocations fail. */
-static void *
-zlib_alloc(void *opaque, unsigned items, unsigned size)
-{
-    return malloc((size_t)items * size);
-}
-
-static void
-zlib_free(void *opaque, void *p)
-{
-    free(p);
-}
 
 peal_err
 peal_deflate_new(int level, int mem_level, struct peal_deflate **out)
@@ -61,12 +47,9 @@ peal_deflate_free(struct peal_deflate **zp)
 
     if (z == NULL)
         return;
-    if (z->inflater_ready)
-        inflateEnd(&z->inflater);
-    for (size_t i = 0; i < N_BITS; i++) {
-        if (z->deflater_ready[i])
-            deflateEnd(&z->deflaters[i]);
-    }
+    peal_zstream_inflate_fini(&z->inflater);
+    for (size_t i = 0; i < N_BITS; i++)
+        peal_zstream_deflate_fini(&z->deflaters[i]);
     free(z);
     *zp = NULL;
 }
@@ -83,53 +66,32 @@ peal_deflate_pays(const struct peal_deflate *z, size_t payload_len)
     return payload_len > 0 && payload_len >= z->threshold;
 }
 
-/* A deflater as new for the window, or NULL: out of memory. */
-static z_stream *
-deflater(struct peal_deflate *z, int window_bits)
-{
-    int i = window_bits - PEAL_DEFLATE_BITS_MIN;
-    z_stream *s = &z->deflaters[i];
-
-    if (z->deflater_ready[i]) {
-        deflateReset(s);
-        return s;
-    }
-    s->zalloc = zlib_alloc;
-    s->zfree = zlib_free;
-    if (deflateInit2(s, z->level, Z_DEFLATED, -window_bits, z->mem_level,
-            Z_DEFAULT_STRATEGY) != Z_OK)
-        return NULL;
-    z->deflater_ready[i] = true;
-    return s;
-}
-
 peal_err
 peal_deflate_message(
     struct peal_deflate *z, int window_bits, struct peal_slice in, struct peal_buf *out)
 {
+    struct peal_zstream *s = &z->deflaters[window_bits - PEAL_DEFLATE_BITS_MIN];
     size_t before = out->len, room;
-    z_stream *s;
     peal_err err;
 
-    assert(window_bits >= PEAL_DEFLATE_BITS_MIN && window_bits <= PEAL_DEFLATE_BITS_MAX);
-    if (in.len > UINT_MAX / 2)
+    PEAL_ASSERT(
+        window_bits >= PEAL_DEFLATE_BITS_MIN && window_bits <= PEAL_DEFLATE_BITS_MAX);
+    if (in.len > UINT_MAX / 2 ||
+        !peal_zstream_deflate(s, z->level, -window_bits, z->mem_level))
         return PEAL_ENOMEM;
-    if ((s = deflater(z, window_bits)) == NULL)
-        return PEAL_ENOMEM;
-    s->next_in = (z_const Bytef *)in.data;
-    s->avail_in = (uInt)in.len;
-    room = deflateBound(s, (uLong)in.len) + 16; /* the flush marker is not in the bound */
+    peal_zstream_in(s, in);
+    room = deflateBound(&s->z, (uLong)in.len) +
+           16; /* the flush marker is not in the bound */
     do {
         if ((err = peal_buf_reserve(out, room)) != PEAL_OK) {
             out->len = before;
             return err;
         }
-        s->next_out = (Bytef *)out->data + out->len;
-        s->avail_out = (uInt)room;
-        deflate(s, Z_SYNC_FLUSH);
-        out->len += room - s->avail_out;
-    } while (s->avail_out == 0);
-    assert(out->len - before > sizeof(tail));
+        peal_zstream_out(s, out->data + out->len, room);
+        deflate(&s->z, Z_SYNC_FLUSH);
+        out->len += room - s->z.avail_out;
+    } while (s->z.avail_out == 0);
+    PEAL_ASSERT(out->len - before > sizeof(tail));
     out->len -= sizeof(tail);
     return PEAL_OK;
 }
@@ -139,11 +101,10 @@ peal_deflate_message(
  * a stream. A block marked as final need not be the last (RFC 7692 section 7.2.3.4).
  */
 static peal_err
-inflate_all(z_stream *s, struct peal_slice in, size_t limit, struct peal_buf *out,
-    bool *ended_out)
+inflate_all(struct peal_zstream *s, struct peal_slice in, size_t limit,
+    struct peal_buf *out, bool *ended_out)
 {
-    s->next_in = (z_const Bytef *)in.data;
-    s->avail_in = (uInt)in.len;
+    peal_zstream_in(s, in);
     for (;;) {
         size_t room;
         int rc;
@@ -155,22 +116,21 @@ inflate_all(z_stream *s, struct peal_slice in, size_t limit, struct peal_buf *ou
             room = limit - out->len + 1; /* one beyond shows that there is more */
         if (room > UINT_MAX)
             room = UINT_MAX;
-        s->next_out = (Bytef *)out->data + out->len;
-        s->avail_out = (uInt)room;
-        rc = inflate(s, Z_SYNC_FLUSH);
-        out->len += room - s->avail_out;
+        peal_zstream_out(s, out->data + out->len, room);
+        rc = inflate(&s->z, Z_SYNC_FLUSH);
+        out->len += room - s->z.avail_out;
         if (out->len > limit)
             return PEAL_ELIMIT;
         *ended_out = rc == Z_STREAM_END;
         if (rc == Z_MEM_ERROR)
             return PEAL_ENOMEM;
-        if (rc == Z_STREAM_END && s->avail_in == 0)
+        if (rc == Z_STREAM_END && s->z.avail_in == 0)
             return PEAL_OK;
         if (rc == Z_STREAM_END)
-            inflateReset(s);
+            inflateReset(&s->z);
         else if (rc != Z_OK && rc != Z_BUF_ERROR)
             return PEAL_EPROTO;
-        else if (s->avail_out > 0)
+        else if (s->z.avail_out > 0)
             return PEAL_OK; /* room was left, so all of in was used */
     }
 }
@@ -183,7 +143,8 @@ between_blocks(const z_stream *s)
 }
 
 static peal_err
-inflate_message(z_stream *s, struct peal_slice in, size_t limit, struct peal_buf *out)
+inflate_message(
+    struct peal_zstream *s, struct peal_slice in, size_t limit, struct peal_buf *out)
 {
     bool ended = false;
     peal_err err;
@@ -193,21 +154,7 @@ inflate_message(z_stream *s, struct peal_slice in, size_t limit, struct peal_buf
     err = inflate_all(s, peal_slice_of(tail, sizeof(tail)), limit, out, &ended);
     if (err != PEAL_OK || ended)
         return err;
-    return between_blocks(s) ? PEAL_OK : PEAL_EPROTO;
-}
-
-/* Makes the inflater as new. false: out of memory. */
-static bool
-inflater(struct peal_deflate *z)
-{
-    if (z->inflater_ready)
-        return inflateReset(&z->inflater) == Z_OK;
-    z->inflater.zalloc = zlib_alloc;
-    z->inflater.zfree = zlib_free;
-    if (inflateInit2(&z->inflater, -PEAL_DEFLATE_BITS_MAX) != Z_OK)
-        return false;
-    z->inflater_ready = true;
-    return true;
+    return between_blocks(&s->z) ? PEAL_OK : PEAL_EPROTO;
 }
 
 peal_err
@@ -221,7 +168,7 @@ peal_inflate_message(
         return PEAL_OK; /* strictly it is one zero byte; some senders leave it out */
     if (in.len > UINT_MAX)
         return PEAL_ELIMIT;
-    if (!inflater(z))
+    if (!peal_zstream_inflate(&z->inflater, -PEAL_DEFLATE_BITS_MAX))
         return PEAL_ENOMEM;
     if (max_out > SIZE_MAX / 2 - before)
         max_out = SIZE_MAX / 2 - before;

@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* Content codings: a zlib stream for each, reset before every body. */
+/*
+ * Content codings: the Accept-Encoding fields are read once into weights, by which a
+ * coding is chosen; a scratch has a zlib stream for each coding.
+ */
 #include "wire/gzip.h"
 
-#include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <zlib.h>
 
+#include "base/ascii.h"
+#include "base/assert.h"
 #include "base/buf.h"
+#include "wire/zlib_priv.h"
 
 #define MEM_LEVEL 8 /* zlib's own choice */
 #define N_CODINGS 3
 
 struct peal_gzip {
     int level;
-    bool ready[N_CODINGS];
-    z_stream streams[N_CODINGS]; /* by coding; zlib keeps pointers to them */
+    struct peal_zstream streams[N_CODINGS]; /* by coding */
 };
 
 const char *const peal_coding_names[N_CODINGS] = {
@@ -40,7 +43,7 @@ read_weight(struct peal_slice s)
         return 0;
     n = (s.data[0] - '0') * 1000;
     for (size_t i = 2; i < s.len; i++, unit /= 10) {
-        if (s.data[i] < '0' || s.data[i] > '9')
+        if (!peal_ascii_is_digit(s.data[i]))
             return 0;
         n += (s.data[i] - '0') * unit;
     }
@@ -73,37 +76,38 @@ read_element(struct peal_slice element, struct wants *w)
             w->named[i] = weight;
 }
 
-enum peal_coding
-peal_coding_accepted(const struct peal_httphead *head)
+static struct wants
+read_wants(const struct peal_httphead *head)
 {
     struct wants w = { .named = { 0, -1, -1 } };
     struct peal_slice list, element;
-    int best = PEAL_CODING_NONE;
     unsigned at = 0;
 
     while (peal_httphead_next(head, PEAL_S("Accept-Encoding"), &at, &list))
         while (peal_httphead_list_next(&list, &element))
             read_element(element, &w);
-    for (int i = PEAL_CODING_GZIP; i < N_CODINGS; i++) {
+    for (int i = PEAL_CODING_GZIP; i < N_CODINGS; i++)
         if (w.named[i] < 0)
             w.named[i] = w.any;
+    return w;
+}
+
+enum peal_coding
+peal_coding_accepted(const struct peal_httphead *head)
+{
+    struct wants w = read_wants(head);
+    int best = PEAL_CODING_NONE;
+
+    for (int i = PEAL_CODING_GZIP; i < N_CODINGS; i++)
         if (w.named[i] > w.named[best])
             best = i;
-    }
     return (enum peal_coding)best;
 }
 
-/* zlib's own is the same, but out of reach of tests that let allocations fail. */
-static void *
-zlib_alloc(void *opaque, unsigned items, unsigned size)
+bool
+peal_coding_takes_gzip(const struct peal_httphead *head)
 {
-    return malloc((size_t)items * size);
-}
-
-static void
-zlib_free(void *opaque, void *p)
-{
-    free(p);
+    return read_wants(head).named[PEAL_CODING_GZIP] > 0;
 }
 
 peal_err
@@ -128,49 +132,29 @@ peal_gzip_free(struct peal_gzip **zp)
     if (z == NULL)
         return;
     for (int i = 0; i < N_CODINGS; i++)
-        if (z->ready[i])
-            deflateEnd(&z->streams[i]);
+        peal_zstream_deflate_fini(&z->streams[i]);
     free(z);
     *zp = NULL;
-}
-
-/* A stream as new, or NULL: out of memory. */
-static z_stream *
-stream(struct peal_gzip *z, enum peal_coding coding)
-{
-    z_stream *s = &z->streams[coding];
-    int format = coding == PEAL_CODING_GZIP ? 16 : 0;
-
-    if (z->ready[coding]) {
-        deflateReset(s);
-        return s;
-    }
-    s->zalloc = zlib_alloc;
-    s->zfree = zlib_free;
-    if (deflateInit2(s, z->level, Z_DEFLATED, MAX_WBITS + format, MEM_LEVEL,
-            Z_DEFAULT_STRATEGY) != Z_OK)
-        return NULL;
-    z->ready[coding] = true;
-    return s;
 }
 
 struct peal_blob *
 peal_gzip_body(struct peal_gzip *z, enum peal_coding coding, struct peal_slice body)
 {
+    struct peal_zstream *s = &z->streams[coding];
+    int format = coding == PEAL_CODING_GZIP ? 16 : 0; /* zlib's way to ask for gzip */
     struct peal_buf out = { 0 };
     struct peal_blob *b = NULL;
-    z_stream *s;
 
-    assert(coding == PEAL_CODING_GZIP || coding == PEAL_CODING_DEFLATE);
-    if (body.len == 0 || body.len > UINT_MAX || (s = stream(z, coding)) == NULL ||
+    PEAL_ASSERT(coding == PEAL_CODING_GZIP || coding == PEAL_CODING_DEFLATE);
+    if (body.len == 0 || body.len > UINT_MAX ||
+        !peal_zstream_deflate(s, z->level, MAX_WBITS + format, MEM_LEVEL) ||
         peal_buf_reserve(&out, body.len) != PEAL_OK)
         return NULL;
-    s->next_in = (z_const Bytef *)body.data;
-    s->avail_in = (uInt)body.len;
-    s->next_out = (Bytef *)out.data;
-    s->avail_out = (uInt)(body.len - 1); /* what does not end in there does not pay */
-    if (deflate(s, Z_FINISH) == Z_STREAM_END) {
-        out.len = body.len - 1 - s->avail_out;
+    peal_zstream_in(s, body);
+    /* A result that is not shorter than the body is of no use. */
+    peal_zstream_out(s, out.data, body.len - 1);
+    if (deflate(&s->z, Z_FINISH) == Z_STREAM_END) {
+        out.len = body.len - 1 - s->z.avail_out;
         b = peal_blob_copy(peal_buf_slice(&out));
     }
     peal_buf_fini(&out);

@@ -3,6 +3,8 @@
  */
 #include "wire/http_head.h"
 
+#include <time.h>
+
 /* The length of the element at the start of s: up to a comma outside quotes. */
 static size_t
 element_len(struct peal_slice s)
@@ -102,50 +104,14 @@ peal_httphead_reason(unsigned status)
     return "Unknown";
 }
 
-/* Writes n in width digits, zeros in front. */
-static void
-put_digits(char *p, unsigned n, unsigned width)
-{
-    while (width-- > 0) {
-        p[width] = (char)('0' + n % 10);
-        n /= 10;
-    }
-}
-
-/* The civil date of a day since 1970. Years are counted from March, so that the day that
- * leap years add comes last. */
-static void
-civil_from_days(unsigned days, unsigned *year, unsigned *month, unsigned *day)
-{
-    unsigned z = days + 719468; /* since the 1st of March of the year 0 */
-    unsigned era = z / 146097, doe = z % 146097;
-    unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    unsigned mp = (5 * doy + 2) / 153;
-
-    *day = doy - (153 * mp + 2) / 5 + 1;
-    *month = mp < 10 ? mp + 3 : mp - 9;
-    *year = era * 400 + yoe + (*month <= 2);
-}
-
 void
 peal_httphead_date(int64_t unix_s, char out[PEAL_HTTP_DATE_LEN + 1])
 {
-    static const char week_days[] = "ThuFriSatSunMonTueWed"; /* 1970 began on one */
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     const int64_t last = 253402300799; /* the end of 9999 */
-    unsigned days, secs, year, month, day;
+    time_t t = unix_s < 0 ? 0 : unix_s > last ? last : unix_s;
+    struct tm tm;
 
-    unix_s = unix_s < 0 ? 0 : unix_s > last ? last : unix_s;
-    days = (unsigned)(unix_s / 86400);
-    secs = (unsigned)(unix_s % 86400);
-    civil_from_days(days, &year, &month, &day);
-    memcpy(out, "Ddd, 00 Mmm 0000 00:00:00 GMT", PEAL_HTTP_DATE_LEN + 1);
-    memcpy(out, week_days + days % 7 * 3, 3);
-    put_digits(out + 5, day, 2);
-    memcpy(out + 8, months + (month - 1) * 3, 3);
-    put_digits(out + 12, year, 4);
-    put_digits(out + 17, secs / 3600, 2);
-    put_digits(out + 20, secs / 60 % 60, 2);
-    put_digits(out + 23, secs % 60, 2);
+    /* The names of days and months are English: no locale is ever set. */
+    gmtime_r(&t, &tm);
+    strftime(out, PEAL_HTTP_DATE_LEN + 1, "%a, %d %b %Y %H:%M:%S GMT", &tm);
 }

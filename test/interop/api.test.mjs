@@ -71,7 +71,7 @@ describe('publish', () => {
     'a number as event': ['{"channel":"w","event":1}', 'invalid_field', /event:/],
     'an empty event': ['{"channel":"w","event":""}', 'invalid_field', /event:/],
     'volatile that is neither': ['{"channel":"w","volatile":"yes"}', 'invalid_field', /volatile: expected true or false/],
-    'a field twice': ['{"channel":"w","data":1,"d\\u0061ta":2}', 'invalid_field', /data: stands here twice/],
+    'a field twice': ['{"channel":"w","data":1,"d\\u0061ta":2}', 'invalid_field', /data: duplicate field/],
     'a field nobody knows': ['{"channel":"w","date":1}', 'unknown_field', /"date"/],
     'nothing': ['', 'invalid_json', /JSON/],
     'an array': ['[]', 'invalid_json', /object/],

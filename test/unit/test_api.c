@@ -337,7 +337,7 @@ what_is_wrong_with_a_publish_is_named(void **state)
     post(&w, "/api/publish", "{\"channel\":\"a\",\"chanel\":1}");
     CHECK_ERROR(&w, 400, "unknown_field", "unknown field \\\"chanel\\\"");
     post(&w, "/api/publish", "{\"channel\":\"a\",\"\\u0063hannel\":\"b\"}");
-    CHECK_ERROR(&w, 400, "invalid_field", "channel: stands here twice");
+    CHECK_ERROR(&w, 400, "invalid_field", "channel: duplicate field");
     post(&w, "/api/publish", "{\"channels\":[]}");
     CHECK_ERROR(&w, 400, "invalid_field", "channels: must not be empty");
     post(&w, "/api/publish", "{\"channels\":[\"a\",7]}");
