@@ -55,13 +55,23 @@ peal_http_release(struct peal_http *h)
     peal_loop_free_later(h->server->loop, destroy, h);
 }
 
+/* Tells whoever was to answer the request that nothing will come of it. */
+static void
+tell_gone(struct peal_http *h)
+{
+    void (*gone)(struct peal_http * h) = h->gone;
+
+    h->gone = NULL;
+    if (gone != NULL && h->answering)
+        gone(h);
+}
+
 static void
 on_closed(struct peal_conn *c, enum peal_close why)
 {
     struct peal_http *h = peal_conn_owner(c);
 
-    if (h->gone != NULL && h->answering)
-        h->gone(h);
+    tell_gone(h);
     peal_http_release(h);
 }
 
@@ -91,9 +101,7 @@ on_timeout(struct peal_timer *t)
     bool began = h->conn->in.len > 0 || h->reader != NULL;
 
     peal_stat_add(&h->server->loop->stats, PEAL_STAT_HTTP_TIMEOUT, 1);
-    if (h->answering && h->gone != NULL)
-        h->gone(h);
-    h->gone = NULL;
+    tell_gone(h);
     if (!h->answering) /* what the request before was does not matter */
         h->is_head = 0;
     if (began && !h->need_proxy)
@@ -396,6 +404,7 @@ static void
 wait_for_body(struct peal_http *h, const struct peal_httphead *head, size_t head_len)
 {
     if (peal_http_body_new(h, head, head_len) != PEAL_OK) {
+        tell_gone(h);
         peal_http_close(h, PEAL_CLOSE_ERROR);
         return;
     }
@@ -460,9 +469,7 @@ on_request(struct peal_http *h, struct peal_slice in, const struct peal_httphead
     if (h->held)
         return 0;
     if (want > h->route->body_max) {
-        if (h->gone != NULL)
-            h->gone(h);
-        h->gone = NULL;
+        tell_gone(h);
         refuse_size(h);
         return head_len;
     }
@@ -504,9 +511,7 @@ read_body(struct peal_http *h, struct peal_slice in)
     if (err == PEAL_EAGAIN)
         return used;
     if (err != PEAL_OK) {
-        if (h->gone != NULL)
-            h->gone(h);
-        h->gone = NULL;
+        tell_gone(h);
         if (err == PEAL_ELIMIT) {
             refuse_size(h);
             return used;
@@ -604,6 +609,18 @@ drain(struct peal_http_server *s)
 }
 
 void
+peal_http_server_close_after_answers(struct peal_http_server *s)
+{
+    s->draining = true;
+    for (struct peal_link *l = s->all.next; l != &s->all; l = l->next) {
+        struct peal_http *h = PEAL_CONTAINER(l, struct peal_http, link);
+
+        if (h->route != NULL && !may_stay(h))
+            h->keep_alive = 0;
+    }
+}
+
+void
 peal_http_server_drain(struct peal_http_server *s)
 {
     s->draining = true;
@@ -631,9 +648,17 @@ destroy_server(void *p)
 }
 
 void
-peal_http_server_stop_migrations(struct peal_http_server *s)
+peal_http_server_close(struct peal_http_server *s)
 {
     s->stopping = true;
+    peal_http_forwards_close(s);
+    while (!peal_list_empty(&s->all)) {
+        struct peal_http *h = PEAL_CONTAINER(s->all.next, struct peal_http, link);
+
+        tell_gone(h);
+        if (!h->dead)
+            peal_http_close(h, PEAL_CLOSE_LOCAL);
+    }
 }
 
 void
@@ -644,10 +669,7 @@ peal_http_server_free(struct peal_http_server **sp)
     if (s == NULL)
         return;
     *sp = NULL;
-    peal_http_forwards_close(s);
-    while (!peal_list_empty(&s->all))
-        peal_http_close(
-            PEAL_CONTAINER(s->all.next, struct peal_http, link), PEAL_CLOSE_LOCAL);
+    peal_http_server_close(s);
     peal_tls_ctx_release(s->tls);
     peal_loop_free_later(s->loop, destroy_server, s);
 }

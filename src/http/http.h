@@ -129,6 +129,14 @@ void peal_http_server_tls(struct peal_http_server *s, struct peal_tls_ctx *ctx);
 void peal_http_server_accept(void *server, int fd, const struct sockaddr *peer);
 
 /*
+ * peal_http_server_close_after_answers makes every answer from now on close its
+ * connection, but for routes that stay. To be called some time before the drain: a client
+ * that sends one request after the other learns that its connection ends, and does not
+ * meet its end with the next one.
+ */
+void peal_http_server_close_after_answers(struct peal_http_server *s);
+
+/*
  * peal_http_server_drain makes every answer from now on close its connection, and closes
  * connections between two requests; but for those whose last request went to a route that
  * stays: their clients have something here that they would look for elsewhere in vain.
@@ -137,12 +145,15 @@ void peal_http_server_accept(void *server, int fd, const struct sockaddr *peer);
 void peal_http_server_drain(struct peal_http_server *s);
 void peal_http_server_finish(struct peal_http_server *s);
 
-/* peal_http_server_stop_migrations: from now on no connection is handed to another
- * server, and those under way to this one are closed. Before any of the peers is freed,
- * all must have done this, and their loops have run once more. */
-void peal_http_server_stop_migrations(struct peal_http_server *s);
+/*
+ * peal_http_server_close closes every connection; requests that are not answered yet are
+ * told so (gone). From now on no connection is handed to another server, and those under
+ * way to this one are closed. Before any of the peers is freed, all must have done this,
+ * and their loops have run once more.
+ */
+void peal_http_server_close(struct peal_http_server *s);
 
-/* peal_http_server_free closes what is left and sets *sp to NULL. */
+/* peal_http_server_free does the same with what is left and sets *sp to NULL. */
 void peal_http_server_free(struct peal_http_server **sp);
 
 /* peal_http_loop is the loop h lives on. */

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,7 +19,8 @@
  * there, in order, and only beyond that do clients have to knock again. */
 #define BACKLOG INT_MAX
 #define BATCH 64
-#define REST_MS 100 /* no accepting for this long after descriptors have run out */
+#define FINISH_MAX 4096 /* accepted at the end, where it is not known how many wait */
+#define REST_MS 100     /* no accepting for this long after descriptors have run out */
 
 struct peal_listener {
     uv_poll_t poll;
@@ -205,13 +208,27 @@ on_released(uv_handle_t *h)
     free(PEAL_CONTAINER(h, struct peal_listener, poll));
 }
 
+/* How many have connected and are not accepted yet, as Linux says it of a socket that
+ * listens; of a unix socket it says nothing. */
+static unsigned
+n_waiting(const struct peal_listener *l)
+{
+    struct tcp_info info = { 0 };
+    socklen_t len = sizeof(info);
+
+    if (getsockopt(l->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+        return FINISH_MAX;
+    return info.tcpi_unacked;
+}
+
 void
 peal_listener_finish(struct peal_listener **lp)
 {
     struct peal_listener *l = *lp;
 
-    /* To close the socket would reset those who have connected and wait. */
-    while (l != NULL && accept_one(l))
+    /* To close the socket would reset those who have connected and wait. Not more of
+     * them than there are now: they may come faster than they are accepted. */
+    for (unsigned left = l != NULL ? n_waiting(l) : 0; left > 0 && accept_one(l); left--)
         ;
     peal_listener_close(lp);
 }

@@ -46,8 +46,8 @@ PEAL_MUST_USE peal_err peal_listener_new(struct peal_loop *loop, int fd,
 /* peal_listener_close stops accepting and releases it, then sets *lp to NULL. */
 void peal_listener_close(struct peal_listener **lp);
 
-/* peal_listener_finish is the same, but accepts first who has connected already, whatever
- * the rate. */
+/* peal_listener_finish is the same, but accepts first those who have connected already,
+ * whatever the rate. */
 void peal_listener_finish(struct peal_listener **lp);
 
 #endif

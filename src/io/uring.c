@@ -43,7 +43,29 @@ ring_init(struct io_uring *ring)
     return io_uring_queue_init_params(BATCH, ring, &p);
 }
 
-/* Send the batch, then tell its connections; they may close each other while we do. */
+static bool
+has_failed(const struct slot *s)
+{
+    return s->result < 0 && s->result != -EAGAIN && s->result != -EINTR;
+}
+
+/*
+ * The results go to their connections. First those that call no owner: until a result is
+ * booked, its queue must be as it was when it was sent. Then those that failed: owners
+ * that are told may close, and write to, each other's connections.
+ */
+static void
+report(const struct slot *slots, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (!has_failed(&slots[i]))
+            peal_conn_written(slots[i].conn, slots[i].result);
+    for (unsigned i = 0; i < n; i++)
+        if (has_failed(&slots[i]) && slots[i].conn->fd >= 0)
+            peal_conn_written(slots[i].conn, slots[i].result);
+}
+
+/* Send the batch, then tell its connections. */
 static void
 submit(struct uring *u)
 {
@@ -66,27 +88,20 @@ submit(struct uring *u)
         io_uring_cq_advance(&u->ring, got);
     }
     u->n = 0;
-    for (unsigned i = 0; i < n; i++) {
-        struct peal_conn *c = u->slots[i].conn;
-
-        if (c->fd >= 0)
-            peal_conn_written(c, u->slots[i].result);
-    }
     peal_gather_reset(&u->base.gather);
+    report(u->slots, n);
 }
 
-static void
+/* false: the arena is full, and the batch must be submitted first. */
+static bool
 add(struct uring *u, struct peal_conn *c)
 {
     struct slot *s = &u->slots[u->n];
     struct io_uring_sqe *sqe;
     unsigned n = peal_gather_fill(&u->base.gather, c->out, s->iov);
 
-    if (n == 0) { /* the arena is full */
-        submit(u);
-        s = &u->slots[0];
-        n = peal_gather_fill(&u->base.gather, c->out, s->iov);
-    }
+    if (n == 0)
+        return false;
     s->conn = c;
     sqe = io_uring_get_sqe(&u->ring);
     if (n == 1) {
@@ -99,6 +114,23 @@ add(struct uring *u, struct peal_conn *c)
     io_uring_sqe_set_data64(sqe, u->n);
     if (++u->n == BATCH)
         submit(u);
+    return true;
+}
+
+/* Writes c, which is not on the list of dirty connections any more. */
+static void
+write_one(struct uring *u, struct peal_conn *c)
+{
+    if (c->doomed || c->finishing || c->ssl != NULL || c->out == NULL) {
+        submit(u); /* the arena is about to be used by somebody else */
+        if (c->fd >= 0 && (c->doomed || !c->stalled))
+            peal_conn_flush(c);
+    } else if (!c->stalled && !add(u, c)) {
+        submit(u);
+        /* Owners that were told of failures may have changed it. */
+        if (c->fd >= 0 && !peal_list_linked(&c->dirty))
+            write_one(u, c);
+    }
 }
 
 static void
@@ -119,17 +151,8 @@ flush(struct peal_flusher *f, struct peal_loop *l)
         u->up = true;
     }
     peal_list_move(&all, &l->dirty);
-    while ((link = peal_list_take(&all)) != NULL) {
-        struct peal_conn *c = PEAL_CONTAINER(link, struct peal_conn, dirty);
-
-        if (c->doomed || c->finishing || c->ssl != NULL || c->out == NULL) {
-            submit(u); /* the arena is about to be used by somebody else */
-            if (c->fd >= 0 && (c->doomed || !c->stalled))
-                peal_conn_flush(c);
-        } else if (!c->stalled) {
-            add(u, c);
-        }
-    }
+    while ((link = peal_list_take(&all)) != NULL)
+        write_one(u, PEAL_CONTAINER(link, struct peal_conn, dirty));
     submit(u);
 }
 

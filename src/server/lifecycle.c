@@ -2,11 +2,13 @@
 /*
  * The life of a node, on the control thread: run, drain, stop.
  *
- * SIGTERM or SIGINT: not ready any more; after drain.delay, when balancers have noticed,
- * no session begins any more, and those that are there are closed evenly over
- * drain.window, so that their clients do not all come back elsewhere at once; more slowly
- * if the nodes that remain ask for it (drain_pace). A second one: now. SIGHUP: the
- * certificate is read again.
+ * SIGTERM or SIGINT: the node is not ready any more, and its answers close their
+ * connections, but for those of sessions, so that no client's next request meets the end.
+ * After drain.delay, when balancers have noticed, no session begins any more, and those
+ * that are there are closed evenly over drain.window, so that their clients do not all
+ * come back elsewhere at once; more slowly if the nodes that remain ask for it
+ * (drain_pace). A second signal ends the node at once. SIGHUP: the certificate is read
+ * again.
  *
  * Who leaves here comes back at once, perhaps by a balancer that would bring it here
  * again. To be refused the connection is the one answer that every balancer and every
@@ -162,6 +164,8 @@ on_stop_signal(uv_signal_t *s, int number)
     peal_log(&n->log, PEAL_LOG_INFO, "stopping", "signal=%s delay=%llums",
         number == SIGTERM ? "SIGTERM" : "SIGINT",
         (unsigned long long)n->o->drain_delay_ms);
+    for (unsigned i = 0; i < n->n_workers; i++)
+        peal_worker_close_after_answers(&n->workers[i]);
     uv_timer_start(&life->timer, on_delay, n->o->drain_delay_ms, 0);
 }
 
@@ -236,10 +240,7 @@ join(struct peal_server *n)
         if (n->workers[i].started)
             uv_thread_join(&n->workers[i].thread);
     for (unsigned i = 0; i < n->n_workers; i++)
-        peal_http_server_stop_migrations(n->workers[i].http);
-    for (unsigned i = 0; i < n->n_workers; i++)
-        if (n->workers[i].inner != NULL)
-            peal_http_server_stop_migrations(n->workers[i].inner);
+        peal_worker_close(&n->workers[i]);
     for (unsigned i = 0; i < n->n_workers; i++)
         if (n->workers[i].loop != NULL)
             uv_run(&n->workers[i].loop->uv, UV_RUN_NOWAIT);

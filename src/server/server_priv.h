@@ -117,10 +117,15 @@ void peal_balance_start(struct peal_server *n);
 bool peal_worker_init(struct peal_worker *w, struct peal_server *n, unsigned index);
 bool peal_worker_listen(struct peal_worker *w); /* takes its sockets */
 bool peal_worker_start(struct peal_worker *w);
-void peal_worker_fini(struct peal_worker *w); /* its thread has ended */
+/* Both after its thread has ended. Before any of them is freed, all are closed: what that
+ * has to tell other workers finds them still there. */
+void peal_worker_close(struct peal_worker *w);
+void peal_worker_fini(struct peal_worker *w);
 /* These ask a running worker, from any thread; all but the first are lost without memory.
  */
 void peal_worker_stop(struct peal_worker *w);
+/* The drain is near: answers close their connections. */
+void peal_worker_close_after_answers(struct peal_worker *w);
 /* The drain begins: no new sessions; requests of those that are there are served on. */
 void peal_worker_refuse(struct peal_worker *w);
 void peal_worker_stop_accepting(struct peal_worker *w); /* but for admin.listen */

@@ -161,6 +161,17 @@ peal_worker_start(struct peal_worker *w)
 }
 
 void
+peal_worker_close(struct peal_worker *w)
+{
+    if (w->http != NULL)
+        peal_http_server_close(w->http);
+    if (w->inner != NULL)
+        peal_http_server_close(w->inner);
+    if (w->admin != NULL)
+        peal_http_server_close(w->admin);
+}
+
+void
 peal_worker_fini(struct peal_worker *w)
 {
     if (w->loop == NULL)
@@ -217,6 +228,23 @@ peal_worker_stop(struct peal_worker *w)
 {
     w->stop.fn = do_stop;
     peal_loop_post(w->loop, &w->stop);
+}
+
+static void
+do_close_after_answers(struct peal_loop *loop, struct peal_task *task)
+{
+    struct peal_worker *w = ((struct order *)task)->worker;
+
+    peal_http_server_close_after_answers(w->http);
+    if (w->admin != NULL)
+        peal_http_server_close_after_answers(w->admin);
+    free(task);
+}
+
+void
+peal_worker_close_after_answers(struct peal_worker *w)
+{
+    ask(w, do_close_after_answers, (struct order){ 0 });
 }
 
 static void

@@ -403,6 +403,18 @@ describe('the call', () => {
     });
   }
 
+  for (const workers of [1, 2]) {
+    test(`is cut off when the server ends without a drain (${workers} workers)`, async (t) => {
+      const server = await start({ set: { workers, 'drain.delay': '60s' } });
+      const all = [await Hand.join(t, '/end', server), await Hand.join(t, '/end', server), await Hand.join(t, '/end', server)];
+      const calls = [];
+      for (let i = 0; i < 4; i++) calls.push(await begin({ namespace: '/end', event: 'q', timeout_ms: 60_000 }, server));
+      for (const one of all) for (let i = 0; i < calls.length; i++) await one.asked();
+      await server.stop();
+      for (const call of calls) await call.waitClosed();
+    });
+  }
+
   test('is cut off when the server ends, and leaves nothing to complain about', async (t) => {
     const server = await start({ set: { workers: 4 } });
     const all = [];

@@ -193,6 +193,25 @@ describe('a drain', () => {
     await server.stop();
   });
 
+  test('answers during the delay end their connections, but for those of sessions', async (t) => {
+    const server = await startPeal({ set: { 'drain.delay': '60s', workers: 1 } });
+    const [publisher, poller] = [await rawConnect(server), await rawConnect(server)];
+    t.after(() => [publisher, poller].forEach((conn) => conn.destroy()));
+    const ask = async (conn, path, more = {}) => {
+      conn.write(formatRequest(server, { path, ...more }));
+      return (await conn.readResponse()).headers.connection;
+    };
+    const publish = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"channel":"a","data":1}' };
+    assert.equal(await ask(publisher, '/api/publish', publish), undefined);
+    assert.equal(await ask(poller, POLL), undefined);
+    server.signal('SIGTERM');
+    await until(async () => (await request(server, { path: '/readyz' })).status === 503, 'readiness off');
+    assert.equal(await ask(publisher, '/api/publish', publish), 'close'); // and not a reset
+    assert.equal(await publisher.waitClosed(), 'end');
+    assert.equal(await ask(poller, POLL), undefined);
+    await server.stop();
+  });
+
   const POLL = '/socket.io/?EIO=4&transport=polling';
   const SIO_WS = '/socket.io/?EIO=4&transport=websocket';
   const refusesConnections = (server) => until(

@@ -2,6 +2,8 @@
 /* http: requests and answers, with real sockets. */
 #include "http_rig.h"
 
+#include "alloc.h"
+
 static void
 a_connection_serves_many_requests(void **state)
 {
@@ -366,6 +368,63 @@ who_has_said_everything_still_gets_the_answer(void **state)
     stop();
 }
 
+/* Those who were to answer must not do so later. */
+static void
+requests_that_wait_are_told_when_their_server_goes(void **state)
+{
+    static const char *const requests[] = { GET("/later"), GET("/hold"),
+        POST("/expect", "9") "a" };
+
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        struct client c;
+
+        start();
+        c = client();
+        say(&c, requests[i]);
+        wait_for(&rig.came);
+        stop();
+        wait_for(&rig.gone);
+        EXPECT_END(&c);
+        client_close(&c);
+    }
+}
+
+/* A request whose body is waited for; the nth allocation fails. */
+static void
+begin_a_body(long n)
+{
+    struct client c;
+
+    start_with((struct setup){ .by_hand = true });
+    c = client();
+    say(&c, POST("/expect", "9"));
+    alloc_left = n;
+    alloc_one = 1;
+    while (stat_of(PEAL_STAT_ACCEPTED) + stat_of(PEAL_STAT_ACCEPT_ERRORS) == 0)
+        uv_run(&rig.loops[0]->uv, UV_RUN_NOWAIT);
+    for (int i = 0; i < 10; i++)
+        uv_run(&rig.loops[0]->uv, UV_RUN_NOWAIT);
+    if (rig.limits.open > 0)
+        CHECK(sem_trywait(&rig.came) == 0 && rig.waiting != NULL);
+    else
+        CHECK(rig.waiting == NULL);
+    client_close(&c);
+}
+
+/* Without memory for a body the request is lost: that must be told as well. */
+static void
+every_failing_allocation_of_a_body_is_told(void **state)
+{
+    bool failed = true;
+
+    for (long n = 0; failed; n++) {
+        begin_a_body(n);
+        failed = alloc_left < 0;
+        alloc_left = -1;
+        stop();
+    }
+}
+
 int
 main(void)
 {
@@ -383,6 +442,8 @@ main(void)
         cmocka_unit_test(pages_of_allowed_origins_may_read),
         cmocka_unit_test(who_leaves_before_the_answer_is_gone),
         cmocka_unit_test(who_has_said_everything_still_gets_the_answer),
+        cmocka_unit_test(requests_that_wait_are_told_when_their_server_goes),
+        cmocka_unit_test(every_failing_allocation_of_a_body_is_told),
     };
 
     return run_with_each_engine(tests, sizeof(tests) / sizeof(tests[0]));

@@ -14,8 +14,17 @@ struct rig {
     uint16_t port;
     int fd; /* the last one that was accepted, or -1 */
     unsigned n;
+    int flood;         /* so many more connect, one whenever one is accepted */
     uint16_t peers[8]; /* ports of those that were accepted */
 };
+
+static void
+flood(struct rig *r)
+{
+    struct client c = client_of(r->port, 0);
+
+    client_close(&c);
+}
 
 static void
 on_accept(void *arg, int fd, const struct sockaddr *peer)
@@ -26,6 +35,8 @@ on_accept(void *arg, int fd, const struct sockaddr *peer)
     if (r->fd >= 0)
         close(r->fd);
     r->fd = fd;
+    if (r->flood > 0 && r->flood-- > 0)
+        flood(r);
     r->peers[r->n++ % 8] = ntohs(((const struct sockaddr_in *)peer)->sin_port);
 }
 
@@ -133,6 +144,20 @@ whoever_comes_too_fast_waits_in_order_and_nobody_is_lost(void **state)
     rig_fini(&r);
 }
 
+/* As many as were waiting; not as long as somebody comes. */
+static void
+a_flood_does_not_keep_a_listener_from_its_end(void **state)
+{
+    struct rig r = { .flood = 200 };
+
+    rig_init(&r);
+    for (int i = 0; i < 3; i++)
+        flood(&r);
+    peal_listener_finish(&r.listener);
+    CHECK_INT(r.n, 3);
+    rig_fini(&r);
+}
+
 int
 main(void)
 {
@@ -140,6 +165,7 @@ main(void)
         cmocka_unit_test(accepted_sockets_are_prompt_and_notice_dead_peers),
         cmocka_unit_test(connections_beyond_the_limit_are_closed_at_once),
         cmocka_unit_test(whoever_comes_too_fast_waits_in_order_and_nobody_is_lost),
+        cmocka_unit_test(a_flood_does_not_keep_a_listener_from_its_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
