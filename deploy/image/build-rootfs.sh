@@ -31,10 +31,11 @@ put() {
 # The libraries of a program, and what loads them, one path a line.
 libraries() { ldd "$1" 2>/dev/null | sed -n 's/^.*=> \(\/[^ ]*\) .*/\1/p; s/^[[:space:]]*\(\/[^ ]*\) (.*/\1/p'; }
 
-# The Debian packages of files. /lib is /usr/lib by now, and either name may be on record.
+# The Debian packages of files. /lib is /usr/lib by now, and either name may be on record; what
+# a package diverts is said in lines of another form.
 packages_of() {
   for path; do echo "$path" "/usr$path" "${path#/usr}" "$(realpath "$path")"; done |
-    xargs dpkg-query -S 2>/dev/null | sed 's/[:,].*//' | sort -u || true
+    xargs dpkg-query -S 2>/dev/null | sed '/^diversion by /d; s/[:,].*//' | sort -u || true
 }
 
 # So that scanners know the versions of what is inside, and its licences come along.
