@@ -23,6 +23,4 @@ peal_pace_turn_end(struct peal_pace *p, uint64_t now_ns)
         p->share_ns = p->share_ns + step < most ? p->share_ns + step : most;
     p->began_ns = 0;
     p->n_served = 0;
-    p->was_late = p->late;
-    p->late = false;
 }

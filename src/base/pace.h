@@ -28,8 +28,6 @@ struct peal_pace {
     uint64_t share_ns; /* newcomers are served until the turn is this old */
     uint64_t began_ns; /* of this turn; 0: it has not begun */
     unsigned n_served; /* newcomers of this turn */
-    bool late;         /* something was put off in this turn */
-    bool was_late;     /* and in the one before */
 };
 
 /* peal_pace_init sets the target, in ms. */
@@ -50,21 +48,6 @@ peal_pace_try(struct peal_pace *p, uint64_t now_ns)
         return false;
     p->n_served++;
     return true;
-}
-
-/* peal_pace_put_off says that something waits in the kernel for a later turn, so that no
- * more of its kind is accepted; peal_pace_is_late: was that so in this turn or the one
- * before? */
-static inline void
-peal_pace_put_off(struct peal_pace *p)
-{
-    p->late = true;
-}
-
-static inline bool
-peal_pace_is_late(const struct peal_pace *p)
-{
-    return p->was_late || p->late;
 }
 
 /* peal_pace_turn_end learns from the turn that ends now. */

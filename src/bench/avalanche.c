@@ -5,7 +5,8 @@
  * Whoever runs this ends the node of --lost when "ready" appears on standard error. Each
  * client then does as the official Socket.IO client: it tries again after 1 s, then 2, 4
  * and 5 s, each half longer or shorter by chance; at the node of --url, where a balancer
- * would bring it.
+ * would bring it. Meanwhile clients that are at that node already (--present) measure
+ * what they notice of it.
  */
 #include <math.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 
 #include "bench/modes.h"
 #include "bench/net.h"
+#include "bench/present.h"
 
 #define BACKOFF_MS 1000.0
 #define BACKOFF_MAX_MS 5000.0
@@ -29,7 +31,8 @@ struct client {
 struct avalanche {
     const struct peal_bench_opts *opts;
     struct client *clients;
-    uint64_t first_ns, last_ns; /* the first loss; the last return */
+    struct peal_bench_present *present; /* NULL: there are none */
+    uint64_t first_ns, last_ns;         /* the first loss; the last return */
     bool all_there; /* before that who is refused tries again at the same node */
     unsigned n_lost, n_back, n_again, n_failed;
     uint64_t chance; /* a generator's state: the same delays in every run */
@@ -151,6 +154,7 @@ gather(struct peal_bench_net *net)
     for (unsigned i = 0; i < net->n; i++)
         a->clients[i] = (struct client){ 0 };
     net->handshake = (struct peal_bench_hist){ 0 };
+    net->n_resumed = 0;
     a->all_there = net->n_ready == net->n;
     return a->all_there;
 }
@@ -167,6 +171,8 @@ measure(struct peal_bench_net *net, struct peal_bench_report *r)
     fprintf(stderr, "peal bench: ready\n");
     while (a->n_lost == 0 && peal_bench_now_ns() < until_ns)
         peal_bench_net_turn(net, 10);
+    if (a->present != NULL)
+        peal_bench_present_storm(a->present);
     peal_bench_span_begin(&span, a->opts);
     a->second = span;
     come_back(net, peal_bench_now_ns() + limit_ns);
@@ -185,6 +191,7 @@ measure(struct peal_bench_net *net, struct peal_bench_report *r)
         r, "away_p99_s", (double)peal_bench_hist_quantile(&a->away, 0.99) / 1e9, "s");
     peal_bench_report_add(r, "cpu_us_per_return", cost.server_us / a->n_back, "us");
     peal_bench_report_add(r, "busiest_second_percent", a->busiest, "% of a core");
+    peal_bench_report_add(r, "tls_resumed", net->n_resumed, "");
     peal_bench_report_hist(r, &net->handshake);
     peal_bench_report_cost(r, &cost);
     return a->n_back == net->n && a->n_again == 0;
@@ -201,6 +208,8 @@ peal_bench_avalanche(const struct peal_bench_opts *opts, struct peal_bench_repor
         return false;
     a->opts = opts;
     a->clients = calloc(opts->connections, sizeof(*a->clients));
+    if (opts->present > 0 && (a->present = peal_bench_present_start(opts)) == NULL)
+        goto out;
     if (a->clients != NULL &&
         peal_bench_net_init(&net, opts, opts->connections) == PEAL_OK) {
         for (unsigned i = 0; i < net.n; i++) {
@@ -215,6 +224,9 @@ peal_bench_avalanche(const struct peal_bench_opts *opts, struct peal_bench_repor
             fprintf(stderr, "peal bench: FAILED: %u of %u clients are there: %s\n",
                 net.n_ready, net.n, net.last_failure ? net.last_failure : "no loss");
     }
+    if (a->present != NULL && !peal_bench_present_end(a->present, report))
+        ok = false;
+out:
     peal_bench_net_fini(&net);
     free(a->clients);
     free(a);

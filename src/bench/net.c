@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/tls.h"
+
 #define SCRATCH_BYTES (4u << 20)
 #define EVENTS_MAX 1024
 #define WAIT_MS 100
@@ -55,6 +57,10 @@ peal_bench_net_init(
         peal_bench_net_fini(net);
         return PEAL_EIO;
     }
+    if (opts->target.tls && peal_bench_tls_init(net) != PEAL_OK) {
+        peal_bench_net_fini(net);
+        return PEAL_ENOMEM;
+    }
     return PEAL_OK;
 }
 
@@ -62,6 +68,7 @@ void
 peal_bench_net_fini(struct peal_bench_net *net)
 {
     for (unsigned i = 0; i < net->n; i++) {
+        peal_bench_tls_end(&net->conns[i], true);
         if (net->conns[i].fd >= 0)
             close(net->conns[i].fd);
         peal_buf_fini(&net->conns[i].in);
@@ -69,6 +76,7 @@ peal_bench_net_fini(struct peal_bench_net *net)
     }
     if (net->conns != NULL && net->ep >= 0)
         close(net->ep);
+    peal_bench_tls_fini(net);
     free(net->conns);
     free(net->scratch);
     *net = (struct peal_bench_net){ .ep = -1 };
@@ -88,15 +96,23 @@ set_state(struct peal_bench_net *net, struct peal_bench_conn *c, uint8_t state)
     c->state = state;
 }
 
-void
-peal_bench_net_close(struct peal_bench_net *net, struct peal_bench_conn *c)
+static void
+close_socket(struct peal_bench_conn *c)
 {
+    peal_bench_tls_end(c, false);
     if (c->fd >= 0)
         close(c->fd);
     c->fd = -1;
-    set_state(net, c, PEAL_BENCH_CLOSED);
     peal_buf_fini(&c->in);
     peal_buf_fini(&c->out);
+}
+
+void
+peal_bench_net_close(struct peal_bench_net *net, struct peal_bench_conn *c)
+{
+    close_socket(c);
+    c->sid[0] = '\0';
+    set_state(net, c, PEAL_BENCH_CLOSED);
 }
 
 void
@@ -136,17 +152,14 @@ bind_source(struct peal_bench_net *net, struct peal_bench_conn *c)
     return bind(c->fd, (struct sockaddr *)&sin, sizeof(sin)) == 0;
 }
 
-void
-peal_bench_net_open(struct peal_bench_net *net, unsigned i)
+static void
+dial(struct peal_bench_net *net, struct peal_bench_conn *c)
 {
-    struct peal_bench_conn *c = &net->conns[i];
     struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET };
     int one = 1;
 
-    assert(c->state == PEAL_BENCH_CLOSED);
-    c->began_ns = peal_bench_now_ns();
     set_state(net, c, PEAL_BENCH_DIALLING);
-    ev.data.u32 = i;
+    ev.data.u32 = c->index;
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->fd < 0) {
         peal_bench_net_fail(net, c, "no socket: too many open files");
@@ -161,6 +174,30 @@ peal_bench_net_open(struct peal_bench_net *net, unsigned i)
 }
 
 void
+peal_bench_net_open(struct peal_bench_net *net, unsigned i)
+{
+    struct peal_bench_conn *c = &net->conns[i];
+
+    assert(c->state == PEAL_BENCH_CLOSED);
+    c->began_ns = peal_bench_now_ns();
+    dial(net, c);
+}
+
+void
+peal_bench_net_redial(struct peal_bench_net *net, struct peal_bench_conn *c)
+{
+    close_socket(c);
+    dial(net, c);
+}
+
+static ssize_t
+write_some(struct peal_bench_conn *c, const void *data, size_t len)
+{
+    return c->ssl != NULL ? peal_bench_tls_write(c, data, len)
+                          : send(c->fd, data, len, MSG_NOSIGNAL);
+}
+
+void
 peal_bench_net_send(
     struct peal_bench_net *net, struct peal_bench_conn *c, struct peal_slice bytes)
 {
@@ -169,7 +206,7 @@ peal_bench_net_send(
     if (c->fd < 0)
         return;
     if (c->out.len == 0) {
-        n = send(c->fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+        n = write_some(c, bytes.data, bytes.len);
         if (n < 0 && errno != EAGAIN) {
             peal_bench_net_fail(net, c, "write failed");
             return;
@@ -185,7 +222,7 @@ static void
 flush(struct peal_bench_net *net, struct peal_bench_conn *c)
 {
     while (c->out.len > 0) {
-        ssize_t n = send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL);
+        ssize_t n = write_some(c, c->out.data, c->out.len);
 
         if (n < 0) {
             if (errno != EAGAIN)
@@ -221,7 +258,9 @@ read_all(struct peal_bench_net *net, struct peal_bench_conn *c)
         }
         if (have > 0)
             memcpy(net->scratch, c->in.data, have);
-        n = recv(c->fd, net->scratch + have, SCRATCH_BYTES - have, 0);
+        n = c->ssl != NULL
+                ? peal_bench_tls_read(c, net->scratch + have, SCRATCH_BYTES - have)
+                : recv(c->fd, net->scratch + have, SCRATCH_BYTES - have, 0);
         if (n < 0 && errno == EAGAIN)
             return;
         if (n <= 0) {
@@ -231,11 +270,24 @@ read_all(struct peal_bench_net *net, struct peal_bench_conn *c)
         net->now_ns = peal_bench_now_ns();
         have += (size_t)n;
         used = peal_bench_client_eat(net, c, peal_slice_of(net->scratch, have));
-        if (c->fd < 0)
+        if (c->fd < 0 || c->state == PEAL_BENCH_DIALLING)
             return;
         keep_rest(net, c, peal_slice_of(net->scratch + used, have - used));
-        if (c->fd < 0 || have < SCRATCH_BYTES)
+        if (c->fd < 0 || (c->ssl == NULL && have < SCRATCH_BYTES))
             return;
+    }
+}
+
+static void
+shake_hands(struct peal_bench_net *net, struct peal_bench_conn *c)
+{
+    int r = peal_bench_tls_handshake(net, c);
+
+    if (r < 0) {
+        peal_bench_net_fail(net, c, "the TLS handshake failed");
+    } else if (r > 0) {
+        set_state(net, c, PEAL_BENCH_UPGRADING);
+        peal_bench_client_begin(net, c);
     }
 }
 
@@ -249,8 +301,14 @@ dialled(struct peal_bench_net *net, struct peal_bench_conn *c)
         peal_bench_net_fail(net, c, e == ECONNREFUSED ? "refused" : "connect failed");
         return;
     }
-    set_state(net, c, PEAL_BENCH_UPGRADING);
-    peal_bench_client_begin(net, c);
+    if (net->tls == NULL) {
+        set_state(net, c, PEAL_BENCH_UPGRADING);
+        peal_bench_client_begin(net, c);
+    } else if (peal_bench_tls_begin(net, c)) {
+        set_state(net, c, PEAL_BENCH_SHAKING);
+    } else {
+        peal_bench_net_fail(net, c, "out of memory");
+    }
 }
 
 static void
@@ -261,7 +319,9 @@ handle(struct peal_bench_net *net, struct peal_bench_conn *c, uint32_t events)
         dialled(net, c);
     else if (c->fd >= 0 && (events & EPOLLOUT) != 0 && c->out.len > 0)
         flush(net, c);
-    if (c->fd >= 0 && c->state != PEAL_BENCH_DIALLING && (events & ~EPOLLOUT) != 0)
+    if (c->fd >= 0 && c->state == PEAL_BENCH_SHAKING)
+        shake_hands(net, c);
+    if (c->fd >= 0 && c->state > PEAL_BENCH_SHAKING && (events & ~EPOLLOUT) != 0)
         read_all(net, c);
 }
 

@@ -15,11 +15,16 @@
 #include "bench/hist.h"
 #include "bench/opts.h"
 
+#define PEAL_BENCH_SID_MAX 40
+
 enum peal_bench_state {
     PEAL_BENCH_CLOSED,
     PEAL_BENCH_DIALLING, /* TCP */
+    PEAL_BENCH_SHAKING,  /* TLS */
+    PEAL_BENCH_POLLING,  /* Socket.IO: a session by HTTP long polling */
     PEAL_BENCH_UPGRADING,
-    PEAL_BENCH_OPENING,  /* Socket.IO: waits for the Engine.IO open packet */
+    PEAL_BENCH_PROBING,  /* Socket.IO: waits for the answer to the probe */
+    PEAL_BENCH_OPENING,  /* waits for the Engine.IO open packet */
     PEAL_BENCH_ENTERING, /* waits for the answer to CONNECT */
     PEAL_BENCH_JOINING,  /* waits for the acknowledgement of "join" */
     PEAL_BENCH_READY
@@ -28,14 +33,18 @@ enum peal_bench_state {
 struct peal_bench_conn {
     int fd; /* -1: closed */
     uint8_t state;
-    bool join;       /* Socket.IO: join the room before it is ready */
-    uint32_t index;  /* in net->conns */
+    bool join;                    /* Socket.IO: join the room before it is ready */
+    uint8_t n_polls;              /* requests of the session that have been answered */
+    char sid[PEAL_BENCH_SID_MAX]; /* of the session that is upgraded, or empty */
+    uint32_t index;               /* in net->conns */
     uint32_t number; /* what {i} is; its index, if the mode does not say otherwise */
     uint32_t seq;    /* the mode's: what comes next */
     uint64_t began_ns;
     const struct peal_bench_target *target;
-    struct peal_buf in;  /* an incomplete frame */
-    struct peal_buf out; /* what the kernel did not take */
+    struct ssl_st *ssl;             /* NULL: plain */
+    struct ssl_session_st *session; /* of the TLS connection before, or NULL */
+    struct peal_buf in;             /* an incomplete frame */
+    struct peal_buf out;            /* what the kernel did not take */
 };
 
 struct peal_bench_net;
@@ -53,7 +62,8 @@ struct peal_bench_net {
     struct peal_bench_conn *conns;
     unsigned n; /* of conns */
     char *scratch;
-    uint64_t now_ns; /* of the last read */
+    struct ssl_ctx_st *tls; /* NULL: plain */
+    uint64_t now_ns;        /* of the last read */
 
     peal_bench_ready_fn *on_ready;     /* NULL: nothing */
     peal_bench_message_fn *on_message; /* NULL: nothing */
@@ -65,6 +75,7 @@ struct peal_bench_net {
     unsigned n_failed; /* handshakes that did not succeed */
     unsigned n_broken; /* closed by the server, or broken, when ready */
     uint64_t n_pings;
+    unsigned n_resumed;       /* TLS handshakes that resumed a session */
     const char *last_failure; /* static text, or NULL */
     struct peal_bench_hist handshake;
 };
@@ -110,6 +121,10 @@ void peal_bench_client_begin(struct peal_bench_net *net, struct peal_bench_conn 
 /* Takes what is complete from data; returns how much that was. May close c. */
 size_t peal_bench_client_eat(
     struct peal_bench_net *net, struct peal_bench_conn *c, struct peal_slice data);
+
+/* Closes c and dials again, within the same handshake: the session goes on by another
+ * connection. */
+void peal_bench_net_redial(struct peal_bench_net *net, struct peal_bench_conn *c);
 
 void peal_bench_net_ready(struct peal_bench_net *net, struct peal_bench_conn *c);
 void peal_bench_net_fail(

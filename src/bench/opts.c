@@ -37,13 +37,19 @@ static const char help[] =
     "  drops     connections are cut again and again: how much is delivered\n"
     "\n"
     "options (default)\n"
-    "  --url URL            ws://HOST:PORT/PATH or http://HOST:PORT; {i} in a path or\n"
+    "  --url URL            ws://HOST:PORT/PATH or http://HOST:PORT, or wss://, "
+    "https://\n"
+    "                       for TLS that is not verified; {i} in a path or\n"
     "                       room is the number of the connection; in relay, of the\n"
     "                       channel\n"
     "  --protocol NAME      ws or socketio (by the URL: ws:// ws, http:// socketio)\n"
     "  --publish URL        fanout: publish there by HTTP POST, not by a connection;\n"
     "                       relay, drops: the publisher's node\n"
     "  --lost URL           avalanche: the node that the clients will lose\n"
+    "  --present N          avalanche: clients that are at the other node already, and\n"
+    "                       send an event each 50 ms (100)\n"
+    "  --polling            Socket.IO sessions begin by polling and are upgraded\n"
+    "  --no-resume          TLS: every handshake is a full one\n"
     "  --room NAME          over Socket.IO: the room to join (bench; in relay "
     "bench-{i})\n"
     "  --channels N         relay: so many; they share the connections evenly (16)\n"
@@ -97,12 +103,25 @@ set_address(struct peal_bench_target *t, const char *authority, const char *port
 static bool
 parse_url(const char *url, struct peal_bench_target *t)
 {
-    bool ws = strncmp(url, "ws://", 5) == 0, http = strncmp(url, "http://", 7) == 0;
-    const char *rest = url + (ws ? 5 : 7), *slash;
+    static const struct {
+        const char *scheme;
+        enum peal_bench_protocol protocol;
+        bool tls;
+    } known[] = { { "ws://", PEAL_BENCH_WS, false }, { "wss://", PEAL_BENCH_WS, true },
+        { "http://", PEAL_BENCH_SOCKETIO, false },
+        { "https://", PEAL_BENCH_SOCKETIO, true } };
+    const char *rest = NULL, *slash;
     char authority[64];
     size_t n;
 
-    if (!ws && !http)
+    for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (strncmp(url, known[i].scheme, strlen(known[i].scheme)) != 0)
+            continue;
+        rest = url + strlen(known[i].scheme);
+        t->protocol = known[i].protocol;
+        t->tls = known[i].tls;
+    }
+    if (rest == NULL)
         return false;
     slash = strchr(rest, '/');
     n = slash ? (size_t)(slash - rest) : strlen(rest);
@@ -111,8 +130,7 @@ parse_url(const char *url, struct peal_bench_target *t)
     memcpy(authority, rest, n);
     authority[n] = '\0';
     snprintf(t->path, sizeof(t->path), "%s", slash ? slash : "/");
-    t->protocol = ws ? PEAL_BENCH_WS : PEAL_BENCH_SOCKETIO;
-    return set_address(t, authority, "80");
+    return set_address(t, authority, t->tls ? "443" : "80");
 }
 
 static bool
@@ -189,6 +207,9 @@ static const struct option options[] = {
     { "stall", required_argument, NULL, 't' },
     { "sources", required_argument, NULL, 'S' },
     { "pid", required_argument, NULL, 'I' },
+    { "present", required_argument, NULL, 'e' },
+    { "polling", no_argument, NULL, 'o' },
+    { "no-resume", no_argument, NULL, 'N' },
     { "json", no_argument, NULL, 'j' },
     { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
@@ -238,6 +259,8 @@ take_option(int opt, const char *v, struct peal_bench_opts *o)
         return parse_count(v, 1, &o->channels);
     case 'a':
         return parse_count(v, 1, &o->rate);
+    case 'e':
+        return parse_count(v, 0, &o->present);
     case 'U':
         return parse_seconds(v, &o->up_s);
     case 'D':
@@ -304,6 +327,10 @@ settle_mode(struct peal_bench_opts *o)
     if (o->mode == PEAL_BENCH_AVALANCHE && o->lost.host[0] == '\0')
         return complain("--lost is missing", "see peal bench --help");
     set_protocol(&o->lost, o->target.protocol);
+    if (o->lost.host[0] != '\0' && o->lost.tls != o->target.tls)
+        return complain("--lost", "TLS at one of the nodes only");
+    if (o->polling && o->target.protocol != PEAL_BENCH_SOCKETIO)
+        return complain("--polling", "for Socket.IO only");
     return -1;
 }
 
@@ -325,7 +352,7 @@ settle(struct peal_bench_opts *o, const char *protocol)
         return status;
     if (o->sources == 0)
         o->sources = 1 + o->connections / 10000;
-    if (!descriptors_fit(o->connections))
+    if (!descriptors_fit(o->connections + o->present))
         return complain("--connections", "more than the limit of open files");
     return -1;
 }
@@ -341,6 +368,8 @@ peal_bench_opts_parse(int argc, char **argv, struct peal_bench_opts *out)
         .stall_s = 5,
         .concurrency = 128,
         .channels = 16,
+        .present = 100,
+        .resume = true,
         .rate = 100,
         .up_s = 8,
         .down_s = 2 };
@@ -363,6 +392,10 @@ peal_bench_opts_parse(int argc, char **argv, struct peal_bench_opts *out)
             return 2;
         if (opt == 'j')
             o.json = true;
+        else if (opt == 'o')
+            o.polling = true;
+        else if (opt == 'N')
+            o.resume = false;
         else if (opt == 'P')
             protocol = optarg;
         else if (!take_option(opt, optarg, &o))

@@ -34,6 +34,7 @@ struct peal_bench_target {
     char host[64]; /* host:port, for the Host field */
     char path[PEAL_BENCH_TEXT_MAX];
     enum peal_bench_protocol protocol;
+    bool tls;
 };
 
 struct peal_bench_opts {
@@ -55,6 +56,9 @@ struct peal_bench_opts {
                              of a channel that have not arrived */
     unsigned rate;        /* drops: messages a second */
     double up_s, down_s;  /* drops: connected, and away */
+    unsigned present;     /* avalanche: clients of the node that stays */
+    bool polling;         /* Socket.IO sessions begin by polling and are upgraded */
+    bool resume;          /* TLS: offer the session of the connection before */
     unsigned concurrency; /* handshakes in flight */
     unsigned sources;     /* loopback source addresses */
     pid_t pids[PEAL_BENCH_PIDS_MAX];

@@ -31,13 +31,14 @@ static const enum peal_stat closed_stat[] = {
 };
 
 static void on_poll(uv_poll_t *p, int status, int events);
+static void stop_waiting(struct peal_conn *c);
 
 static void
 watch(struct peal_conn *c)
 {
     int events = 0;
 
-    if (c->fd < 0)
+    if (c->fd < 0 || c->waits_to_shake)
         return;
     if ((peal_conn_reads(c) || c->handshaking) && !c->eof)
         events |= UV_READABLE;
@@ -67,6 +68,7 @@ release(struct peal_conn *c)
 {
     peal_outq_put(c);
     peal_list_unlink(&c->dirty);
+    stop_waiting(c);
     peal_list_unlink(&c->unread);
     uv_poll_stop(&c->poll);
     c->fd = -1;
@@ -355,21 +357,6 @@ mark_dirty(struct peal_conn *c)
         peal_list_append(&peal_conn_loop(c)->dirty, &c->dirty);
 }
 
-/* A handshake that has not begun yet costs the most that a newcomer can. Where there is
- * no time for it in this turn its bytes stay in the socket, which is reported again. */
-static bool
-may_shake_hands(struct peal_conn *c)
-{
-    struct peal_loop *l = peal_conn_loop(c);
-
-    if (l->pace.lag_ns == 0 || peal_ssl_has_begun(c->ssl) ||
-        peal_pace_try(&l->pace, uv_hrtime()))
-        return true;
-    peal_pace_put_off(&l->pace);
-    peal_stat_add(&l->stats, PEAL_STAT_TLS_DEFERRED, 1);
-    return false;
-}
-
 static void
 on_handshake(struct peal_conn *c)
 {
@@ -397,6 +384,51 @@ on_handshake(struct peal_conn *c)
         peal_conn_read(c);
 }
 
+/* A handshake that begins costs the most that a newcomer can. Where there is no time for
+ * it in this turn, or others wait, c is not watched until its turn comes. */
+static bool
+must_wait(struct peal_conn *c)
+{
+    struct peal_loop *l = peal_conn_loop(c);
+
+    if (l->pace.lag_ns == 0 ||
+        (l->n_handshakes == 0 && peal_pace_try(&l->pace, uv_hrtime())))
+        return false;
+    uv_poll_stop(&c->poll);
+    c->events = 0;
+    c->waits_to_shake = 1;
+    peal_list_unlink(&c->unread); /* a handshake ends with reading anyway */
+    peal_list_append(&l->handshakes, &c->unread);
+    l->n_handshakes++;
+    peal_stat_add(&l->stats, PEAL_STAT_TLS_DEFERRED, 1);
+    return true;
+}
+
+static void
+stop_waiting(struct peal_conn *c)
+{
+    struct peal_loop *l = peal_conn_loop(c);
+
+    if (!c->waits_to_shake)
+        return;
+    PEAL_ASSERT(l->n_handshakes > 0);
+    c->waits_to_shake = 0;
+    peal_list_unlink(&c->unread);
+    l->n_handshakes--;
+}
+
+void
+peal_conn_begin_handshakes(struct peal_loop *l)
+{
+    while (l->n_handshakes > 0 && peal_pace_try(&l->pace, uv_hrtime())) {
+        struct peal_conn *c =
+            PEAL_CONTAINER(l->handshakes.next, struct peal_conn, unread);
+
+        stop_waiting(c);
+        on_handshake(c);
+    }
+}
+
 static void
 on_poll(uv_poll_t *p, int status, int events)
 {
@@ -411,7 +443,7 @@ on_poll(uv_poll_t *p, int status, int events)
         }
     }
     if (c->handshaking) {
-        if (status < 0 || may_shake_hands(c))
+        if (status < 0 || peal_ssl_has_begun(c->ssl) || !must_wait(c))
             on_handshake(c);
         return;
     }

@@ -81,12 +81,13 @@ struct peal_conn {
     unsigned full : 1;        /* does not read, for too much is kept in in */
     unsigned handshaking : 1; /* TLS */
     unsigned tls_want_write : 1;
-    unsigned in_data : 1;    /* inside ops->data */
-    unsigned again : 1;      /* read_again was called from inside ops->data */
-    unsigned finish_why : 3; /* enum peal_close */
-    unsigned peek : 1;       /* only consumed bytes leave the socket */
-    unsigned eof : 1;        /* the peer sends no more */
-    unsigned corked : 1;     /* what is sent waits */
+    unsigned in_data : 1;        /* inside ops->data */
+    unsigned again : 1;          /* read_again was called from inside ops->data */
+    unsigned finish_why : 3;     /* enum peal_close */
+    unsigned peek : 1;           /* only consumed bytes leave the socket */
+    unsigned eof : 1;            /* the peer sends no more */
+    unsigned corked : 1;         /* what is sent waits */
+    unsigned waits_to_shake : 1; /* TLS: on the loop's list of handshakes, by unread */
 };
 
 /*
@@ -170,6 +171,10 @@ void peal_conn_read_again(struct peal_conn *c);
 
 /* peal_conn_offer_kept does it now: only where no callback of a connection is running. */
 void peal_conn_offer_kept(struct peal_conn *c);
+
+/* peal_conn_begin_handshakes begins TLS handshakes that wait, in order, while the turn
+ * has time for newcomers. For the loop. */
+void peal_conn_begin_handshakes(struct peal_loop *l);
 
 /* peal_conn_pause stops reading; peal_conn_resume goes on. A paused connection does not
  * notice that its peer has left. */

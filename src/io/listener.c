@@ -147,16 +147,17 @@ accept_one(struct peal_listener *l)
     return true;
 }
 
-/* While newcomers that have been accepted already must wait, the next ones wait in the
- * kernel's backlog, which is in order too; some are taken in every turn. */
+/* While as many TLS handshakes wait as can keep the loop busy, the next connections wait
+ * in the kernel's backlog, which is in order too. */
 static bool
 has_time(const struct peal_listener *l, unsigned n_accepted)
 {
     const struct peal_pace *pace = &l->loop->pace;
 
-    if (!l->limits->paced || pace->lag_ns == 0 || n_accepted < PEAL_PACE_ALWAYS)
+    if (!l->limits->paced || pace->lag_ns == 0)
         return true;
-    return !peal_pace_is_late(pace) && peal_pace_has_time(pace, uv_hrtime());
+    return l->loop->n_handshakes < BATCH &&
+           (n_accepted < PEAL_PACE_ALWAYS || peal_pace_has_time(pace, uv_hrtime()));
 }
 
 static void

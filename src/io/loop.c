@@ -156,13 +156,15 @@ end_turn(uv_prepare_t *p)
     peal_loop_enter(l);
     uv_update_time(&l->uv);
     peal_wheel_advance(&l->wheel, uv_now(&l->uv));
+    peal_conn_begin_handshakes(l);
     offer_unread(l);
     l->again = false;
     for (unsigned i = 0; i < l->n_hooks; i++)
         more |= l->hooks[i].fn(l->hooks[i].arg);
     l->flusher->flush(l->flusher, l);
     collect_garbage(l);
-    more |= l->again || !peal_list_empty(&l->unread) || !peal_list_empty(&l->dirty);
+    more |= l->again || l->n_handshakes > 0 || !peal_list_empty(&l->unread) ||
+            !peal_list_empty(&l->dirty);
     set_idle(l, more && !l->stopping);
     if ((next = peal_wheel_next_ms(&l->wheel)) < 0)
         uv_timer_stop(&l->timer);
@@ -216,6 +218,7 @@ peal_loop_new(const struct peal_loop_config *config, struct peal_loop **out)
     peal_pace_init(&l->pace, config->lag_ms);
     peal_list_init(&l->dirty);
     peal_list_init(&l->unread);
+    peal_list_init(&l->handshakes);
     peal_list_init(&l->dials);
     if ((r = uv_loop_init(&l->uv)) < 0) {
         free(l);

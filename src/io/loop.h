@@ -80,6 +80,8 @@ struct peal_loop {
     struct peal_task *due, *last_due; /* to be run, oldest first */
     struct peal_link dirty;           /* connections with something to write */
     struct peal_link unread;          /* connections whose kept bytes may be read now */
+    struct peal_link handshakes;      /* connections whose TLS handshake waits to begin */
+    unsigned n_handshakes;            /* how many those are */
     struct peal_link dials;           /* not over yet */
     struct peal_hook hooks[PEAL_HOOKS_MAX];
     unsigned n_hooks;
