@@ -103,8 +103,12 @@ is_json(const struct peal_httphead *head)
 bool
 peal_api_method(struct peal_http *h, const char *allow)
 {
-    if (peal_httphead_has_token(peal_slice_str(allow), h->head->method))
-        return true;
+    struct peal_slice rest = peal_slice_str(allow), method;
+
+    while (peal_httphead_list_next(&rest, &method))
+        if (peal_slice_eq(
+                method, h->head->method)) /* in this case: RFC 9110 section 9.1 */
+            return true;
     peal_http_add(h, "Allow", "%s", allow);
     return false;
 }

@@ -86,5 +86,5 @@ peal_http_origin_ok(
         rest = peal_slice_skip(origin, 7);
     else if (peal_slice_starts(origin, PEAL_S("https://")))
         rest = peal_slice_skip(origin, 8);
-    return peal_slice_ieq(rest, h->head->host);
+    return rest.len > 0 && peal_slice_ieq(rest, h->head->host);
 }

@@ -384,6 +384,16 @@ refuse_size(struct peal_http *h)
         h->route->bare_errors ? PEAL_S("") : PEAL_S("the body is too large\n"));
 }
 
+/* No body is decoded here, and to read a coded one as it is would be a mistake. */
+static void
+refuse_coding(struct peal_http *h)
+{
+    peal_stat_add(&h->server->loop->stats, PEAL_STAT_HTTP_BAD, 1);
+    peal_http_add(h, "Accept-Encoding", "identity");
+    peal_http_refuse(h, 415, "text/plain",
+        h->route->bare_errors ? PEAL_S("") : PEAL_S("send the body without a coding\n"));
+}
+
 /* The route's begin hook; returns false when the request has ended with it. */
 static bool
 begin(struct peal_http *h, const struct peal_httphead *head)
@@ -468,9 +478,13 @@ on_request(struct peal_http *h, struct peal_slice in, const struct peal_httphead
         return whole ? head_len + want : head_len;
     if (h->held)
         return 0;
-    if (want > h->route->body_max) {
+    if (want > h->route->body_max ||
+        (head->content_coded && (head->chunked || want > 0))) {
         tell_gone(h);
-        refuse_size(h);
+        if (want > h->route->body_max)
+            refuse_size(h);
+        else
+            refuse_coding(h);
         return head_len;
     }
     h->keep_alive = may_go_on(h, head);

@@ -135,6 +135,11 @@ peal_http_refuse(
 void
 peal_http_not_found(struct peal_http *h, void *ctx)
 {
+    if (peal_slice_eq(h->head->path, PEAL_S("*"))) { /* OPTIONS, about the server */
+        peal_http_add(h, "Allow", "GET, HEAD, POST, OPTIONS");
+        peal_http_reply(h, 204, NULL, PEAL_S(""));
+        return;
+    }
     peal_http_reply(h, 404, "text/plain", PEAL_S("there is nothing here\n"));
 }
 

@@ -15,6 +15,8 @@
 
 #include "wire/hostport.h"
 
+#define EMPTY_LINES_MAX 4 /* before a request line */
+
 const struct peal_httphead_limits peal_httphead_limits_default = {
     .line_max = 8192,
     .head_max = 16384,
@@ -126,13 +128,13 @@ find_end(struct peal_slice in, const struct peal_httphead_limits *lim, size_t *s
 {
     size_t start = 0, window, at;
 
-    /* One empty line is forgiven (section 2.2): old clients send it after a body. */
-    if (in.len > 0 && in.data[0] == '\r') {
-        if (in.len == 1)
+    /* A few empty lines are forgiven (section 2.2): old clients send one after a body. */
+    while (start < 2 * EMPTY_LINES_MAX && in.len > start && in.data[start] == '\r') {
+        if (in.len == start + 1)
             return PEAL_EAGAIN;
-        if (in.data[1] != '\n')
+        if (in.data[start + 1] != '\n')
             return refuse(h, 400, "bare CR in request head");
-        start = 2;
+        start += 2;
     }
     if (in.len == start)
         return PEAL_EAGAIN;
@@ -365,6 +367,11 @@ see_field(const struct peal_httphead_field *f, struct peal_httphead *h, struct s
         if (peal_slice_ieq(f->name, PEAL_S("content-length")))
             see_length(f->value, h, seen);
         break;
+    case 16:
+        if (peal_slice_ieq(f->name, PEAL_S("content-encoding")) &&
+            !peal_slice_ieq(f->value, PEAL_S("identity")))
+            h->content_coded = true;
+        break;
     case 17:
         if (peal_slice_ieq(f->name, PEAL_S("transfer-encoding")))
             see_coding(f->value, seen);
@@ -459,7 +466,8 @@ judge(struct peal_httphead *h, const struct seen *seen)
     if (seen->hosts == 1) {
         struct peal_slice host = peal_httphead_get(h, PEAL_S("host"));
 
-        if (!host_valid(host) && (h->minor == 1 || host.len > 0))
+        /* An empty one is a client's whose URI has no authority (section 3.2). */
+        if (host.len > 0 && !host_valid(host))
             return refuse(h, 400, "bad Host");
     }
     /* RFC 9110 section 10.1.1: an expectation from HTTP/1.0 is ignored. */

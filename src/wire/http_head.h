@@ -42,6 +42,7 @@ struct peal_httphead {
     /* Connection: upgrade and Upgrade: websocket, 1.1 and no body. The method and the
      * Sec-WebSocket headers are the caller's to check. */
     bool upgrade_websocket;
+    bool content_coded;   /* Content-Encoding says something else than identity */
     bool expect_continue; /* a body follows only after 100, or after a wait */
 
     unsigned status; /* on an error: 400, 405, 413, 414, 417, 431, 501 or 505 */

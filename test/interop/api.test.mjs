@@ -157,7 +157,7 @@ describe('emit', () => {
 
 describe('the form of a request', () => {
   test('any method but POST is 405', async () => {
-    for (const method of ['GET', 'PUT', 'DELETE']) {
+    for (const method of ['GET', 'PUT', 'DELETE', 'post']) { // methods are case-sensitive
       const res = await request(dev, { method, path: '/api/publish' });
       refused(res, 405, 'method_not_allowed', /POST/);
       assert.equal(res.headers.allow, 'POST');

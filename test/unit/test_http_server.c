@@ -368,6 +368,59 @@ who_has_said_everything_still_gets_the_answer(void **state)
     stop();
 }
 
+static void
+what_is_asked_of_the_server_itself_is_answered(void **state)
+{
+    struct client c;
+    struct response r;
+
+    start();
+    c = client();
+    say(&c, "OPTIONS * HTTP/1.1\r\nHost:\r\n\r\n\r\n\r\n" GET("/who"));
+    r = hear_head(&c, true);
+    CHECK_INT(r.status, 204);
+    assert_string_equal(field_of(&r, "Allow"), "GET, HEAD, POST, OPTIONS");
+    response_fini(&r);
+    EXPECT(&c, 200, NULL);
+    client_close(&c);
+    stop();
+}
+
+#define CODED(path, coding, rest)                                                        \
+    "POST " path " HTTP/1.1\r\nHost: a\r\nContent-Encoding: " coding "\r\n" rest
+
+static void
+bodies_in_a_coding_are_refused(void **state)
+{
+    static const char *const bad[] = {
+        CODED("/echo", "gzip", "Content-Length: 2\r\n\r\nhi"),
+        CODED("/echo", "br", "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"),
+        CODED("/expect", "identity, gzip", "Content-Length: 9\r\n\r\n"),
+    };
+    struct client c;
+    struct response r;
+
+    start();
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        c = client();
+        say(&c, bad[i]);
+        r = hear_head(&c, true);
+        CHECK_INT(r.status, 415);
+        assert_string_equal(field_of(&r, "Accept-Encoding"), "identity");
+        response_fini(&r);
+        EXPECT_END(&c);
+        client_close(&c);
+    }
+    wait_for(&rig.gone); /* /expect has been told */
+    c = client();
+    say(&c, CODED("/echo", "Identity", "Content-Length: 2\r\n\r\nhi"));
+    EXPECT(&c, 200, "hi");
+    say(&c, CODED("/echo", "gzip", "Content-Length: 0\r\n\r\n")); /* of nothing */
+    EXPECT(&c, 200, "");
+    client_close(&c);
+    stop();
+}
+
 /* Those who were to answer must not do so later. */
 static void
 requests_that_wait_are_told_when_their_server_goes(void **state)
@@ -442,6 +495,8 @@ main(void)
         cmocka_unit_test(pages_of_allowed_origins_may_read),
         cmocka_unit_test(who_leaves_before_the_answer_is_gone),
         cmocka_unit_test(who_has_said_everything_still_gets_the_answer),
+        cmocka_unit_test(what_is_asked_of_the_server_itself_is_answered),
+        cmocka_unit_test(bodies_in_a_coding_are_refused),
         cmocka_unit_test(requests_that_wait_are_told_when_their_server_goes),
         cmocka_unit_test(every_failing_allocation_of_a_body_is_told),
     };
