@@ -249,7 +249,7 @@ unwant(void *arg, struct peal_slice channel)
 }
 
 const struct peal_relay_tap peal_adapter_tap = {
-    .want = want, .unwant = unwant, .publish = peal_adapter_publish
+    .subscribe = want, .unsubscribe = unwant, .publish = peal_adapter_publish
 };
 
 peal_err

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Packets: begun, filled, ended, published. */
+/*
+ * Batches: begun with the first record for a topic, filled until something closes them,
+ * sealed when they are listed for the backplane, and released once it has them.
+ */
 #include "hub/batch.h"
 
 #include <stdlib.h>
 
 #include "wire/envelope.h"
 
-struct packet {
+struct batch {
     struct peal_link link;
     struct peal_buf bytes;
     uint32_t topic_len;
@@ -14,7 +17,7 @@ struct packet {
 };
 
 static struct peal_slice
-topic_of(const struct packet *p)
+batch_topic(const struct batch *p)
 {
     return (struct peal_slice){ p->topic, p->topic_len };
 }
@@ -43,47 +46,47 @@ peal_batches_close(struct peal_batches *p, struct peal_slice topic)
 }
 
 static size_t
-size_of(const struct packet *k)
+batch_size(const struct batch *b)
 {
-    return sizeof(*k) + k->topic_len + k->bytes.len;
+    return sizeof(*b) + b->topic_len + b->bytes.len;
 }
 
 static void
-packet_free(struct peal_batches *p, struct packet *k)
+batch_free(struct peal_batches *p, struct batch *b)
 {
-    p->bytes -= size_of(k);
-    peal_list_unlink(&k->link);
-    peal_buf_fini(&k->bytes);
-    free(k);
+    p->bytes -= batch_size(b);
+    peal_list_unlink(&b->link);
+    peal_buf_fini(&b->bytes);
+    free(b);
 }
 
 /* NULL: out of memory. */
-static struct packet *
-packet_new(struct peal_batches *p, struct peal_slice topic)
+static struct batch *
+batch_new(struct peal_batches *p, struct peal_slice topic)
 {
-    struct packet *k = calloc(1, sizeof(*k) + topic.len);
+    struct batch *b = calloc(1, sizeof(*b) + topic.len);
     char head[PEAL_SEAL_HEAD + PEAL_ENVELOPE_HEAD];
     size_t seal = p->seal->n > 0 ? PEAL_SEAL_HEAD : 0; /* written when it is complete */
 
-    if (k == NULL)
+    if (b == NULL)
         return NULL;
-    memcpy(k->topic, topic.data, topic.len);
-    k->topic_len = (uint32_t)topic.len;
+    memcpy(b->topic, topic.data, topic.len);
+    b->topic_len = (uint32_t)topic.len;
     memset(head, 0, seal);
     peal_envelope_head(p->node, head + seal);
-    if (peal_buf_add(&k->bytes, head, seal + PEAL_ENVELOPE_HEAD) != PEAL_OK) {
-        free(k);
+    if (peal_buf_add(&b->bytes, head, seal + PEAL_ENVELOPE_HEAD) != PEAL_OK) {
+        free(b);
         return NULL;
     }
-    peal_list_append(&p->all, &k->link);
-    p->bytes += size_of(k);
-    return k;
+    peal_list_append(&p->all, &b->link);
+    p->bytes += batch_size(b);
+    return b;
 }
 
 static peal_err
-add_to(struct peal_batches *p, struct packet *k, const struct peal_blob *record)
+batch_add(struct peal_batches *p, struct batch *b, const struct peal_blob *record)
 {
-    peal_err err = peal_buf_add_slice(&k->bytes, peal_blob_slice(record));
+    peal_err err = peal_buf_add_slice(&b->bytes, peal_blob_slice(record));
 
     if (err == PEAL_OK)
         p->bytes += record->len;
@@ -94,29 +97,29 @@ peal_err
 peal_batches_add(struct peal_batches *p, struct peal_slice topic,
     const struct peal_blob *record, bool alone)
 {
-    struct packet *k = peal_map_get(&p->open, topic);
+    struct batch *b = peal_map_get(&p->open, topic);
     peal_err err;
 
-    if (k != NULL && (alone || k->bytes.len + record->len > PEAL_BATCH_MAX)) {
+    if (b != NULL && (alone || b->bytes.len + record->len > PEAL_BATCH_MAX)) {
         peal_batches_close(p, topic);
-        k = NULL;
+        b = NULL;
     }
-    if (k != NULL)
-        return add_to(p, k, record);
-    if ((k = packet_new(p, topic)) == NULL)
+    if (b != NULL)
+        return batch_add(p, b, record);
+    if ((b = batch_new(p, topic)) == NULL)
         return PEAL_ENOMEM;
-    if ((err = add_to(p, k, record)) != PEAL_OK ||
-        (!alone && (err = peal_map_put(&p->open, topic_of(k), k)) != PEAL_OK))
-        packet_free(p, k);
+    if ((err = batch_add(p, b, record)) != PEAL_OK ||
+        (!alone && (err = peal_map_put(&p->open, batch_topic(b), b)) != PEAL_OK))
+        batch_free(p, b);
     return err;
 }
 
 static void
-seal(const struct peal_batches *p, struct packet *k)
+batch_seal(const struct peal_batches *p, struct batch *b)
 {
     if (p->seal->n > 0)
-        peal_seal_head(p->seal, topic_of(k),
-            peal_slice_skip(peal_buf_slice(&k->bytes), PEAL_SEAL_HEAD), k->bytes.data);
+        peal_seal_head(p->seal, batch_topic(b),
+            peal_slice_skip(peal_buf_slice(&b->bytes), PEAL_SEAL_HEAD), b->bytes.data);
 }
 
 const struct peal_payload *
@@ -125,7 +128,7 @@ peal_batches_list(struct peal_batches *p, unsigned *n_out)
     unsigned n = 0;
 
     for (struct peal_link *l = p->all.next; l != &p->all; l = l->next) {
-        struct packet *k = PEAL_CONTAINER(l, struct packet, link);
+        struct batch *b = PEAL_CONTAINER(l, struct batch, link);
 
         if (n == p->list_cap) {
             unsigned cap = p->list_cap ? p->list_cap * 2 : 64;
@@ -136,8 +139,8 @@ peal_batches_list(struct peal_batches *p, unsigned *n_out)
             p->list = list;
             p->list_cap = cap;
         }
-        seal(p, k);
-        p->list[n++] = (struct peal_payload){ topic_of(k), peal_buf_slice(&k->bytes) };
+        batch_seal(p, b);
+        p->list[n++] = (struct peal_payload){ batch_topic(b), peal_buf_slice(&b->bytes) };
     }
     *n_out = n;
     return p->list;
@@ -147,11 +150,11 @@ void
 peal_batches_remove_first(struct peal_batches *p, unsigned n)
 {
     while (n-- > 0) {
-        struct packet *k = PEAL_CONTAINER(p->all.next, struct packet, link);
+        struct batch *b = PEAL_CONTAINER(p->all.next, struct batch, link);
 
-        if (peal_map_get(&p->open, topic_of(k)) == k)
-            peal_batches_close(p, topic_of(k));
-        packet_free(p, k);
+        if (peal_map_get(&p->open, batch_topic(b)) == b)
+            peal_batches_close(p, batch_topic(b));
+        batch_free(p, b);
     }
 }
 
@@ -163,5 +166,5 @@ peal_batches_renumber(struct peal_batches *p, uint32_t node)
     p->node = node;
     for (struct peal_link *l = p->all.next; l != &p->all; l = l->next)
         peal_envelope_head(
-            node, PEAL_CONTAINER(l, struct packet, link)->bytes.data + seal);
+            node, PEAL_CONTAINER(l, struct batch, link)->bytes.data + seal);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Packets: what waits to be published; inside hub/ only. All that comes for a topic until
- * they leave is in one packet, a batch of wire/envelope.h.
+ * Batches: what waits to be published; inside hub/ only. All records that come for a
+ * topic until they leave are in one batch, in the form of wire/envelope.h.
  *
- * Packets leave in the order in which they were begun. A message on several topics has a
- * packet on each, alone, and ends those that were open: so by whichever of its topics it
+ * Batches leave in the order in which they were begun. A message on several topics has a
+ * batch on each, alone, and closes those that were open: so by whichever of its topics it
  * arrives first, it is after all that was published on its channels before, and before
  * all that comes later.
  *
@@ -18,13 +18,13 @@
 #include "base/map.h"
 #include "hub/seal.h"
 
-#define PEAL_BATCH_MAX (256 << 10) /* bytes; beyond, another one is begun */
+#define PEAL_BATCH_MAX (256 << 10) /* bytes; beyond, another batch is begun */
 
 struct peal_batches {
     uint32_t node;                /* the publisher */
     const struct peal_seal *seal; /* kept */
     struct peal_link all;         /* oldest first */
-    struct peal_map open;         /* topic -> the packet that takes more */
+    struct peal_map open;         /* topic -> the batch that takes more */
     size_t bytes;                 /* that all of them take, with what they need besides */
     struct peal_payload *list;    /* of peal_batches_list */
     unsigned list_cap;
@@ -35,13 +35,13 @@ void peal_batches_init(
 void peal_batches_fini(struct peal_batches *p);
 
 /*
- * peal_batches_add adds a record to the topic's packet; alone: to one of its own. Both
+ * peal_batches_add adds a record to the topic's batch; alone: to one of its own. Both
  * are borrowed. Errors: PEAL_ENOMEM.
  */
 PEAL_MUST_USE peal_err peal_batches_add(struct peal_batches *p, struct peal_slice topic,
     const struct peal_blob *record, bool alone);
 
-/* peal_batches_close begins a new packet for what comes next on a topic. */
+/* peal_batches_close makes what comes next on a topic begin a new batch. */
 void peal_batches_close(struct peal_batches *p, struct peal_slice topic);
 
 /* peal_batches_list is what is to be published now, borrowed until the next call here: n

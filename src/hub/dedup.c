@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Copies: a window of bits for each publisher, which moves on with its highest number. */
+/* Deduplication: a window of bits for each publisher, which moves on with the highest
+ * number that has come from it. */
 #include "hub/dedup.h"
 
 #include <stdlib.h>
@@ -18,7 +19,7 @@ publisher_new(struct peal_dedup *c, uint32_t node, uint32_t number)
 {
     struct peal_publisher *p;
 
-    if (c->n == PEAL_NODES_MAX) { /* a node that has long been gone, most likely */
+    if (c->n == PEAL_NODES_MAX) { /* most likely of a node that has long been gone */
         p = &c->list[c->next];
         c->next = (c->next + 1) % PEAL_NODES_MAX;
     } else {
@@ -60,7 +61,7 @@ bit_of(uint32_t number)
 
 /* Moves the window on: nothing between the old end and the new one has come. */
 static void
-move_to(struct peal_publisher *p, uint32_t number)
+window_move(struct peal_publisher *p, uint32_t number)
 {
     if (number - p->last >= PEAL_DEDUP_WINDOW)
         memset(p->seen, 0, sizeof(p->seen));
@@ -80,7 +81,7 @@ peal_dedup_is_new(struct peal_dedup *c, uint32_t node, uint32_t number)
     if (p == NULL)
         return true;
     if ((int32_t)(number - p->last) > 0)
-        move_to(p, number);
+        window_move(p, number);
     else if (p->last - number >= PEAL_DEDUP_WINDOW ||
              (*word_of(p, number) & bit_of(number)) != 0)
         return false;

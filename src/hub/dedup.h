@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copies: a message on several topics comes as often as this node is subscribed to one of
- * them, and is taken the first time. Each publisher numbers such messages in a row; which
- * of its last ones have come is remembered. Inside hub/ only.
+ * Deduplication: a message on several topics comes as often as this node is subscribed to
+ * one of them, and is taken the first time. Each publisher numbers such messages in a
+ * row; which of its last ones have come is remembered. Inside hub/ only.
  *
  * Thread: the control loop's.
  */
@@ -12,8 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The copies of a message come close together: so many others of its publisher may come
- * in between. What is later still is taken for a copy. */
+/* A message comes by its topics in close succession: so many others of its publisher may
+ * come in between. One that is later still is taken for a duplicate. */
 #define PEAL_DEDUP_WINDOW 4096
 
 struct peal_dedup {

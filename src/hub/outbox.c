@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A worker's outbox: orders of a turn, posted to the control thread at its end. */
+/* A worker's outbox: the relay commands of a turn, posted to the control thread at its
+ * end. */
 #include "hub/outbox_priv.h"
 
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 #include "hub/relay.h"
 #include "wire/envelope.h"
 
-#define ORDERS_FIRST 16
+#define CMDS_FIRST 16
 
 void
 peal_relay_batch_free(struct peal_relay_batch *p)
@@ -15,18 +16,18 @@ peal_relay_batch_free(struct peal_relay_batch *p)
     if (p == NULL)
         return;
     for (unsigned i = 0; i < p->n; i++) {
-        peal_msg_release(p->orders[i].msg);
-        peal_blob_release(p->orders[i].blob);
+        peal_msg_release(p->cmds[i].msg);
+        peal_blob_release(p->cmds[i].blob);
     }
     free(p);
 }
 
-/* Room for one more order. NULL: out of memory. */
+/* Room for one more command. NULL: out of memory. */
 static struct peal_relay_cmd *
 add(struct peal_shard *sh)
 {
     struct peal_relay_batch *p = sh->outbox;
-    unsigned cap = p == NULL ? ORDERS_FIRST : p->cap * 2;
+    unsigned cap = p == NULL ? CMDS_FIRST : p->cap * 2;
 
     if (p == NULL || p->n == p->cap) {
         struct peal_relay_batch *more =
@@ -43,7 +44,7 @@ add(struct peal_shard *sh)
         more->cap = cap;
         sh->outbox = p = more;
     }
-    return &p->orders[p->n++];
+    return &p->cmds[p->n++];
 }
 
 /* More channels than one can mean more topics than one. */

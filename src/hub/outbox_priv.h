@@ -26,7 +26,7 @@ struct peal_relay_batch {
     struct peal_hub *hub;
     unsigned worker;
     unsigned n, cap;
-    struct peal_relay_cmd orders[];
+    struct peal_relay_cmd cmds[];
 };
 
 /* Worker's side; outbox.c. Errors: PEAL_ENOMEM: not said. */

@@ -4,10 +4,14 @@
  * subscribed to the topic of a channel as long as one of its workers has a subscriber,
  * and a little longer; so a message goes only to nodes where somebody listens.
  *
- *   <prefix>:c:<channel>  messages on the channel
- *   <prefix>:n:<node>     messages to sessions of a node (8 hex digits), by their ids
- *   <prefix>:all          messages on more channels than are worth a topic each
- *   <prefix>:nodes        who is there, see hub/nodes.h
+ *   <prefix>:c:{<channel>}   messages on the channel
+ *   <prefix>:x:{.<channel>}  the same for a channel that begins with a closing brace
+ *   <prefix>:n:<node>        messages to sessions of a node (8 hex digits), by their ids
+ *   <prefix>:all             messages on more channels than are worth a topic each
+ *   <prefix>:nodes           reports of nodes, see hub/nodes.h
+ *
+ * The braces place all names that have to do with a channel on one master of a Redis
+ * Cluster.
  *
  * A message on several channels travels once for each of their topics. A node that is
  * subscribed to two of them gets it twice; the first copy goes to the subscribers of all
@@ -53,14 +57,14 @@ struct peal_relay_events {
 };
 
 /*
- * Who shares this node's channels with others in another way, besides the backplane: told
- * what workers want and publish. Control thread.
+ * A second consumer of what workers subscribe to and publish, besides the backplane: the
+ * adapter for Node's Socket.IO servers. Control thread.
  */
 struct peal_relay_tap {
     /* A channel has a subscriber here. true: that client waits for peal_relay_tap_ready.
      */
-    bool (*want)(void *arg, struct peal_slice channel);
-    void (*unwant)(void *arg, struct peal_slice channel);
+    bool (*subscribe)(void *arg, struct peal_slice channel);
+    void (*unsubscribe)(void *arg, struct peal_slice channel);
     void (*publish)(void *arg, struct peal_msg *m);
 };
 
@@ -76,9 +80,9 @@ void peal_relay_start(
 /* peal_relay_free: the loops of all workers have ended, and its own one runs no more. */
 void peal_relay_free(struct peal_relay **rp);
 
-/* peal_relay_set_tap: before the start. peer and arg are kept. */
+/* peal_relay_set_tap: before the start. tap and arg are kept. */
 void peal_relay_set_tap(
-    struct peal_relay *r, const struct peal_relay_tap *peer, void *arg);
+    struct peal_relay *r, const struct peal_relay_tap *tap, void *arg);
 void peal_relay_tap_ready(struct peal_relay *r, struct peal_slice channel);
 
 /* peal_relay_deliver gives a message to the sessions of this node alone; only workers

@@ -146,14 +146,14 @@ describe('one Redis', () => {
   });
 
   test('a channel that a user may not have is refused alone', async (t) => {
-    await user('some', '>pw', ...RULES, 'resetchannels', '&peal:all', '&peal:nodes', '&peal:n:*', '&peal:c:allowed-*');
+    await user('some', '>pw', ...RULES, 'resetchannels', '&peal:all', '&peal:nodes', '&peal:n:*', '&peal:c:{allowed-*');
     const nodes = await pair(t, at('some:pw@'));
     const clients = await listen(t, nodes, ['allowed-1']);
     const had = await metrics(nodes, 'peal_backplane_connects_total');
     await listen(t, nodes, ['forbidden']); // nobody waits for it
     await each(nodes, async (node) => {
       await until(async () => await node.metric('peal_backplane_refused_subscriptions_total') === 1, 'it to be refused');
-      assert.equal(count(node, 'redis refused a subscription topic="peal:c:forbidden" why="NOPERM'), 1);
+      assert.equal(count(node, 'redis refused a subscription topic="peal:c:{forbidden}" why="NOPERM'), 1);
     });
     await allHear(nodes, clients);
     assert.deepEqual(await metrics(nodes, 'peal_backplane_connects_total'), had, 'links made');
@@ -464,7 +464,7 @@ for (const tls of [false, true]) {
       const all = [];
       while (new Set(all.map(({ owner }) => owner)).size < 3) {
         const channel = fresh();
-        const slot = await bed.cluster.slotOf(`peal:c:${channel}`);
+        const slot = await bed.cluster.slotOf(`peal:c:{${channel}}`);
         all.push({ channel, slot, owner: await bed.cluster.ownerOf(slot) });
       }
       return all;
@@ -475,7 +475,7 @@ for (const tls of [false, true]) {
       const channels = await spread();
       await allHear(bed.nodes, await on(t, channels));
       for (const { channel, owner } of channels) {
-        assert.ok((await ask(owner, 'PUBSUB', 'SHARDCHANNELS', 'peal:c:*')).includes(`peal:c:${channel}`));
+        assert.ok((await ask(owner, 'PUBSUB', 'SHARDCHANNELS', 'peal:c:*')).includes(`peal:c:{${channel}}`));
       }
     });
 
@@ -504,7 +504,7 @@ for (const tls of [false, true]) {
       };
       await heard(far, 20);
       await bed.cluster.move(slot, member);
-      await until(async () => (await ask(member, 'PUBSUB', 'SHARDNUMSUB', `peal:c:${channel}`))[1] === 2, 'nodes to subscribe there');
+      await until(async () => (await ask(member, 'PUBSUB', 'SHARDNUMSUB', `peal:c:{${channel}}`))[1] === 2, 'nodes to subscribe there');
       const then = n;
       await heard(far, then + 20);
       flows = false;
@@ -521,7 +521,7 @@ for (const tls of [false, true]) {
       // may stay: nodes must not.
       const { owner } = channels[0];
       await bed.cluster.move(slot, owner);
-      await until(async () => (await ask(owner, 'PUBSUB', 'SHARDNUMSUB', `peal:c:${channel}`))[1] === 2, 'nodes to come back');
+      await until(async () => (await ask(owner, 'PUBSUB', 'SHARDNUMSUB', `peal:c:{${channel}}`))[1] === 2, 'nodes to come back');
       await each(bed.nodes, (node) => until(async () => (await node.metric('peal_backplane_up')) === 1, 'it to be up'));
       await allHear(bed.nodes, clients);
       assert.equal((await ask(member, 'PUBSUB', 'SHARDCHANNELS')).length, 0);

@@ -117,10 +117,10 @@ static void
 confirmed(struct world *w, struct session *s, unsigned c)
 {
     const struct node *n = node_of(w, s);
-    char topic[16];
+    char topic[24];
 
     sim_trace("session %u is subscribed to channel %u", s->index, c);
-    snprintf(topic, sizeof(topic), "s:c:%s", channel_names[c]);
+    snprintf(topic, sizeof(topic), "s:c:{%s}", channel_names[c]);
     if (hears_all(n) && !link_has(n->link, topic))
         sim_wrong(
             "session %u is told that it is subscribed to %u, and is not", s->index, c);

@@ -3,7 +3,7 @@
  * A relay between a hub with two workers and a backplane that the test plays: what the
  * relay asks of it is written down as text, a line each,
  *
- *   sub t:c:a     unsub t:c:a     pub t:c:a 1 2*     restart
+ *   sub t:c:{a}     unsub t:c:{a}     pub t:c:{a} 1 2*     restart
  *
  * (a payload as the arguments of its messages; * for one that has a number), and the test
  * calls its events. All loops are turned by the test, in its thread.
@@ -331,7 +331,7 @@ join_and_confirm(struct rig *r, struct member *me, const char *channel)
 
     join(me, channel);
     settle(r);
-    snprintf(topic, sizeof(topic), "t:c:%s", channel);
+    snprintf(topic, sizeof(topic), "t:c:{%s}", channel);
     subscribed(r, topic);
     settle(r);
     CHECK(peal_session_all_subscribed(&me->s));

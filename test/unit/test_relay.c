@@ -57,14 +57,14 @@ the_first_subscriber_waits_until_the_channel_is_subscribed(void **state)
     ASKED(&r, "");
     await(&a, "a", &t[0]);
     settle(&r);
-    ASKED(&r, "sub t:c:a\n");
+    ASKED(&r, "sub t:c:{a}\n");
     join(&b, "a"); /* on another worker: asked for already, but not there yet */
     await(&b, "a", &t[1]);
     settle(&r);
     ASKED(&r, "");
     CHECK_INT(t[0].n + t[1].n, 0);
     CHECK(!peal_session_all_subscribed(&a.s));
-    subscribed(&r, "t:c:a");
+    subscribed(&r, "t:c:{a}");
     settle(&r);
     CHECK_INT(t[0].n, 1);
     CHECK_INT(t[1].n, 1);
@@ -103,8 +103,8 @@ who_leaves_or_ends_waits_no_longer(void **state)
     CHECK_INT(t[0].gone, 1);
     CHECK_INT(t[1].n, 0);
     settle(&r);
-    subscribed(&r, "t:c:a");
-    subscribed(&r, "t:c:b"); /* nobody is there any more */
+    subscribed(&r, "t:c:{a}");
+    subscribed(&r, "t:c:{b}"); /* nobody is there any more */
     settle(&r);
     CHECK_INT(t[1].n, 1);
     CHECK_INT(t[1].gone, 0);
@@ -156,7 +156,7 @@ waiters_are_told_in_order_and_may_do_anything(void **state)
     w[3].ends = &w[2]; /* from inside */
     w[4].ends = &w[4];
     settle(&r);
-    subscribed(&r, "t:c:a");
+    subscribed(&r, "t:c:{a}");
     settle(&r);
     assert_string_equal(order, "abdce");
     for (int i = 0; i < 5; i++)
@@ -180,7 +180,7 @@ a_waiter_may_be_the_end_of_its_channel(void **state)
     CHECK_ERR(peal_session_await_all_subscribed(&w.me.s, on_turn_of, &w), PEAL_EAGAIN);
     w.ends = &w;
     settle(&r);
-    subscribed(&r, "t:c:a");
+    subscribed(&r, "t:c:{a}");
     settle(&r);
     CHECK(w.told && !w.gone);
     rig_close(&r);
@@ -196,7 +196,7 @@ a_channel_lingers_and_is_left(void **state)
     rig_connect(&r);
     begin(&r, 0, &a);
     join_and_confirm(&r, &a, "a");
-    ASKED(&r, "sub t:c:a\n");
+    ASKED(&r, "sub t:c:{a}\n");
     leave(&a, "a");
     later(&r, 900);
     join(&a, "a"); /* it is still there */
@@ -210,18 +210,18 @@ a_channel_lingers_and_is_left(void **state)
     ASKED(&r, "");
     later(&r, 100);
     later(&r, TICK);
-    ASKED(&r, "unsub t:c:a\n");
+    ASKED(&r, "unsub t:c:{a}\n");
     join(&a, "a");
     settle(&r);
     CHECK(!peal_session_all_subscribed(&a.s));
-    ASKED(&r, "sub t:c:a\n");
+    ASKED(&r, "sub t:c:{a}\n");
     leave(&a, "a"); /* before it is there: it is waited for */
     later(&r, 2000);
     later(&r, TICK);
     ASKED(&r, "");
-    subscribed(&r, "t:c:a");
+    subscribed(&r, "t:c:{a}");
     later(&r, TICK);
-    ASKED(&r, "unsub t:c:a\n");
+    ASKED(&r, "unsub t:c:{a}\n");
     peal_session_fini(&a.s);
     rig_close(&r);
 }
@@ -240,13 +240,13 @@ a_channel_is_left_when_the_last_worker_leaves_it(void **state)
     join(&b, "a");
     settle(&r);
     CHECK(peal_session_all_subscribed(&b.s));
-    ASKED(&r, "sub t:c:a\n");
+    ASKED(&r, "sub t:c:{a}\n");
     leave(&a, "a");
     later(&r, TICK);
     ASKED(&r, "");
     leave(&b, "a");
     later(&r, TICK);
-    ASKED(&r, "unsub t:c:a\n");
+    ASKED(&r, "unsub t:c:{a}\n");
     peal_session_fini(&a.s);
     peal_session_fini(&b.s);
     rig_close(&r);
@@ -266,22 +266,22 @@ a_late_confirmation_is_not_taken_for_a_new_one(void **state)
     begin(&r, 0, &a);
     join(&a, "a");
     settle(&r);
-    subscribed(&r, "t:c:a"); /* the worker does not read its task yet */
+    subscribed(&r, "t:c:{a}"); /* the worker does not read its task yet */
     leave(&a, "a");
     peal_outbox_turn(r.sh[0]);
     turn(r.control);
     clock_ms += TICK;
     turn(r.control);
-    ASKED(&r, "sub t:c:a\nunsub t:c:a\n");
+    ASKED(&r, "sub t:c:{a}\nunsub t:c:{a}\n");
     join(&a, "a");
     await(&a, "a", &t);
     turn(r.loops[0]);
     turn(r.loops[0]);
     CHECK_INT(t.n, 0);
     settle(&r);
-    ASKED(&r, "sub t:c:a\n");
+    ASKED(&r, "sub t:c:{a}\n");
     CHECK_INT(t.n, 0);
-    subscribed(&r, "t:c:a");
+    subscribed(&r, "t:c:{a}");
     settle(&r);
     CHECK_INT(t.n, 1);
     peal_session_fini(&a.s);
@@ -305,12 +305,12 @@ a_lost_link_lets_all_waiters_go_and_everything_is_subscribed_again(void **state)
     ASKED(&r, "");
     r.b.events->up(r.b.arg);
     settle(&r);
-    ASKED_SORTED(&r, "sub t:all\nsub t:c:a\nsub t:n:00000007\nsub t:nodes\n");
+    ASKED_SORTED(&r, "sub t:all\nsub t:c:{a}\nsub t:n:00000007\nsub t:nodes\n");
     join(&b, "b");
     join(&c, "c");
     await(&b, "b", &t);
     settle(&r);
-    ASKED_SORTED(&r, "sub t:c:b\nsub t:c:c\n");
+    ASKED_SORTED(&r, "sub t:c:{b}\nsub t:c:{c}\n");
     CHECK(!peal_relay_up(r.relay));
     r.b.events->down(r.b.arg);
     CHECK_INT(r.downs, 0); /* it was not up */
@@ -325,19 +325,20 @@ a_lost_link_lets_all_waiters_go_and_everything_is_subscribed_again(void **state)
     ASKED(&r, "");
     r.b.events->up(r.b.arg);
     settle(&r);
-    ASKED_SORTED(&r, "sub t:all\nsub t:c:a\nsub t:c:b\nsub t:n:00000007\nsub t:nodes\n");
+    ASKED_SORTED(
+        &r, "sub t:all\nsub t:c:{a}\nsub t:c:{b}\nsub t:n:00000007\nsub t:nodes\n");
     subscribed(&r, "t:all");
-    subscribed(&r, "t:c:a");
+    subscribed(&r, "t:c:{a}");
     subscribed(&r, "t:n:00000007");
     subscribed(&r, "t:nodes");
     CHECK(!peal_relay_up(r.relay));
-    subscribed(&r, "t:c:b");
+    subscribed(&r, "t:c:{b}");
     CHECK(peal_relay_up(r.relay));
     CHECK_INT(r.ups, 1);
     r.b.events->down(r.b.arg);
     CHECK_INT(r.downs, 1);
     CHECK(!peal_relay_up(r.relay));
-    subscribed(&r, "t:c:b"); /* of the old link */
+    subscribed(&r, "t:c:{b}"); /* of the old link */
     CHECK(!peal_relay_up(r.relay));
     peal_session_fini(&a.s);
     peal_session_fini(&b.s);
@@ -355,24 +356,62 @@ a_channel_that_is_lost_is_asked_for_again(void **state)
     rig_connect(&r);
     begin(&r, 0, &a);
     join_and_confirm(&r, &a, "a");
-    ASKED(&r, "sub t:c:a\n");
-    r.b.events->lost(r.b.arg, PEAL_S("t:c:a"));
-    r.b.events->lost(r.b.arg, PEAL_S("t:c:a")); /* asked for: it says nothing new */
-    r.b.events->lost(r.b.arg, PEAL_S("t:c:unknown"));
-    ASKED(&r, "sub t:c:a\n");
+    ASKED(&r, "sub t:c:{a}\n");
+    r.b.events->lost(r.b.arg, PEAL_S("t:c:{a}"));
+    r.b.events->lost(r.b.arg, PEAL_S("t:c:{a}")); /* asked for: it says nothing new */
+    r.b.events->lost(r.b.arg, PEAL_S("t:c:{unknown}"));
+    ASKED(&r, "sub t:c:{a}\n");
     CHECK_INT(stat_of(&r, PEAL_STAT_BACKPLANE_GAPS), 1);
     CHECK(peal_relay_up(r.relay));
-    subscribed(&r, "t:c:a");
-    subscribed(&r, "t:c:a");
+    subscribed(&r, "t:c:{a}");
+    subscribed(&r, "t:c:{a}");
     leave(&a, "a");
     settle(&r);
-    r.b.events->lost(r.b.arg, PEAL_S("t:c:a")); /* nobody needs it */
-    ASKED(&r, "");
-    later(&r, 1000 + TICK);
+    r.b.events->lost(r.b.arg, PEAL_S("t:c:{a}")); /* nobody needs it */
+    ASKED(&r, "unsub t:c:{a}\n");
     join(&a, "a");
     settle(&r);
-    ASKED(&r, "unsub t:c:a\nsub t:c:a\n");
+    ASKED(&r, "sub t:c:{a}\n");
     peal_session_fini(&a.s);
+    rig_close(&r);
+}
+
+/* The part between the first brace and the next closing one is never empty: by it a Redis
+ * Cluster places whatever belongs to a channel. */
+static void
+topics_of_channels_with_braces_are_told_apart(void **state)
+{
+    static const struct {
+        const char *channel, *topic;
+    } all[] = { { "}", "t:x:{.}}" }, { "}a", "t:x:{.}a}" }, { ".}a", "t:c:{.}a}" },
+        { "a}b", "t:c:{a}b}" }, { "{a}", "t:c:{{a}}" }, { "{", "t:c:{{}" } };
+    struct member m[6];
+    struct rig r;
+
+    rig_open(&r, 1000, 1000);
+    rig_connect(&r);
+    for (unsigned i = 0; i < 6; i++) {
+        char asked[32];
+
+        begin(&r, 0, &m[i]);
+        join(&m[i], all[i].channel);
+        settle(&r);
+        snprintf(asked, sizeof(asked), "sub %s\n", all[i].topic);
+        ASKED(&r, asked);
+        subscribed(&r, all[i].topic);
+        settle(&r);
+        CHECK(peal_session_all_subscribed(&m[i].s));
+        CHECK_OK(publish(&r, 1, all[i].channel, "1"));
+        settle(&r);
+        snprintf(asked, sizeof(asked), "pub %s 1\n", all[i].topic);
+        ASKED(&r, asked);
+        hear(&r, all[i].topic, OTHER, message(all[i].channel, NULL, "2"), 0);
+        settle(&r);
+    }
+    for (unsigned i = 0; i < 6; i++) {
+        GOT(m[i], "1 2 ");
+        peal_session_fini(&m[i].s);
+    }
     rig_close(&r);
 }
 
@@ -390,38 +429,39 @@ a_channel_that_is_refused_keeps_nobody_waiting(void **state)
     join(&a, "a");
     join(&b, "b");
     settle(&r);
-    ASKED(&r, "sub t:c:a\nsub t:c:b\n");
-    r.b.events->refused(r.b.arg, PEAL_S("t:c:a"), "NOPERM");
-    r.b.events->refused(r.b.arg, PEAL_S("t:c:unknown"), "NOPERM");
+    ASKED(&r, "sub t:c:{a}\nsub t:c:{b}\n");
+    r.b.events->refused(r.b.arg, PEAL_S("t:c:{a}"), "NOPERM");
+    r.b.events->refused(r.b.arg, PEAL_S("t:c:{unknown}"), "NOPERM");
     settle(&r);
     CHECK(peal_session_all_subscribed(&a.s));
     CHECK(!peal_session_all_subscribed(&b.s));
     ASKED(&r, "");
-    subscribed(&r, "t:c:b");
+    subscribed(&r, "t:c:{b}");
     CHECK_OK(publish(&r, 1, "a", "1"));
     settle(&r);
     GOT(a, "1 ");
-    ASKED(&r, "pub t:c:a 1\n");
+    ASKED(&r, "pub t:c:{a} 1\n");
 
     /* It is asked for again when another worker has a subscriber, and with the link. */
     join(&c, "a");
     settle(&r);
-    ASKED(&r, "sub t:c:a\n");
+    ASKED(&r, "sub t:c:{a}\n");
     leave(&c, "a");
     leave(&a, "a");
     settle(&r);
-    r.b.events->refused(r.b.arg, PEAL_S("t:c:a"), "NOPERM");
+    r.b.events->refused(r.b.arg, PEAL_S("t:c:{a}"), "NOPERM");
     later(&r, 1000 + TICK);
     ASKED(&r, "");
     join(&a, "a");
     settle(&r);
-    ASKED(&r, "sub t:c:a\n");
-    r.b.events->refused(r.b.arg, PEAL_S("t:c:a"), "NOPERM");
+    ASKED(&r, "sub t:c:{a}\n");
+    r.b.events->refused(r.b.arg, PEAL_S("t:c:{a}"), "NOPERM");
     r.b.events->down(r.b.arg);
     r.b.events->up(r.b.arg);
-    ASKED_SORTED(&r, "sub t:all\nsub t:c:a\nsub t:c:b\nsub t:n:00000007\nsub t:nodes\n");
-    r.b.events->refused(r.b.arg, PEAL_S("t:c:a"), "NOPERM");
-    subscribed(&r, "t:c:b");
+    ASKED_SORTED(
+        &r, "sub t:all\nsub t:c:{a}\nsub t:c:{b}\nsub t:n:00000007\nsub t:nodes\n");
+    r.b.events->refused(r.b.arg, PEAL_S("t:c:{a}"), "NOPERM");
+    subscribed(&r, "t:c:{b}");
     subscribed(&r, "t:n:00000007");
     subscribed(&r, "t:nodes");
     CHECK(!peal_relay_up(r.relay));
@@ -429,7 +469,8 @@ a_channel_that_is_refused_keeps_nobody_waiting(void **state)
     CHECK(peal_relay_up(r.relay)); /* without the one that was refused */
     r.b.events->down(r.b.arg);
     r.b.events->up(r.b.arg);
-    ASKED_SORTED(&r, "sub t:all\nsub t:c:a\nsub t:c:b\nsub t:n:00000007\nsub t:nodes\n");
+    ASKED_SORTED(
+        &r, "sub t:all\nsub t:c:{a}\nsub t:c:{b}\nsub t:n:00000007\nsub t:nodes\n");
     r.b.events->refused(r.b.arg, PEAL_S("t:all"), "NOPERM");
     ASKED(&r, "restart\n"); /* without it this node is none of the cluster */
     peal_session_fini(&a.s);
@@ -458,11 +499,11 @@ the_link_is_up_when_what_was_wanted_then_is_subscribed(void **state)
     join(&b, "b");
     settle(&r);
     CHECK(!peal_relay_up(r.relay));
-    subscribed(&r, "t:c:a");
+    subscribed(&r, "t:c:{a}");
     CHECK(peal_relay_up(r.relay));
     CHECK_INT(r.ups, 1);
     CHECK(!peal_session_all_subscribed(&b.s));
-    subscribed(&r, "t:c:b");
+    subscribed(&r, "t:c:{b}");
     settle(&r);
     CHECK(peal_session_all_subscribed(&b.s));
     CHECK_INT(r.ups, 1);
@@ -501,7 +542,7 @@ what_is_published_at_the_end_of_a_turn_does_not_wait(void **state)
     turn(r.loops[0]);
     CHECK_INT(uv_backend_timeout(&r.loops[0]->uv), 0); /* the loop goes on */
     settle(&r);
-    ASKED(&r, "pub t:c:a 1\n");
+    ASKED(&r, "pub t:c:{a} 1\n");
     CHECK(uv_backend_timeout(&r.loops[0]->uv) != 0);
     for (unsigned i = 0; i < 9; i++) {
         begin(&r, 0, &m[i]);
@@ -545,7 +586,7 @@ waiters_may_be_many(void **state)
     peal_session_fini(&m[0].s);
     CHECK_INT(told[true], 60000);
     CHECK_INT(told[false], 0);
-    subscribed(&r, "t:c:a");
+    subscribed(&r, "t:c:{a}");
     settle(&r);
     CHECK_INT(told[false], 240000);
     for (unsigned i = 1; i < 5; i++)
@@ -623,7 +664,7 @@ a_peer_is_told_and_waited_for(void **state)
     join(&b, "w"); /* it knows */
     settle(&r);
     assert_string_equal(peer_log, "+a +w ");
-    subscribed(&r, "t:c:w");
+    subscribed(&r, "t:c:{w}");
     settle(&r);
     CHECK_INT(t.n, 0);
     peal_relay_tap_ready(r.relay, PEAL_S("w"));
@@ -656,6 +697,7 @@ main(void)
         cmocka_unit_test(
             a_lost_link_lets_all_waiters_go_and_everything_is_subscribed_again),
         cmocka_unit_test(a_channel_that_is_lost_is_asked_for_again),
+        cmocka_unit_test(topics_of_channels_with_braces_are_told_apart),
         cmocka_unit_test(a_channel_that_is_refused_keeps_nobody_waiting),
         cmocka_unit_test(the_link_is_up_when_what_was_wanted_then_is_subscribed),
         cmocka_unit_test(what_is_published_at_the_end_of_a_turn_does_not_wait),

@@ -16,17 +16,17 @@ what_is_published_in_a_turn_is_a_payload_a_topic(void **state)
     rig_connect(&r);
     begin(&r, 0, &a);
     join_and_confirm(&r, &a, "a");
-    ASKED(&r, "sub t:c:a\n");
+    ASKED(&r, "sub t:c:{a}\n");
     CHECK_OK(publish(&r, 0, "a", "1"));
     CHECK_OK(publish(&r, 0, "b", "2"));
     CHECK_OK(publish(&r, 0, "a", "3"));
     GOT(a, "1 3 ");
     ASKED(&r, "");
     settle(&r);
-    ASKED(&r, "pub t:c:a 1 3\npub t:c:b 2\n");
+    ASKED(&r, "pub t:c:{a} 1 3\npub t:c:{b} 2\n");
     CHECK_OK(publish(&r, 1, "a a", "4"));
     settle(&r);
-    ASKED(&r, "pub t:c:a 4*\n");
+    ASKED(&r, "pub t:c:{a} 4*\n");
     GOT(a, "4 ");
     CHECK_INT(peal_relay_queued(r.relay), 0);
     CHECK_INT(stat_of(&r, PEAL_STAT_BACKPLANE_PUBLISHED), 3);
@@ -55,8 +55,9 @@ payloads_keep_the_order_of_every_channel(void **state)
     CHECK_OK(publish(&r, 0, "a", "10"));
     CHECK_OK(publish(&r, 0, "c", "11"));
     settle(&r);
-    ASKED(&r, "pub t:c:a 1\npub t:c:b 2\npub t:c:a 3*\npub t:c:b 3*\npub t:c:b 4 6\n"
-              "pub t:c:c 5 11\npub t:c:a 7\npub t:all 8*\npub t:all 9*\npub t:c:a 10\n");
+    ASKED(&r,
+        "pub t:c:{a} 1\npub t:c:{b} 2\npub t:c:{a} 3*\npub t:c:{b} 3*\npub t:c:{b} 4 6\n"
+        "pub t:c:{c} 5 11\npub t:c:{a} 7\npub t:all 8*\npub t:all 9*\npub t:c:{a} 10\n");
     CHECK_INT(peal_relay_queued(r.relay), 0);
     rig_close(&r);
 }
@@ -77,7 +78,7 @@ a_payload_does_not_grow_for_ever(void **state)
     CHECK_OK(publish(&r, 0, "a", args));
     CHECK_OK(publish(&r, 0, "a", "2"));
     settle(&r);
-    ASKED(&r, "pub t:c:a 1 77777777\npub t:c:a 77777777 2\n");
+    ASKED(&r, "pub t:c:{a} 1 77777777\npub t:c:{a} 77777777 2\n");
     rig_close(&r);
     free(args);
 }
@@ -111,14 +112,14 @@ ids_go_to_the_topic_of_their_node(void **state)
     CHECK_OK(publish(&r, 0, text, "5"));
     CHECK_OK(publish(&r, 0, unknown, "6")); /* a name like others */
     settle(&r);
-    snprintf(
-        text, sizeof(text), "pub t:n:00000008 5*\npub t:c:b 5*\npub t:c:%s 6\n", unknown);
+    snprintf(text, sizeof(text), "pub t:n:00000008 5*\npub t:c:{b} 5*\npub t:c:{%s} 6\n",
+        unknown);
     ASKED(&r, text);
     GOT(a, "5 ");
     peal_hub_remove_node(r.hub, OTHER);
     CHECK_OK(publish(&r, 0, far[0], "7"));
     settle(&r);
-    snprintf(text, sizeof(text), "pub t:c:%s 7\n", far[0]);
+    snprintf(text, sizeof(text), "pub t:c:{%s} 7\n", far[0]);
     ASKED(&r, text);
     CHECK_INT(peal_relay_queued(r.relay), 0);
     peal_session_fini(&a.s);
@@ -159,12 +160,12 @@ what_others_publish_reaches_the_subscribers_here(void **state)
     join_and_confirm(&r, &c, "c");
     join(&b, "a");
     settle(&r);
-    hear(&r, "t:c:a", OTHER, message("a", NULL, "1"), 0);
-    hear(&r, "t:c:c", OTHER, message("c", NULL, "2"), 0);
-    hear(&r, "t:c:a", NODE, message("a", NULL, "3"), 0);  /* its own: it has it */
-    hear(&r, "t:c:x", OTHER, message("x", NULL, "4"), 0); /* not asked for any more */
-    hear(&r, "t:c:a", OTHER, message("a", id_of(&b), "5"), 0);
-    hear(&r, "t:c:a", OTHER, message("a", "c", "6"), 0);
+    hear(&r, "t:c:{a}", OTHER, message("a", NULL, "1"), 0);
+    hear(&r, "t:c:{c}", OTHER, message("c", NULL, "2"), 0);
+    hear(&r, "t:c:{a}", NODE, message("a", NULL, "3"), 0);  /* its own: it has it */
+    hear(&r, "t:c:{x}", OTHER, message("x", NULL, "4"), 0); /* not asked for any more */
+    hear(&r, "t:c:{a}", OTHER, message("a", id_of(&b), "5"), 0);
+    hear(&r, "t:c:{a}", OTHER, message("a", "c", "6"), 0);
     settle(&r);
     GOT(a, "1 5 6 ");
     GOT(b, "1 6 ");
@@ -199,32 +200,32 @@ copies_of_a_message_are_delivered_once(void **state)
     join_and_confirm(&r, &a, "b");
     join(&b, "b");
     settle(&r);
-    hear(&r, "t:c:a", OTHER, message("a b", NULL, "1"), 1);
-    hear(&r, "t:c:b", OTHER, message("a b", NULL, "1"), 1);
+    hear(&r, "t:c:{a}", OTHER, message("a b", NULL, "1"), 1);
+    hear(&r, "t:c:{b}", OTHER, message("a b", NULL, "1"), 1);
     settle(&r);
     GOT(a, "1 ");
     GOT(b, "1 ");
     snprintf(to, sizeof(to), "b %s a %s", id_of(&a), id_of(&c));
-    hear(&r, "t:c:b", OTHER, message(to, id_of(&b), "2"), 2);
+    hear(&r, "t:c:{b}", OTHER, message(to, id_of(&b), "2"), 2);
     hear(&r, "t:n:00000007", OTHER, message(to, id_of(&b), "2"), 2);
-    hear(&r, "t:c:a", OTHER, message(to, id_of(&b), "2"), 2);
+    hear(&r, "t:c:{a}", OTHER, message(to, id_of(&b), "2"), 2);
     settle(&r);
     GOT(a, "2 ");
     GOT(b, "");
     GOT(c, "2 ");
-    hear(&r, "t:c:a", OTHER + 1, message("a b", NULL, "3"), 2); /* of somebody else */
-    hear(&r, "t:c:b", OTHER, message("a b", NULL, "4"), 4);     /* not in the order */
-    hear(&r, "t:c:a", OTHER, message("a b", NULL, "5"), 3);
-    hear(&r, "t:c:b", OTHER, message("a b", NULL, "5"), 3);
-    hear(&r, "t:c:a", OTHER, message("a b", NULL, "4"), 4);
+    hear(&r, "t:c:{a}", OTHER + 1, message("a b", NULL, "3"), 2); /* of somebody else */
+    hear(&r, "t:c:{b}", OTHER, message("a b", NULL, "4"), 4);     /* not in the order */
+    hear(&r, "t:c:{a}", OTHER, message("a b", NULL, "5"), 3);
+    hear(&r, "t:c:{b}", OTHER, message("a b", NULL, "5"), 3);
+    hear(&r, "t:c:{a}", OTHER, message("a b", NULL, "4"), 4);
     settle(&r);
     GOT(a, "3 4 5 ");
     GOT(b, "3 4 5 ");
     /* One is still with its publisher, or the backplane, while the link is lost. */
     r.b.events->down(r.b.arg);
     r.b.events->up(r.b.arg);
-    hear(&r, "t:c:b", OTHER, message("a b", NULL, "5"), 3);
-    hear(&r, "t:c:b", OTHER, message("a b", NULL, "6"), 5);
+    hear(&r, "t:c:{b}", OTHER, message("a b", NULL, "5"), 3);
+    hear(&r, "t:c:{b}", OTHER, message("a b", NULL, "6"), 5);
     settle(&r);
     GOT(a, "6 ");
     GOT(b, "6 ");
@@ -253,18 +254,18 @@ memberships_that_change_between_copies_change_nothing(void **state)
     join(&waits, "b");
     join(&waits, "w");
     settle(&r);
-    hear(&r, "t:c:a", OTHER, message("a b", NULL, "1"), 1);
+    hear(&r, "t:c:{a}", OTHER, message("a b", NULL, "1"), 1);
     settle(&r);
     leave(&leaves, "a");
     join(&joins, "a");
-    hear(&r, "t:c:b", OTHER, message("a b", NULL, "1"), 1);
+    hear(&r, "t:c:{b}", OTHER, message("a b", NULL, "1"), 1);
     settle(&r);
     GOT(leaves, "1 ");
     GOT(joins, "1 ");
     /* A copy that comes before the subscription holds, in the same turn: the other one
      * was published too early to come. */
-    hear(&r, "t:c:b", OTHER, message("w b", NULL, "2"), 2);
-    subscribed(&r, "t:c:w");
+    hear(&r, "t:c:{b}", OTHER, message("w b", NULL, "2"), 2);
+    subscribed(&r, "t:c:{w}");
     settle(&r);
     GOT(waits, "1 2 ");
     GOT(leaves, "2 ");
@@ -309,13 +310,13 @@ what_cannot_be_read_is_counted(void **state)
     begin(&r, 0, &a);
     join_and_confirm(&r, &a, "a");
     peal_envelope_head(OTHER, head);
-    r.b.events->message(r.b.arg, PEAL_S("t:c:a"), PEAL_S("{}"));
-    r.b.events->message(r.b.arg, PEAL_S("t:c:a"), PEAL_S(""));
+    r.b.events->message(r.b.arg, PEAL_S("t:c:{a}"), PEAL_S("{}"));
+    r.b.events->message(r.b.arg, PEAL_S("t:c:{a}"), PEAL_S(""));
     r.b.events->message(r.b.arg, PEAL_S(""), PEAL_S("x"));
-    r.b.events->message(r.b.arg, PEAL_S("t:c:a"),
+    r.b.events->message(r.b.arg, PEAL_S("t:c:{a}"),
         peal_slice_of(head, sizeof(head))); /* 2 empty records */
     head[1]++;
-    r.b.events->message(r.b.arg, PEAL_S("t:c:a"), peal_slice_of(head, sizeof(head)));
+    r.b.events->message(r.b.arg, PEAL_S("t:c:{a}"), peal_slice_of(head, sizeof(head)));
     settle(&r);
     CHECK_INT(stat_of(&r, PEAL_STAT_BACKPLANE_BAD), 6);
     GOT(a, "");
@@ -323,7 +324,7 @@ what_cannot_be_read_is_counted(void **state)
     rig_close(&r);
 }
 
-/* A payload of OTHER on t:c:a, sealed with secret. */
+/* A payload of OTHER on t:c:{a}, sealed with secret. */
 static void
 hear_sealed(struct rig *r, const char *secret, const char *topic, const char *args)
 {
@@ -336,7 +337,7 @@ hear_sealed(struct rig *r, const char *secret, const char *topic, const char *ar
     peal_seal_head(&seal, peal_slice_str(topic), peal_buf_slice(&b), head);
     CHECK_OK(peal_buf_add(&all, head, sizeof(head)));
     CHECK_OK(peal_buf_add_slice(&all, peal_buf_slice(&b)));
-    r->b.events->message(r->b.arg, PEAL_S("t:c:a"), peal_buf_slice(&all));
+    r->b.events->message(r->b.arg, PEAL_S("t:c:{a}"), peal_buf_slice(&all));
     peal_buf_fini(&all);
     peal_buf_fini(&b);
 }
@@ -353,16 +354,16 @@ with_a_secret_only_sealed_payloads_are_taken(void **state)
     rig_connect(&r);
     begin(&r, 0, &a);
     join_and_confirm(&r, &a, "a");
-    ASKED(&r, "sub t:c:a\n");
+    ASKED(&r, "sub t:c:{a}\n");
     CHECK_OK(publish(&r, 0, "a", "1"));
     CHECK_OK(publish(&r, 0, "a", "2"));
     settle(&r);
     GOT(a, "1 2 ");
-    ASKED(&r, "pub t:c:a sealed 1 2\n");
-    hear_sealed(&r, "the secret of this cluster", "t:c:a", "3");
-    hear_sealed(&r, "the secret of this cluster", "t:c:b", "4"); /* moved to another */
-    hear_sealed(&r, "the secret of another one", "t:c:a", "5");
-    hear(&r, "t:c:a", OTHER, message("a", NULL, "6"), 0);
+    ASKED(&r, "pub t:c:{a} sealed 1 2\n");
+    hear_sealed(&r, "the secret of this cluster", "t:c:{a}", "3");
+    hear_sealed(&r, "the secret of this cluster", "t:c:{b}", "4"); /* moved to another */
+    hear_sealed(&r, "the secret of another one", "t:c:{a}", "5");
+    hear(&r, "t:c:{a}", OTHER, message("a", NULL, "6"), 0);
     settle(&r);
     GOT(a, "3 ");
     CHECK_INT(stat_of(&r, PEAL_STAT_BACKPLANE_UNSEALED), 3);
@@ -431,7 +432,7 @@ what_was_published_while_there_was_no_link_leaves_when_there_is(void **state)
     ASKED(&r, "");
     r.b.events->up(r.b.arg);
     settle(&r);
-    CHECK(strstr(r.log, "pub t:c:a 1 2\n") != NULL);
+    CHECK(strstr(r.log, "pub t:c:{a} 1 2\n") != NULL);
     r.b.events->down(r.b.arg);
     CHECK_OK(publish(&r, 0, "a", "3"));
     settle(&r);
@@ -461,10 +462,10 @@ ending_in_the_middle_of_everything_leaks_nothing(void **state)
     join(&b, "c");
     turn(r.loops[1]);
     turn(r.control);
-    hear(&r, "t:c:a", OTHER, message("a", NULL, "2"), 0); /* to be handed over */
-    turn(r.control);                                      /* a delivery on its way */
-    subscribed(&r, "t:c:c");                              /* a confirmation */
-    hear(&r, "t:c:a", OTHER, message("a", NULL, "3"), 0);
+    hear(&r, "t:c:{a}", OTHER, message("a", NULL, "2"), 0); /* to be handed over */
+    turn(r.control);                                        /* a delivery on its way */
+    subscribed(&r, "t:c:{c}");                              /* a confirmation */
+    hear(&r, "t:c:{a}", OTHER, message("a", NULL, "3"), 0);
     CHECK_OK(publish(&r, 1, "a", "4"));
     turn(r.loops[1]);
     peal_session_fini(&a.s);
@@ -482,8 +483,8 @@ live(struct rig *r, struct member *a, struct member *b, struct peal_msg *const m
     (void)!peal_session_subscribe(&a->s, PEAL_S("a"));
     (void)!peal_session_subscribe(&b->s, PEAL_S("b"));
     settle(r);
-    subscribed(r, "t:c:a");
-    subscribed(r, "t:c:b");
+    subscribed(r, "t:c:{a}");
+    subscribed(r, "t:c:{b}");
     settle(r);
     for (unsigned i = 0; i < 2; i++) {
         peal_err err = peal_publish(r->sh[i], m[i]);
@@ -491,7 +492,7 @@ live(struct rig *r, struct member *a, struct member *b, struct peal_msg *const m
         CHECK(err == PEAL_OK || err == PEAL_ENOMEM);
     }
     settle(r);
-    r->b.events->message(r->b.arg, PEAL_S("t:c:a"), heard);
+    r->b.events->message(r->b.arg, PEAL_S("t:c:{a}"), heard);
     settle(r);
 }
 
@@ -523,7 +524,7 @@ every_failing_allocation_is_survived(void **state)
         }
         settle(&r);
         CHECK_INT(peal_relay_queued(r.relay), 0);
-        hear(&r, "t:c:a", OTHER, message("a", NULL, "4"), 0);
+        hear(&r, "t:c:{a}", OTHER, message("a", NULL, "4"), 0);
         settle(&r);
         if (peal_session_is_subscribed(&a.s, PEAL_S("a")))
             CHECK(strstr(a.got, "4") != NULL);

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What comes by the relay. A payload must have this cluster's seal. Its records become
+ * messages; one that came before by another topic is passed over; the others are
+ * delivered to the workers that may have subscribers, for each worker all of a turn in
+ * one task.
+ */
+#include <stdlib.h>
+
+#include "base/vec.h"
+#include "hub/relay_priv.h"
+#include "wire/envelope.h"
+
+#define UNSEALED_LOG_MS 60000 /* between two lines about payloads with a wrong seal */
+
+struct peal_worker_batch {
+    struct peal_task task; /* first */
+    struct peal_hub *hub;
+    unsigned to;
+    unsigned n, cap;
+    struct peal_msg **msgs; /* retained */
+};
+
+static void
+worker_batch_free(struct peal_worker_batch *b)
+{
+    if (b == NULL)
+        return;
+    for (unsigned i = 0; i < b->n; i++)
+        peal_msg_release(b->msgs[i]);
+    free(b->msgs);
+    free(b);
+}
+
+static void
+relay_on_worker_batch(struct peal_loop *loop, struct peal_task *task)
+{
+    struct peal_worker_batch *b = (struct peal_worker_batch *)task;
+
+    for (unsigned i = 0; i < b->n && b->hub->shards[b->to] != NULL; i++)
+        peal_shard_deliver(b->hub->shards[b->to], b->msgs[i]);
+    worker_batch_free(b);
+}
+
+void
+peal_relay_post_deliveries(struct peal_relay *r)
+{
+    for (unsigned w = 0; w < r->hub->n_shards; w++) {
+        struct peal_worker_batch *b = r->deliveries[w];
+
+        r->deliveries[w] = NULL;
+        if (b != NULL)
+            peal_loop_post(r->hub->shards[w]->loop, &b->task);
+    }
+}
+
+void
+peal_relay_deliveries_free(struct peal_relay *r)
+{
+    for (unsigned w = 0; w < PEAL_WORKERS_MAX; w++)
+        worker_batch_free(r->deliveries[w]);
+}
+
+/* NULL: out of memory. */
+static struct peal_worker_batch *
+worker_batch_of(struct peal_relay *r, unsigned worker)
+{
+    struct peal_worker_batch *b = r->deliveries[worker];
+
+    if (b != NULL || (b = malloc(sizeof(*b))) == NULL)
+        return b;
+    *b = (struct peal_worker_batch){
+        .task.fn = relay_on_worker_batch, .hub = r->hub, .to = worker
+    };
+    return r->deliveries[worker] = b;
+}
+
+static void
+relay_deliver_to(struct peal_relay *r, unsigned worker, struct peal_msg *m)
+{
+    struct peal_worker_batch *b = worker_batch_of(r, worker);
+
+    if (b == NULL || PEAL_GROW(b->msgs, b->cap, b->n + 1) != PEAL_OK)
+        peal_stat_add(&r->loop->stats, PEAL_STAT_LETTERS_LOST, 1);
+    else
+        b->msgs[b->n++] = peal_msg_retain(m);
+}
+
+void
+peal_relay_deliver(struct peal_relay *r, struct peal_msg *m, uint64_t workers)
+{
+    for (; workers != 0; workers &= workers - 1)
+        relay_deliver_to(r, (unsigned)__builtin_ctzll(workers), m);
+}
+
+static void
+relay_on_bad(struct peal_relay *r, struct peal_slice topic, peal_err err)
+{
+    if (err == PEAL_ENOMEM) {
+        peal_stat_add(&r->loop->stats, PEAL_STAT_LETTERS_LOST, 1);
+        return;
+    }
+    peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_BAD, 1);
+    peal_log(r->loop->config.log, PEAL_LOG_DEBUG, "unreadable message from the backplane",
+        "topic=%.*s why=\"%s\"", (int)topic.len, topic.data, peal_err_text(err));
+}
+
+/* Some node has no secret, or another one: that is logged, but not for each payload. */
+static void
+relay_on_bad_seal(struct peal_relay *r, struct peal_slice topic)
+{
+    uint64_t now = peal_loop_now_ms(r->loop);
+
+    peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_UNSEALED, 1);
+    if (r->unsealed_ms != 0 && now - r->unsealed_ms < UNSEALED_LOG_MS)
+        return;
+    r->unsealed_ms = now;
+    peal_log(r->loop->config.log, PEAL_LOG_WARN,
+        "refused what was published with another backplane.secret, or without one",
+        "topic=%.*s", (int)topic.len, topic.data);
+}
+
+static void
+relay_on_msg(struct peal_relay *r, uint32_t node, uint32_t number, struct peal_msg *m)
+{
+    if (number == 0 || peal_dedup_is_new(&r->dedup, node, number)) {
+        peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_RECEIVED, 1);
+        peal_relay_deliver(r, m, peal_hub_workers(r->hub, m));
+    } else {
+        peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_DUPLICATES, 1);
+    }
+}
+
+void
+peal_relay_on_payload(
+    struct peal_relay *r, struct peal_slice topic, struct peal_slice bytes)
+{
+    struct peal_slice rest = peal_slice_skip(topic, r->prefix_len), payload, records;
+    const struct peal_seal_key *key;
+    struct peal_msg *m;
+    uint32_t node, number;
+    peal_err err;
+
+    if (peal_seal_open(&r->seal, topic, bytes, &payload, &key) != PEAL_OK) {
+        relay_on_bad_seal(r, topic);
+        return;
+    }
+    if (peal_slice_eq(rest, PEAL_S("nodes"))) {
+        r->events->message(r->arg, payload, key);
+        return;
+    }
+    if ((err = peal_envelope_open(payload, &node, &records)) != PEAL_OK) {
+        relay_on_bad(r, topic, err);
+        return;
+    }
+    if (node == r->node)
+        return; /* delivered when it was published */
+    while ((err = peal_envelope_next(&records, &number, &m)) != PEAL_OK || m != NULL) {
+        if (err != PEAL_OK)
+            relay_on_bad(r, topic, err);
+        else
+            relay_on_msg(r, node, number, m);
+        peal_msg_release(m);
+    }
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What leaves by the relay. A message's record goes into the batch of each topic that it
+ * is for: that of a channel, or of the node whose session's id a channel is; with more
+ * channels than are worth a topic each, that of all nodes. The batches wait for the end
+ * of the turn, or for the link.
+ */
+#include "hub/relay_priv.h"
+
+#define TOPICS_MAX 16 /* channels of a message that are worth a topic each */
+
+/* Where a channel's messages go. */
+struct target {
+    uint32_t node; /* 0: to the channel's topic */
+    struct peal_slice channel;
+};
+
+static struct target
+target_of(const struct peal_relay *r, struct peal_slice channel)
+{
+    uint32_t node;
+    uint8_t worker;
+
+    if (peal_hub_owner(r->hub, peal_channel_address(channel), &node, &worker))
+        return (struct target){ node, PEAL_S("") };
+    return (struct target){ 0, channel };
+}
+
+/* Its topic, in the scratch. */
+static struct peal_slice
+target_topic(struct peal_relay *r, const struct target *t)
+{
+    return t->node == 0 ? peal_relay_channel_topic(r, t->channel)
+                        : peal_relay_node_topic(r, t->node);
+}
+
+/* All that m is for, each once; not this node. */
+static unsigned
+targets_of(const struct peal_relay *r, const struct peal_msg *m, struct target *out)
+{
+    unsigned n = 0, i;
+
+    for (unsigned k = 0; k < m->n_channels; k++) {
+        struct target t = target_of(r, m->channels[k].name);
+
+        if (t.node == r->node)
+            continue;
+        for (i = 0; i < n; i++)
+            if (out[i].node == t.node && peal_slice_eq(out[i].channel, t.channel))
+                break;
+        if (i == n)
+            out[n++] = t;
+    }
+    return n;
+}
+
+static bool
+add_record(
+    struct peal_relay *r, struct peal_slice topic, struct peal_blob *record, bool alone)
+{
+    return topic.data != NULL &&
+           peal_batches_add(&r->batches, topic, record, alone) == PEAL_OK;
+}
+
+/* One for all nodes: what is published later on its channels must not overtake it. */
+static bool
+add_for_all(struct peal_relay *r, const struct peal_msg *m, struct peal_blob *record)
+{
+    for (unsigned k = 0; k < m->n_channels; k++) {
+        struct target t = target_of(r, m->channels[k].name);
+        struct peal_slice topic = target_topic(r, &t);
+
+        if (topic.data == NULL)
+            return false;
+        peal_batches_close(&r->batches, topic);
+    }
+    return add_record(r, peal_relay_topic(r, "all"), record, true);
+}
+
+/* What waits in batches, or leaves them (negative), is counted. */
+static void
+relay_count_queued(struct peal_relay *r, size_t before)
+{
+    atomic_fetch_add_explicit(
+        &r->queued, r->batches.bytes - before, memory_order_relaxed);
+}
+
+void
+peal_relay_route(struct peal_relay *r, const struct peal_msg *m, struct peal_blob *record)
+{
+    struct target targets[TOPICS_MAX];
+    unsigned wanted = 1, added = 0;
+    size_t before = r->batches.bytes;
+
+    if (m->n_channels > TOPICS_MAX) {
+        added = add_for_all(r, m, record);
+    } else {
+        wanted = targets_of(r, m, targets);
+        for (unsigned i = 0; i < wanted; i++)
+            added += add_record(r, target_topic(r, &targets[i]), record, wanted > 1);
+    }
+    if (added < wanted)
+        peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_NO_MEMORY, 1);
+    relay_count_queued(r, before);
+    atomic_fetch_sub_explicit(&r->queued, record->len, memory_order_relaxed);
+}
+
+void
+peal_relay_flush(struct peal_relay *r)
+{
+    const struct peal_payload *list;
+    size_t before = r->batches.bytes;
+    unsigned n;
+
+    if (!r->connected)
+        return; /* it waits, bounded by queue_max */
+    if ((list = peal_batches_list(&r->batches, &n), n) == 0)
+        return;
+    r->backplane->ops->publish(r->backplane, list, n);
+    peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_PUBLISHED, n);
+    peal_batches_remove_first(&r->batches, n);
+    relay_count_queued(r, before);
+}
+
+void
+peal_relay_publish_control(struct peal_relay *r, struct peal_slice bytes)
+{
+    struct peal_payload p = { peal_relay_topic(r, "nodes"), bytes };
+    struct peal_buf sealed = { 0 };
+    char head[PEAL_SEAL_HEAD];
+    peal_err err = PEAL_OK;
+
+    if (!r->connected || p.topic.data == NULL)
+        return;
+    if (r->seal.n > 0) {
+        peal_seal_head(&r->seal, p.topic, bytes, head);
+        if ((err = peal_buf_add(&sealed, head, sizeof(head))) == PEAL_OK)
+            err = peal_buf_add_slice(&sealed, bytes);
+        p.bytes = peal_buf_slice(&sealed);
+    }
+    if (err == PEAL_OK)
+        r->backplane->ops->publish(r->backplane, &p, 1);
+    peal_buf_fini(&sealed);
+}
