@@ -164,7 +164,12 @@ function environment(objects, container) {
     if (data?.[key]) return Buffer.from(data[key], 'base64').toString();
     return stringData?.[key] ?? (/backplane|redis|url/.test(`${name} ${key}`) ? 'redis://user:password@redis:6379/0' : 'example');
   };
-  return Object.fromEntries(list(container.env).map(({ name, value, valueFrom }) => [name,
+  const known = ({ valueFrom }) => {
+    const key = valueFrom?.secretKeyRef;
+    const { data, stringData } = find(objects, 'Secret', key?.name) ?? {};
+    return !key?.optional || data?.[key.key] !== undefined || stringData?.[key.key] !== undefined;
+  };
+  return Object.fromEntries(list(container.env).filter(known).map(({ name, value, valueFrom }) => [name,
     value ?? (valueFrom.fieldRef ? FIELDS[valueFrom.fieldRef.fieldPath] : secret(valueFrom.secretKeyRef))]));
 }
 

@@ -17,6 +17,7 @@ export const GOOD = {
     backplane: { existingSecret: 'outside', existingSecretKey: 'redis-url' },
     api: { existingSecret: 'outside-api', existingSecretKey: 'token' },
   },
+  'a secret of the nodes': { ...three, backplane: { ...redis.backplane, secret: 'sixteen-or-more-of-them' } },
   'api keys': { api: { key: 'k1,k2' } },
   'large numbers, lists, strings, switches': {
     config: {
@@ -81,6 +82,7 @@ export const BAD = {
   'an unknown preset': [{ ingress: { preset: 'nginx' } }, /preset/],
   'an unknown release of Gateway API': [{ httpRoute: { sessionPersistence: { release: '1.8' } } }, /release/],
   'a backplane of an unknown kind': [{ backplane: { url: 'amqp://x' } }, /url/],
+  'a secret that is guessed': [{ ...redis, backplane: { ...redis.backplane, secret: 'short' } }, /secret/],
   'several nodes without a backplane': [{ replicaCount: 2 }, /backplane/],
   'an HPA without a backplane': [{ autoscaling: { enabled: true } }, /backplane/],
   'two who scale': [{ ...redis, autoscaling: { enabled: true }, keda: { enabled: true, query: 'x' } }, /enable one/],
