@@ -18,7 +18,7 @@ what=${1:-build}
 
 # a|b: whichever this Debian has (the name in Debian 13 first); a?: left out where it is unknown.
 packages='gcc libc6-dev meson ninja-build pkg-config libuv1-dev libssl-dev zlib1g-dev
-  libjansson-dev libyaml-dev libhiredis-dev liburing-dev libmsgpack-c-dev|libmsgpack-dev'
+  libjansson-dev libyaml-dev libhiredis-dev liburing-dev'
 test_services='nginx haproxy redis-server prometheus' # prometheus: for its promtool
 test_packages="libcmocka-dev clang-format-14? chromium iproute2 curl $test_services"
 services= # among the packages: not to be started

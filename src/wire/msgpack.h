@@ -3,9 +3,10 @@
  * MessagePack to JSON text and back, for the Socket.IO wires. Byte arrays leave JSON as
  * attachments: {"_placeholder":true,"num":k} stands for the k-th. Pure; any thread.
  *
- * The reader is our own because it has to see the difference between fixext 8 and ext 8
- * of type 0 (a date, and eight bytes, to the JavaScript library on the other side), which
- * msgpack-c hides; and because it makes text directly, no tree. Writing is msgpack-c's.
+ * Both ways are our own code, because the reader has to see the difference between
+ * fixext 8 and ext 8 of type 0 (a date, and eight bytes, to the JavaScript library on the
+ * other side), which msgpack-c hides; and because both work on text directly, without a
+ * tree.
  */
 #ifndef PEAL_WIRE_MSGPACK_H
 #define PEAL_WIRE_MSGPACK_H

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MessagePack written with msgpack-c, straight from JSON text, in one pass. How many
- * items a container has is known only at its end, and whether it stands for an attachment
- * too; so one byte is left for its head, which is put there, or replaced, when it closes.
+ * MessagePack written straight from JSON text, in one pass. Every value has the shortest
+ * head there is for it, as the JavaScript libraries write it; a number that is not whole
+ * is a float64. How many items a container has is known only at its end, and whether it
+ * stands for an attachment too; so one byte is left for its head, which is put there, or
+ * replaced, when it closes.
  */
 #include "wire/msgpack.h"
 
-#include <msgpack.h>
 #include <stdlib.h>
 
 #include "base/base64.h"
@@ -15,6 +16,9 @@
 #include "wire/sio_mark_priv.h"
 
 #define NUMBER_MAX 64 /* bytes of a JSON number that needs no allocation */
+#define NIL '\xc0'
+#define FALSE '\xc2'
+#define TRUE '\xc3'
 #define DIGITS_MAX (UINT64_C(1) << 53)
 
 /* One more than a payload's items may have: they are checked apart from their array. */
@@ -28,7 +32,6 @@ struct frame {
 };
 
 struct from_json {
-    msgpack_packer pk;
     struct peal_buf *out;
     struct peal_blob *const *atts;
     unsigned n_atts, depth;
@@ -37,25 +40,80 @@ struct from_json {
     struct frame frames[DEPTH_MAX];
 };
 
-static int
-on_write(void *buf, const char *data, size_t len)
+/* A byte that tells the type, then n in so many bytes, the highest first. */
+static peal_err
+put_head(struct peal_buf *out, unsigned type, uint64_t n, unsigned bytes)
 {
-    return peal_buf_add(buf, data, len) == PEAL_OK ? 0 : -1;
+    char head[9];
+
+    head[0] = (char)type;
+    for (unsigned i = 0; i < bytes; i++)
+        head[1 + i] = (char)(n >> 8 * (bytes - 1 - i));
+    return peal_buf_add(out, head, 1 + bytes);
 }
 
-/* msgpack-c's results as ours. */
+/* Types whose length takes 1, 2 or 4 bytes and which follow each other. 0: there is none
+ * with a length of one byte. */
 static peal_err
-packed(int result)
+put_length(struct peal_buf *out, unsigned type8, unsigned type16, uint64_t n)
 {
-    return result == 0 ? PEAL_OK : PEAL_ENOMEM;
+    if (n <= UINT8_MAX && type8 != 0)
+        return put_head(out, type8, n, 1);
+    return n <= UINT16_MAX ? put_head(out, type16, n, 2)
+                           : put_head(out, type16 + 1, n, 4);
 }
 
 static peal_err
-pack_str(msgpack_packer *pk, struct peal_slice s)
+pack_uint(struct peal_buf *out, uint64_t n)
 {
-    if (msgpack_pack_str(pk, s.len) != 0)
-        return PEAL_ENOMEM;
-    return s.len == 0 ? PEAL_OK : packed(msgpack_pack_str_body(pk, s.data, s.len));
+    if (n < 128)
+        return peal_buf_add_char(out, (char)n);
+    if (n <= UINT8_MAX)
+        return put_head(out, 0xcc, n, 1);
+    if (n <= UINT16_MAX)
+        return put_head(out, 0xcd, n, 2);
+    return n <= UINT32_MAX ? put_head(out, 0xce, n, 4) : put_head(out, 0xcf, n, 8);
+}
+
+/* n < 0 */
+static peal_err
+pack_negative(struct peal_buf *out, int64_t n)
+{
+    uint64_t bits = (uint64_t)n; /* two's complement, of which the end is written */
+
+    if (n >= -32)
+        return peal_buf_add_char(out, (char)n);
+    if (n >= INT8_MIN)
+        return put_head(out, 0xd0, bits, 1);
+    if (n >= INT16_MIN)
+        return put_head(out, 0xd1, bits, 2);
+    return n >= INT32_MIN ? put_head(out, 0xd2, bits, 4) : put_head(out, 0xd3, bits, 8);
+}
+
+static peal_err
+pack_float64(struct peal_buf *out, double d)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &d, sizeof(bits));
+    return put_head(out, 0xcb, bits, 8);
+}
+
+static peal_err
+pack_str(struct peal_buf *out, struct peal_slice s)
+{
+    peal_err err = s.len < 32 ? peal_buf_add_char(out, (char)(0xa0 | s.len))
+                              : put_length(out, 0xd9, 0xda, s.len);
+
+    return err == PEAL_OK ? peal_buf_add_slice(out, s) : err;
+}
+
+static peal_err
+pack_bin(struct peal_buf *out, struct peal_slice s)
+{
+    peal_err err = put_length(out, 0xc4, 0xc5, s.len);
+
+    return err == PEAL_OK ? peal_buf_add_slice(out, s) : err;
 }
 
 static peal_err
@@ -67,9 +125,9 @@ pack_string(struct from_json *f, struct peal_slice token)
     if (token.len < 2 || token.data[0] != '"')
         return PEAL_EPROTO;
     if (memchr(token.data, '\\', token.len) == NULL)
-        return pack_str(&f->pk, peal_slice_of(token.data + 1, token.len - 2));
+        return pack_str(f->out, peal_slice_of(token.data + 1, token.len - 2));
     if ((err = peal_json_unquote(&text, token)) == PEAL_OK)
-        err = pack_str(&f->pk, peal_buf_slice(&text));
+        err = pack_str(f->out, peal_buf_slice(&text));
     peal_buf_fini(&text);
     return err;
 }
@@ -121,12 +179,12 @@ pack_double(struct from_json *f, struct peal_slice v)
     double d;
 
     if (short_double(v, &d))
-        return packed(msgpack_pack_double(&f->pk, d));
+        return pack_float64(f->out, d);
     if (v.len >= sizeof(text) && (copy = malloc(v.len + 1)) == NULL)
         return PEAL_ENOMEM;
     memcpy(copy, v.data, v.len);
     copy[v.len] = '\0';
-    err = packed(msgpack_pack_double(&f->pk, strtod(copy, NULL)));
+    err = pack_float64(f->out, strtod(copy, NULL));
     if (copy != text)
         free(copy);
     return err;
@@ -140,10 +198,10 @@ pack_number(struct from_json *f, struct peal_slice v)
     uint64_t u;
 
     if (whole && v.data[0] != '-' && peal_slice_u64(v, UINT64_MAX, &u) == PEAL_OK)
-        return packed(msgpack_pack_uint64(&f->pk, u));
+        return pack_uint(f->out, u);
     if (whole && v.data[0] == '-' && v.len > 1 &&
         peal_slice_u64(peal_slice_skip(v, 1), (uint64_t)INT64_MAX + 1, &u) == PEAL_OK)
-        return packed(msgpack_pack_int64(&f->pk, (int64_t)(0 - u)));
+        return u == 0 ? pack_uint(f->out, 0) : pack_negative(f->out, (int64_t)(0 - u));
     return pack_double(f, v);
 }
 
@@ -154,11 +212,11 @@ pack_scalar(struct from_json *f, struct peal_slice v)
     case '"':
         return pack_string(f, v);
     case 't':
-        return packed(msgpack_pack_true(&f->pk));
+        return peal_buf_add_char(f->out, TRUE);
     case 'f':
-        return packed(msgpack_pack_false(&f->pk));
+        return peal_buf_add_char(f->out, FALSE);
     case 'n':
-        return packed(msgpack_pack_nil(&f->pk));
+        return peal_buf_add_char(f->out, NIL);
     default:
         if (v.data[0] != '-' && (v.data[0] < '0' || v.data[0] > '9'))
             return PEAL_EPROTO;
@@ -172,17 +230,15 @@ pack_attachment(struct from_json *f, unsigned num)
     const struct peal_blob *b = f->atts[num];
 
     if (peal_base64_len(b->len) > f->budget)
-        return packed(msgpack_pack_nil(&f->pk));
+        return peal_buf_add_char(f->out, NIL);
     f->budget -= peal_base64_len(b->len);
-    if (msgpack_pack_bin(&f->pk, b->len) != 0)
-        return PEAL_ENOMEM;
-    return b->len == 0 ? PEAL_OK : packed(msgpack_pack_bin_body(&f->pk, b->data, b->len));
+    return pack_bin(f->out, peal_blob_slice(b));
 }
 
-/* Puts the head of n items before what was written from at on, where one byte has been
- * left for it: how many there are is only known after the walk. */
+/* Writes the head of a container of n items at an offset where one byte was left for it,
+ * and moves the items if the head is longer. */
 static peal_err
-put_head(struct peal_buf *out, size_t at, bool map, uint32_t n)
+close_head(struct peal_buf *out, size_t at, bool map, uint32_t n)
 {
     unsigned more = n < 16 ? 0 : n < 65536 ? 2 : 4;
     peal_err err = peal_buf_reserve(out, more);
@@ -244,7 +300,7 @@ close_container(struct from_json *f)
     if (c->mark.marked)
         f->bad = c->bad || c->mark.num < 0;
     if (!c->mark.marked || c->mark.num < 0)
-        return put_head(f->out, c->at, c->map, c->n);
+        return close_head(f->out, c->at, c->map, c->n);
     f->out->len = c->at;
     return pack_attachment(f, (unsigned)c->mark.num);
 }
@@ -318,7 +374,6 @@ peal_msgpack_from_pieces(struct peal_buf *out, const struct peal_slice *pieces,
     f.budget = PEAL_SIO_REPEAT_MAX;
     for (unsigned i = 0; i < n_atts; i++)
         f.budget += peal_base64_len(atts[i]->len);
-    msgpack_packer_init(&f.pk, out, on_write);
     for (unsigned i = 0; i < n && err == PEAL_OK; i++) {
         struct peal_slice rest = pieces[i];
 
@@ -333,43 +388,28 @@ peal_msgpack_from_pieces(struct peal_buf *out, const struct peal_slice *pieces,
     return err;
 }
 
-static msgpack_packer
-packer(struct peal_buf *out)
-{
-    msgpack_packer pk;
-
-    msgpack_packer_init(&pk, out, on_write);
-    return pk;
-}
-
 peal_err
 peal_msgpack_add_map(struct peal_buf *out, uint32_t n)
 {
-    msgpack_packer pk = packer(out);
-
-    return packed(msgpack_pack_map(&pk, n));
+    return n < 16 ? peal_buf_add_char(out, (char)(0x80 | n))
+                  : put_length(out, 0, 0xde, n);
 }
 
 peal_err
 peal_msgpack_add_array(struct peal_buf *out, uint32_t n)
 {
-    msgpack_packer pk = packer(out);
-
-    return packed(msgpack_pack_array(&pk, n));
+    return n < 16 ? peal_buf_add_char(out, (char)(0x90 | n))
+                  : put_length(out, 0, 0xdc, n);
 }
 
 peal_err
 peal_msgpack_add_str(struct peal_buf *out, struct peal_slice s)
 {
-    msgpack_packer pk = packer(out);
-
-    return pack_str(&pk, s);
+    return pack_str(out, s);
 }
 
 peal_err
 peal_msgpack_add_uint(struct peal_buf *out, uint64_t n)
 {
-    msgpack_packer pk = packer(out);
-
-    return packed(msgpack_pack_uint64(&pk, n));
+    return pack_uint(out, n);
 }
