@@ -125,11 +125,11 @@ peal_adapter_request_acks(struct peal_adapter *a, const struct peal_sio_redis_ms
         say_count(a, &request, PEAL_ACK_REQUEST_MAX + 1);
         return;
     }
-    if ((err = peal_adapter_msg(in, PEAL_MSG_NEEDS_ACK, &m)) == PEAL_OK &&
+    if ((err = peal_adapter_msg(a, in, PEAL_MSG_NEEDS_ACK, &m)) == PEAL_OK && m != NULL &&
         (workers = peal_adapter_workers(a, m)) != 0)
         err = begin(a, in, m, workers);
     if (err != PEAL_OK)
-        peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_BAD, 1);
+        peal_adapter_unreadable(a, in->nsp, err);
     if (err != PEAL_OK || workers == 0)
         say_count(a, &request, 0);
     peal_msg_release(m);

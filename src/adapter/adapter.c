@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define NONE ((struct peal_slice){ NULL, 0 })
+
 /* A hash (FNV-1a, then mixed) that tells our cluster from others and, with 36 or 64 bits,
  * from the random uids of Node servers. Any one will do that is the same everywhere. */
 static uint64_t
@@ -122,8 +124,7 @@ peal_adapter_answer(struct peal_adapter *a, const struct peal_adapter_request *r
     answer->request_id = r->request_id;
     /* The classic dialect answers on the channel of all, the sharded one on the asker's.
      */
-    peal_adapter_send(
-        a, answer, PEAL_SIO_REDIS_ON_RESPONSE, a->sharded ? r->uid : PEAL_S(""));
+    peal_adapter_send(a, answer, PEAL_SIO_REDIS_ON_RESPONSE, a->sharded ? r->uid : NONE);
 }
 
 /* Nobody here listens to events between servers, but whoever asks waits for an answer. */
@@ -143,15 +144,25 @@ answer_event(struct peal_adapter *a, const struct peal_sio_redis_msg *m)
 
 /* In. */
 
+void
+peal_adapter_unreadable(struct peal_adapter *a, struct peal_slice nsp, peal_err why)
+{
+    peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_BAD, 1);
+    peal_log_limited(a->loop->config.log, &a->unreadable, peal_loop_now_ms(a->loop),
+        PEAL_LOG_WARN, "unreadable message of another Socket.IO server",
+        "namespace=%.*s why=%s", (int)nsp.len, nsp.data, peal_err_text(why));
+}
+
 static void
 on_broadcast(struct peal_adapter *a, const struct peal_sio_redis_msg *in)
 {
     struct peal_msg *m;
+    peal_err err = peal_adapter_msg(a, in, 0, &m);
 
-    if (peal_adapter_msg(in, 0, &m) != PEAL_OK) {
-        peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_BAD, 1);
+    if (err != PEAL_OK)
+        peal_adapter_unreadable(a, in->nsp, err);
+    if (m == NULL)
         return;
-    }
     peal_relay_deliver(a->relay, m, peal_adapter_workers(a, m));
     peal_msg_release(m);
 }
@@ -178,7 +189,7 @@ room_is_here(struct peal_adapter *a, struct peal_slice nsp, struct peal_slice ro
     uint32_t node;
     uint8_t worker;
 
-    if (room.len == 0 || !peal_list_empty(&a->jobs))
+    if (room.data == NULL || !peal_list_empty(&a->jobs))
         return true;
     if (peal_hub_owner(a->hub, room, &node, &worker))
         return node == peal_hub_node(a->hub);
@@ -214,7 +225,7 @@ peal_adapter_handle(
     if (err == PEAL_EUNSUPP)
         return;
     if (err != PEAL_OK)
-        peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_BAD, 1);
+        peal_adapter_unreadable(a, nsp, err);
     else if (peal_slice_eq(m.nsp, nsp))
         on_msg(a, &m);
 }

@@ -34,6 +34,7 @@ struct peal_adapter {
     unsigned n_asks;
     unsigned asking;       /* asks whose clients have not all been asked yet */
     struct peal_link held; /* what has come since */
+    struct peal_log_limit unreadable, refused_joins;
     size_t held_bytes;
     /* Scratch: */
     struct peal_sio_redis_reader *reader;
@@ -90,14 +91,27 @@ void peal_adapter_subscriptions_free(struct peal_adapter *a);
 
 /* From our messages to theirs, and back; convert.c. */
 
-/* peal_adapter_channels gives the channels of rooms of a namespace. Errors: PEAL_ENOMEM,
- * PEAL_ELIMIT: a name is too long. */
-PEAL_MUST_USE peal_err peal_adapter_channels(struct peal_slice nsp,
-    const struct peal_slice *rooms, unsigned n, struct peal_names *out);
+/*
+ * peal_adapter_channels gives the channels of rooms of a namespace, but for those whose
+ * names are longer than any that a session can be in.
+ *   hub  not NULL: also without those that nobody on this node is in now
+ * Errors: PEAL_ENOMEM.
+ */
+PEAL_MUST_USE peal_err peal_adapter_channels(const struct peal_hub *hub,
+    struct peal_slice nsp, const struct peal_slice *rooms, unsigned n,
+    struct peal_names *out);
 
-/* peal_adapter_msg makes our message of their broadcast. flags: more of PEAL_MSG_... */
-PEAL_MUST_USE peal_err peal_adapter_msg(
+/*
+ * peal_adapter_msg makes our message of their broadcast, for this node alone: rooms that
+ * nobody here is in are left out. flags: more of PEAL_MSG_... *out NULL: it is for nobody
+ * here. Errors: PEAL_ENOMEM; PEAL_ELIMIT: for more rooms than one message may have.
+ */
+PEAL_MUST_USE peal_err peal_adapter_msg(const struct peal_adapter *a,
     const struct peal_sio_redis_msg *in, unsigned flags, struct peal_msg **out);
+
+/* peal_adapter_unreadable counts a message of theirs that was not understood, and says
+ * why. */
+void peal_adapter_unreadable(struct peal_adapter *a, struct peal_slice nsp, peal_err why);
 
 /* peal_adapter_workers: a bit for each worker that may have somebody for m, now or after
  * the jobs that are under way. */

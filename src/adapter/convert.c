@@ -9,16 +9,34 @@
 #include "adapter/adapter_priv.h"
 #include "base/json.h"
 
+/* Is somebody on this node in a room, or is it the id of a session here? */
+static bool
+is_here(const struct peal_hub *hub, struct peal_slice room, struct peal_slice channel)
+{
+    uint32_t node;
+    uint8_t worker;
+
+    if (peal_hub_owner(hub, room, &node, &worker))
+        return node == peal_hub_node(hub);
+    return peal_hub_interest(hub, peal_channel_hash(channel)) != 0;
+}
+
 peal_err
-peal_adapter_channels(struct peal_slice nsp, const struct peal_slice *rooms, unsigned n,
-    struct peal_names *out)
+peal_adapter_channels(const struct peal_hub *hub, struct peal_slice nsp,
+    const struct peal_slice *rooms, unsigned n, struct peal_names *out)
 {
     peal_err err = peal_names_begin(out, n);
 
     for (unsigned i = 0; i < n && err == PEAL_OK; i++) {
+        struct peal_slice channel;
+
         err = peal_room_channel(nsp, rooms[i], &out->text);
-        if (err == PEAL_OK && peal_names_add(out).len > PEAL_CHANNEL_NAME_MAX)
-            err = PEAL_ELIMIT;
+        channel = peal_slice_skip(peal_buf_slice(&out->text), out->used);
+        if (channel.len > PEAL_CHANNEL_NAME_MAX ||
+            (hub != NULL && !is_here(hub, rooms[i], channel)))
+            out->text.len = out->used;
+        else
+            peal_names_add(out);
     }
     if (err == PEAL_OK)
         peal_names_end(out);
@@ -28,11 +46,13 @@ peal_adapter_channels(struct peal_slice nsp, const struct peal_slice *rooms, uns
 }
 
 peal_err
-peal_adapter_msg(
-    const struct peal_sio_redis_msg *in, unsigned flags, struct peal_msg **out)
+peal_adapter_msg(const struct peal_adapter *a, const struct peal_sio_redis_msg *in,
+    unsigned flags, struct peal_msg **out)
 {
+    /* While sockets are being made to join, nobody knows who will be where. */
+    const struct peal_hub *hub = peal_list_empty(&a->jobs) ? a->hub : NULL;
     struct peal_names rooms = { 0 }, except = { 0 };
-    peal_err err = peal_adapter_channels(in->nsp, in->rooms, in->n_rooms, &rooms);
+    peal_err err = peal_adapter_channels(hub, in->nsp, in->rooms, in->n_rooms, &rooms);
     struct peal_msg_spec spec = { .nsp = in->nsp,
         .kind = PEAL_DATA_JSON,
         .flags = in->flags | flags,
@@ -42,14 +62,18 @@ peal_adapter_msg(
         .atts = in->atts,
         .n_atts = in->n_atts };
 
+    *out = NULL;
+    if (err == PEAL_OK && rooms.n == 0 && in->n_rooms > 0)
+        goto done;
     if (err == PEAL_OK)
-        err = peal_adapter_channels(in->nsp, in->except, in->n_except, &except);
+        err = peal_adapter_channels(hub, in->nsp, in->except, in->n_except, &except);
     spec.channels = rooms.n > 0 ? rooms.v : &in->nsp;
     spec.n_channels = rooms.n > 0 ? rooms.n : 1;
     spec.except = except.v;
     spec.n_except = except.n;
     if (err == PEAL_OK)
         err = peal_msg_new(&spec, out);
+done:
     peal_names_fini(&rooms);
     peal_names_fini(&except);
     return err;
@@ -132,7 +156,7 @@ peal_adapter_publish(void *adapter, struct peal_msg *m)
         .except = a->except,
         .numbers = true };
     struct peal_blob *bytes = NULL;
-    struct peal_slice tail = PEAL_S("");
+    struct peal_slice tail = { NULL, 0 };
 
     if (!rooms_of(a, m, &out.n_rooms))
         return;
@@ -141,8 +165,7 @@ peal_adapter_publish(void *adapter, struct peal_msg *m)
         return;
     }
     out.n_except = exceptions_of(a, m);
-    if (out.n_rooms == 1 &&
-        (!a->sharded || peal_sio_redis_own_channel(PEAL_SIO_REDIS_DYNAMIC, a->rooms[0])))
+    if (out.n_rooms == 1 && (!a->sharded || peal_sio_redis_own_channel(a->rooms[0])))
         tail = a->rooms[0];
     peal_adapter_send(a, &out, PEAL_SIO_REDIS_ON_BROADCAST, tail);
     peal_blob_release(bytes);

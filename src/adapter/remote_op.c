@@ -30,7 +30,7 @@ struct part {
     struct job *job;
     unsigned worker;
     struct peal_buf list; /* what it found */
-    unsigned n, left_out;
+    unsigned n, left_out, joins_refused;
 };
 
 /* Read-only for the workers, but for their own part. */
@@ -41,6 +41,8 @@ struct job {
     struct peal_loop *loop; /* the control thread's */
     enum peal_sio_redis_op op;
     bool close, legacy;
+    bool nobody; /* the rooms that it names are none that a session can be in */
+    unsigned targets_refused; /* the same of rooms that are to be joined */
     struct peal_adapter_request request;
     struct peal_names rooms, except, targets;
     size_t bytes;
@@ -118,14 +120,25 @@ add_name(struct part *p, struct peal_slice name)
 }
 
 static void
-add_rooms(struct part *p, const struct peal_session *s)
+join(struct part *p, struct peal_session *s)
 {
-    struct peal_slice room;
+    const struct peal_names *targets = &p->job->targets;
 
-    add_name(p, peal_session_id(s));
-    for (const struct peal_sub *sub = s->subs; sub != NULL; sub = sub->next)
-        if (peal_channel_room(peal_sub_channel(sub), &room))
-            add_name(p, room);
+    for (unsigned i = 0; i < targets->n; i++) {
+        peal_err err = peal_session_subscribe(s, targets->v[i]);
+
+        p->joins_refused += err != PEAL_OK && err != PEAL_EEXIST;
+    }
+    p->joins_refused += p->job->targets_refused;
+}
+
+static void
+leave(const struct part *p, struct peal_session *s)
+{
+    const struct peal_names *targets = &p->job->targets;
+
+    for (unsigned i = 0; i < targets->n; i++)
+        peal_session_unsubscribe(s, targets->v[i]);
 }
 
 static void
@@ -136,14 +149,11 @@ on_socket(void *arg, struct peal_session *s)
 
     switch (j->op) {
     case PEAL_SIO_REDIS_JOIN:
-        for (unsigned i = 0; i < j->targets.n; i++)
-            (void)!peal_session_subscribe(
-                s, j->targets.v[i]); /* in it already, or too many */
+        join(p, s);
         p->n++;
         return;
     case PEAL_SIO_REDIS_LEAVE:
-        for (unsigned i = 0; i < j->targets.n; i++)
-            peal_session_unsubscribe(s, j->targets.v[i]);
+        leave(p, s);
         p->n++;
         return;
     case PEAL_SIO_REDIS_DISCONNECT:
@@ -151,15 +161,25 @@ on_socket(void *arg, struct peal_session *s)
         p->n++;
         return;
     case PEAL_SIO_REDIS_ASK_IDS:
+    case PEAL_SIO_REDIS_ASK_ROOMS: /* each is in a room of its own */
         add_name(p, peal_session_id(s));
-        return;
-    case PEAL_SIO_REDIS_ASK_ROOMS:
-        add_rooms(p, s);
         return;
     default:
         if (may_add(p))
             add_socket(p, s);
     }
+}
+
+/* Rooms are listed as channels, each once, however many sockets are in it. */
+static void
+on_channel(void *arg, struct peal_slice channel)
+{
+    struct part *p = arg;
+    struct peal_slice room;
+
+    if (peal_slice_eq(peal_channel_nsp(channel), p->job->request.nsp) &&
+        peal_channel_room(channel, &room))
+        add_name(p, room);
 }
 
 static void on_part_done(struct peal_loop *loop, struct peal_task *task);
@@ -176,8 +196,10 @@ on_part(struct peal_loop *loop, struct peal_task *task)
         .except = j->except.v,
         .n_except = j->except.n };
 
-    if (sh != NULL && peal_select(sh, &what, on_socket, p) != PEAL_OK)
+    if (sh != NULL && !j->nobody && peal_select(sh, &what, on_socket, p) != PEAL_OK)
         peal_stat_add(peal_shard_stats(sh), PEAL_STAT_LETTERS_LOST, 1);
+    if (sh != NULL && j->op == PEAL_SIO_REDIS_ASK_ROOMS)
+        peal_shard_each_channel(sh, on_channel, p);
     p->task.fn = on_part_done;
     peal_loop_post(j->loop, &p->task);
 }
@@ -231,16 +253,33 @@ answer_list(struct job *j)
     peal_buf_fini(&list);
 }
 
+/* Nobody is told of it by an answer: for these requests there is none. */
+static void
+tell_refused(struct job *j, unsigned refused)
+{
+    struct peal_adapter *a = j->adapter;
+
+    if (refused == 0)
+        return;
+    peal_stat_add(&j->loop->stats, PEAL_STAT_ADAPTER_JOINS_REFUSED, refused);
+    peal_log_limited(j->loop->config.log, &a->refused_joins, peal_loop_now_ms(j->loop),
+        PEAL_LOG_WARN, "rooms were not joined that another Socket.IO server asked for",
+        "namespace=%.*s refused=%u", (int)j->request.nsp.len, j->request.nsp.data,
+        refused);
+}
+
 static void
 answer(struct job *j)
 {
     struct peal_sio_redis_msg done = { .op = PEAL_SIO_REDIS_DONE };
-    unsigned n = 0, left_out = 0;
+    unsigned n = 0, left_out = 0, refused = 0;
 
     for (unsigned i = 0; i < j->n_parts; i++) {
         n += j->parts[i].n;
         left_out += j->parts[i].left_out;
+        refused += j->parts[i].joins_refused;
     }
+    tell_refused(j, refused);
     peal_stat_add(&j->loop->stats, PEAL_STAT_ADAPTER_UNSENT, left_out);
     if (j->op == PEAL_SIO_REDIS_FETCH || j->op == PEAL_SIO_REDIS_ASK_IDS ||
         j->op == PEAL_SIO_REDIS_ASK_ROOMS)
@@ -287,15 +326,17 @@ new_job(struct peal_adapter *a, const struct peal_sio_redis_msg *m, struct job *
     j->legacy = m->legacy;
     j->n_parts = j->left = n;
     if ((err = peal_adapter_request_init(&j->request, m)) != PEAL_OK ||
-        (err = peal_adapter_channels(m->nsp, m->rooms, m->n_rooms, &j->rooms)) !=
+        (err = peal_adapter_channels(NULL, m->nsp, m->rooms, m->n_rooms, &j->rooms)) !=
             PEAL_OK ||
-        (err = peal_adapter_channels(m->nsp, m->except, m->n_except, &j->except)) !=
+        (err = peal_adapter_channels(NULL, m->nsp, m->except, m->n_except, &j->except)) !=
             PEAL_OK ||
-        (err = peal_adapter_channels(m->nsp, m->targets, m->n_targets, &j->targets)) !=
-            PEAL_OK) {
+        (err = peal_adapter_channels(
+             NULL, m->nsp, m->targets, m->n_targets, &j->targets)) != PEAL_OK) {
         free_job(j);
         return err;
     }
+    j->nobody = m->n_rooms > 0 && j->rooms.n == 0;
+    j->targets_refused = m->n_targets - j->targets.n;
     j->bytes = size + size_of(&j->rooms) + size_of(&j->except) + size_of(&j->targets);
     *out = j;
     return PEAL_OK;

@@ -16,6 +16,7 @@
 #include "adapter/adapter_priv.h"
 
 #define TOPICS 2
+#define NONE ((struct peal_slice){ NULL, 0 })
 
 /* Somebody who waits for a subject: one of our channels. */
 struct waiting {
@@ -53,13 +54,11 @@ add_topic(const struct peal_adapter *a, enum topic t, struct peal_slice nsp,
 
     switch (t) {
     case NAMESPACE_REQUESTS:
-        return peal_sio_redis_channel(
-            out, PEAL_SIO_REDIS_ON_REQUEST, key, nsp, PEAL_S(""));
+        return peal_sio_redis_channel(out, PEAL_SIO_REDIS_ON_REQUEST, key, nsp, NONE);
     case NAMESPACE_PATTERN:
         return peal_sio_redis_pattern(out, key, nsp);
     case NAMESPACE_CHANNEL:
-        return peal_sio_redis_channel(
-            out, PEAL_SIO_REDIS_ON_BROADCAST, key, nsp, PEAL_S(""));
+        return peal_sio_redis_channel(out, PEAL_SIO_REDIS_ON_BROADCAST, key, nsp, NONE);
     default:
         return peal_sio_redis_channel(out, PEAL_SIO_REDIS_ON_BROADCAST, key, nsp, room);
     }
@@ -126,8 +125,7 @@ get(struct peal_adapter *a, enum topic t, struct peal_slice nsp, struct peal_sli
 static struct subject *
 get_namespace(struct peal_adapter *a, struct peal_slice nsp, bool make)
 {
-    return get(
-        a, a->sharded ? NAMESPACE_CHANNEL : NAMESPACE_REQUESTS, nsp, PEAL_S(""), make);
+    return get(a, a->sharded ? NAMESPACE_CHANNEL : NAMESPACE_REQUESTS, nsp, NONE, make);
 }
 
 /* NULL also if the channel is none of a room that has its own. */
@@ -136,8 +134,8 @@ get_room(struct peal_adapter *a, struct peal_slice channel, bool make)
 {
     struct peal_slice room;
 
-    if (!a->sharded || !peal_channel_room(channel, &room) || room.len == 0 ||
-        !peal_sio_redis_own_channel(PEAL_SIO_REDIS_DYNAMIC, room))
+    if (!a->sharded || !peal_channel_room(channel, &room) ||
+        !peal_sio_redis_own_channel(room))
         return NULL;
     return get(a, ROOM_CHANNEL, peal_channel_nsp(channel), room, make);
 }

@@ -44,7 +44,7 @@ peal_msg_new(const struct peal_msg_spec *spec, struct peal_msg **out)
     char *at;
 
     assert(spec->n_channels > 0);
-    if (spec->n_channels > PEAL_CHANNELS_MAX || spec->n_except > PEAL_CHANNELS_MAX ||
+    if (spec->n_channels > PEAL_MSG_NAMES_MAX || spec->n_except > PEAL_MSG_NAMES_MAX ||
         spec->n_atts > PEAL_ATTACHMENTS_MAX)
         return PEAL_ELIMIT;
     size = sizeof(*m) + spec->n_channels * sizeof(*m->channels) +

@@ -12,8 +12,9 @@
 
 #include "base/blob.h"
 
-#define PEAL_CHANNELS_MAX 1000  /* channels, or exclusions, of one message */
-#define PEAL_ATTACHMENTS_MAX 32 /* of one message; what is found fits 32 bits */
+#define PEAL_CHANNELS_MAX 1000   /* channels, or exclusions, of one message */
+#define PEAL_MSG_NAMES_MAX 16384 /* the same of one that does not leave its node */
+#define PEAL_ATTACHMENTS_MAX 32  /* of one message; what is found fits 32 bits */
 
 enum peal_data_kind {
     PEAL_DATA_JSON, /* args: raw JSON values joined by commas, n_args of them */
@@ -66,7 +67,7 @@ struct peal_msg {
 /* What a message is made of; everything is borrowed and copied, attachments are held. */
 struct peal_msg_spec {
     const struct peal_slice *channels;
-    unsigned n_channels; /* 1..PEAL_CHANNELS_MAX */
+    unsigned n_channels; /* 1..PEAL_MSG_NAMES_MAX */
     const struct peal_slice *except;
     unsigned n_except;
     struct peal_blob *const *atts;

@@ -146,6 +146,9 @@
     X(ADAPTER_TOPICS_REFUSED, C, "peal_adapter_refused_subscriptions_total", "",         \
         "Subscriptions of the adapter that Redis refused; what other Socket.IO servers " \
         "say there is not received")                                                     \
+    X(ADAPTER_JOINS_REFUSED, C, "peal_adapter_refused_joins_total", "",                  \
+        "Rooms that other Socket.IO servers made clients join, and that they did not, "  \
+        "because of socketio.rooms_max, a name too long, or one that nobody may join")   \
     X(ADAPTER_ERRORS, C, "peal_adapter_dropped_total", "reason=\"refused\"",             \
         "Messages that other Socket.IO servers did not get")                             \
     X(ADAPTER_UNANSWERED, C, "peal_adapter_dropped_total", "reason=\"link_lost\"", "")   \

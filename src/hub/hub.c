@@ -120,6 +120,17 @@ peal_hub_interest(const struct peal_hub *h, uint32_t channel_hash)
         &h->interest[channel_hash & (PEAL_INTEREST_SLOTS - 1)], memory_order_acquire);
 }
 
+void
+peal_shard_each_channel(
+    struct peal_shard *sh, void (*fn)(void *arg, struct peal_slice channel), void *arg)
+{
+    const struct peal_channel *ch;
+
+    for (size_t pos = 0; (ch = peal_map_next(&sh->channels, &pos)) != NULL;)
+        if (ch->n > 0)
+            fn(arg, peal_channel_slice(ch));
+}
+
 struct peal_hub *
 peal_shard_hub(const struct peal_shard *sh)
 {

@@ -89,6 +89,11 @@ bool peal_hub_owner(const struct peal_hub *h, struct peal_slice id, uint32_t *no
  * node that is known, or was? Nobody may subscribe to it. Any thread. */
 bool peal_hub_is_address(const struct peal_hub *h, struct peal_slice channel);
 
+/* peal_shard_each_channel calls fn with every channel that has a subscriber on this
+ * worker, in no order. fn may not subscribe or unsubscribe anybody. */
+void peal_shard_each_channel(
+    struct peal_shard *sh, void (*fn)(void *arg, struct peal_slice channel), void *arg);
+
 /* peal_hub_interest: a bit for each worker that may have a subscriber. Any thread. */
 uint64_t peal_hub_interest(const struct peal_hub *h, uint32_t channel_hash);
 

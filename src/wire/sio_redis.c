@@ -43,7 +43,7 @@ peal_sio_redis_channel(struct peal_buf *out, enum peal_sio_redis_channel c,
     if ((err = peal_buf_add_slice(out, key)) == PEAL_OK &&
         (err = peal_buf_add_slice(out, middles[c])) == PEAL_OK &&
         (err = peal_buf_add_slice(out, nsp)) == PEAL_OK &&
-        (err = peal_buf_add_char(out, '#')) == PEAL_OK && tail.len > 0 &&
+        (err = peal_buf_add_char(out, '#')) == PEAL_OK && tail.data != NULL &&
         (err = peal_buf_add_slice(out, tail)) == PEAL_OK)
         err = peal_buf_add_char(out, '#');
     if (err != PEAL_OK)
@@ -101,7 +101,8 @@ peal_sio_redis_split(struct peal_slice channel, struct peal_slice key,
         return false;
     *c_out = c;
     *nsp_out = nsp;
-    *tail_out = rest.len > 0 ? peal_slice_of(rest.data, rest.len - 1) : PEAL_S("");
+    *tail_out =
+        rest.len > 0 ? peal_slice_of(rest.data, rest.len - 1) : peal_slice_of(NULL, 0);
     return true;
 }
 
@@ -119,16 +120,9 @@ utf16_len(struct peal_slice s)
 }
 
 bool
-peal_sio_redis_own_channel(enum peal_sio_redis_mode mode, struct peal_slice room)
+peal_sio_redis_own_channel(struct peal_slice room)
 {
-    switch (mode) {
-    case PEAL_SIO_REDIS_DYNAMIC:
-        return utf16_len(room) != SOCKET_ID_LEN;
-    case PEAL_SIO_REDIS_DYNAMIC_PRIVATE:
-        return true;
-    default:
-        return false;
-    }
+    return utf16_len(room) != SOCKET_ID_LEN;
 }
 
 static struct peal_slice

@@ -20,7 +20,8 @@
 #include "base/msg.h"
 #include "wire/msgpack.h"
 
-#define PEAL_SIO_REDIS_ID_MAX 256 /* bytes of a uid or request id that is read */
+#define PEAL_SIO_REDIS_ID_MAX 256      /* bytes of a uid or request id that is read */
+#define PEAL_SIO_REDIS_NAMES_MAX 16384 /* rooms, exclusions or targets that are read */
 
 enum peal_sio_redis_op {
     /* Told to every server: */
@@ -68,9 +69,9 @@ struct peal_sio_redis_msg {
     /* Who is meant: members of one of rooms (none: everybody) and of none of except.
      * Names as text, numbers in decimal. */
     const struct peal_slice *rooms, *except, *targets;
-    unsigned n_rooms, n_except, n_targets; /* read: each up to PEAL_CHANNELS_MAX */
-    /* Written: rooms, and except, that are whole numbers are said twice, as text and as
-     * number: to Node room 42 and room "42" are two. */
+    unsigned n_rooms, n_except, n_targets; /* read: each up to PEAL_SIO_REDIS_NAMES_MAX */
+    /* Written: rooms, and except, that look like numbers as JavaScript writes them are
+     * said twice, as text and as number: to Node room -42 and room "-42" are two. */
     bool numbers;
 
     /* BROADCAST, SERVER_EMIT: event is a raw token, args are raw values joined by commas.
@@ -84,13 +85,19 @@ struct peal_sio_redis_msg {
 
 /* Reading. */
 
+/* Names of a message; memory is kept for the next one unless it was much. */
+struct peal_sio_redis_names {
+    struct peal_slice *v;
+    unsigned cap;
+};
+
 /* What a message that was read points into. Zeroed to start with, used again and again.
  */
 struct peal_sio_redis_reader {
     struct peal_buf text;  /* JSON of what came as MessagePack */
     struct peal_buf plain; /* names that had escapes */
     struct peal_msgpack_atts atts;
-    struct peal_slice names[3][PEAL_CHANNELS_MAX]; /* rooms, except, targets */
+    struct peal_sio_redis_names names[3]; /* rooms, except, targets */
 };
 
 void peal_sio_redis_reader_fini(struct peal_sio_redis_reader *r);
@@ -164,7 +171,8 @@ enum peal_sio_redis_channel {
  * peal_sio_redis_channel appends the name of a channel.
  *
  *   key   "socket.io" unless configured otherwise
- *   tail  a room (if there is exactly one), a uid, or empty
+ *   tail  a room (if there is exactly one), which may be the empty text, or a uid; data
+ *         NULL: none
  *
  * Errors (out is as before): PEAL_ENOMEM.
  */
@@ -179,22 +187,18 @@ PEAL_MUST_USE peal_err peal_sio_redis_pattern(
 
 /*
  * peal_sio_redis_split takes a channel's name apart: the namespace goes up to the next
- * '#' (in one with a '#' nobody can connect), the tail from there to the last. false:
- * none of the channels of key.
+ * '#' (in one with a '#' nobody can connect), the tail from there to the last; its data
+ * is NULL if there is none. false: none of the channels of key.
  */
 bool peal_sio_redis_split(struct peal_slice channel, struct peal_slice key,
     enum peal_sio_redis_channel *c_out, struct peal_slice *nsp_out,
     struct peal_slice *tail_out);
 
-/* What a sharded broadcast to one room, without acknowledgements, is published on. */
-enum peal_sio_redis_mode {
-    PEAL_SIO_REDIS_STATIC,         /* the namespace's channel */
-    PEAL_SIO_REDIS_DYNAMIC,        /* the room's, if that is not a socket's own */
-    PEAL_SIO_REDIS_DYNAMIC_PRIVATE /* the room's */
-};
-
-/* peal_sio_redis_own_channel says whether the publisher uses the room's channel: whether
- * a room is a socket's own it tells by its length, 20 characters. */
-bool peal_sio_redis_own_channel(enum peal_sio_redis_mode mode, struct peal_slice room);
+/*
+ * peal_sio_redis_own_channel: in the dynamic mode of the sharded adapter a room has a
+ * channel of its own, which a broadcast to it alone is published on, unless it is a
+ * socket's own room. That Node's adapter tells by its length, 20 characters.
+ */
+bool peal_sio_redis_own_channel(struct peal_slice room);
 
 #endif

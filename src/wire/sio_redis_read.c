@@ -6,12 +6,16 @@
  */
 #include "wire/sio_redis.h"
 
+#include <stdlib.h>
+
 #include "base/json.h"
 #include "wire/sio.h"
 #include "wire/sio_redis_priv.h"
 
 #define KEEP_MAX                                                                         \
     (256u << 10) /* bytes of memory that a reader keeps for the next message */
+
+#define NAMES_KEEP 1024 /* the same of names */
 
 enum {
     ROOMS,
@@ -42,9 +46,41 @@ trim(struct peal_buf *b)
     b->len = 0;
 }
 
+/* Forgets what is more than most messages need. */
+static void
+trim_names(struct peal_sio_redis_names *names)
+{
+    if (names->cap <= NAMES_KEEP)
+        return;
+    free(names->v);
+    *names = (struct peal_sio_redis_names){ 0 };
+}
+
+/* Makes room for one name more than n. Names that have been read move. */
+static peal_err
+reserve_name(struct peal_sio_redis_names *names, unsigned n)
+{
+    unsigned cap = names->cap == 0 ? 16 : names->cap * 2;
+    struct peal_slice *v;
+
+    if (n == PEAL_SIO_REDIS_NAMES_MAX)
+        return PEAL_ELIMIT;
+    if (n < names->cap)
+        return PEAL_OK;
+    if ((v = realloc(names->v, cap * sizeof(*v))) == NULL)
+        return PEAL_ENOMEM;
+    names->v = v;
+    names->cap = cap;
+    return PEAL_OK;
+}
+
 void
 peal_sio_redis_reader_fini(struct peal_sio_redis_reader *r)
 {
+    for (unsigned i = 0; i < 3; i++) {
+        free(r->names[i].v);
+        r->names[i] = (struct peal_sio_redis_names){ 0 };
+    }
     peal_buf_fini(&r->text);
     peal_buf_fini(&r->plain);
     peal_msgpack_atts_fini(&r->atts);
@@ -88,6 +124,8 @@ open_document(struct read *d, struct peal_slice bytes)
 
     trim(&r->text);
     trim(&r->plain);
+    for (unsigned i = 0; i < 3; i++)
+        trim_names(&r->names[i]);
     peal_msgpack_atts_fini(&r->atts);
     *d->m = (struct peal_sio_redis_msg){ 0 };
     if (begins(bytes, '{')) {
@@ -164,25 +202,26 @@ static peal_err
 read_names(struct read *d, struct peal_slice list, unsigned which,
     const struct peal_slice **out, unsigned *n_out)
 {
-    struct peal_slice *names = d->r->names[which], rest, item;
+    struct peal_sio_redis_names *names = &d->r->names[which];
+    struct peal_slice rest, item;
     peal_err err = PEAL_OK;
     unsigned n = 0;
 
-    *out = names;
     if (!said(list))
         return PEAL_OK;
     if (!begins(list, '['))
         return PEAL_EPROTO;
     rest = inside(list);
     while (err == PEAL_OK && peal_json_next(&rest, &item)) {
-        if (n == PEAL_CHANNELS_MAX)
-            return PEAL_ELIMIT;
+        if ((err = reserve_name(names, n)) != PEAL_OK)
+            return err;
         if (is_number(item))
-            names[n] = item;
+            names->v[n] = item;
         else
-            err = read_text(d, item, &names[n]);
+            err = read_text(d, item, &names->v[n]);
         n++;
     }
+    *out = names->v;
     *n_out = n;
     return err;
 }
@@ -310,22 +349,26 @@ struct values {
 static peal_err
 read_legacy(struct read *d, const struct values *v)
 {
-    struct peal_slice *rooms = d->r->names[ROOMS], *targets = d->r->names[TARGETS];
+    struct peal_sio_redis_names *rooms = &d->r->names[ROOMS],
+                                *targets = &d->r->names[TARGETS];
     struct peal_sio_redis_msg *m = d->m;
     peal_err err;
 
+    if ((err = reserve_name(rooms, 0)) != PEAL_OK ||
+        (err = reserve_name(targets, 0)) != PEAL_OK)
+        return err;
     m->legacy = true;
-    m->rooms = rooms;
+    m->rooms = rooms->v;
     m->n_rooms = 1;
-    if ((err = read_text(d, v->sid, &rooms[0])) != PEAL_OK ||
+    if ((err = read_text(d, v->sid, &rooms->v[0])) != PEAL_OK ||
         m->op == PEAL_SIO_REDIS_DISCONNECT)
         return err;
-    m->targets = targets;
+    m->targets = targets->v;
     m->n_targets = 1;
     if (is_number(v->room))
-        targets[0] = v->room;
+        targets->v[0] = v->room;
     else
-        err = read_text(d, v->room, &targets[0]);
+        err = read_text(d, v->room, &targets->v[0]);
     return err;
 }
 

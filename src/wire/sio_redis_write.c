@@ -13,6 +13,10 @@
 #include "wire/sio_redis_priv.h"
 
 #define NUMBER_MAX ((UINT64_C(1) << 53) - 1) /* that JavaScript has exactly */
+#define DIGITS_MAX                                                                       \
+    15              /* of a fraction: no two such texts are one number to JavaScript     \
+                     */
+#define ZEROS_MAX 5 /* behind "0.": with more it writes an exponent */
 
 /* A text that grows; after the first error nothing is added any more. */
 struct writer {
@@ -61,14 +65,46 @@ put_names(struct writer *w, const struct peal_slice *names, unsigned n)
     PUT(w, "]");
 }
 
-/* As JavaScript writes a whole number: what room 42 and room "42" have in common. */
 static bool
-is_number(struct peal_slice name)
+is_whole(struct peal_slice text)
 {
     uint64_t n;
 
-    return (name.len == 1 || (name.len > 1 && name.data[0] != '0')) &&
-           peal_slice_u64(name, NUMBER_MAX, &n) == PEAL_OK;
+    return (text.len == 1 || (text.len > 1 && text.data[0] != '0')) &&
+           peal_slice_u64(text, NUMBER_MAX, &n) == PEAL_OK;
+}
+
+/* What follows the point, of a number that begins with whole. */
+static bool
+is_fraction(struct peal_slice whole, struct peal_slice digits)
+{
+    size_t zeros = 0;
+
+    if (digits.len == 0 || whole.len + digits.len > DIGITS_MAX ||
+        digits.data[digits.len - 1] == '0')
+        return false;
+    for (size_t i = 0; i < digits.len; i++)
+        if (digits.data[i] < '0' || digits.data[i] > '9')
+            return false;
+    while (digits.data[zeros] == '0')
+        zeros++;
+    return whole.data[0] != '0' || zeros <= ZEROS_MAX;
+}
+
+/* Is a name what JavaScript writes of a number? Then room 42 and room "42" may both be.
+ * Numbers with an exponent are nobody's rooms. */
+static bool
+is_number(struct peal_slice name)
+{
+    bool negative = peal_slice_starts(name, PEAL_S("-"));
+    struct peal_slice rest = peal_slice_skip(name, negative),
+                      whole = peal_slice_cut(&rest, '.');
+
+    if (!is_whole(whole))
+        return false;
+    if (rest.data != NULL)
+        return is_fraction(whole, rest);
+    return !negative || whole.data[0] != '0';
 }
 
 static void
@@ -271,7 +307,6 @@ pack_rooms(struct writer *w, const struct peal_sio_redis_msg *m,
     const struct peal_slice *names, unsigned n)
 {
     unsigned n_numbers = 0;
-    uint64_t number;
 
     for (unsigned i = 0; i < n && m->numbers; i++)
         n_numbers += is_number(names[i]);
@@ -279,9 +314,8 @@ pack_rooms(struct writer *w, const struct peal_sio_redis_msg *m,
         w->err = peal_msgpack_add_array(w->out, n + n_numbers);
     for (unsigned i = 0; i < n; i++) {
         pack_text(w, names[i]);
-        if (m->numbers && is_number(names[i]) && w->err == PEAL_OK &&
-            (w->err = peal_slice_u64(names[i], NUMBER_MAX, &number)) == PEAL_OK)
-            w->err = peal_msgpack_add_uint(w->out, number);
+        if (m->numbers && is_number(names[i]) && w->err == PEAL_OK)
+            w->err = peal_msgpack_from_json(w->out, names[i], NULL, 0);
     }
 }
 

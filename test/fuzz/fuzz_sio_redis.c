@@ -118,8 +118,7 @@ channel(struct peal_slice name)
     if (!peal_sio_redis_split(name, key, &c, &nsp, &tail))
         return;
     check(peal_sio_redis_channel(&b, c, key, nsp, tail) == PEAL_OK);
-    /* A room without a name is not told from none. */
-    check(peal_slice_eq(peal_buf_slice(&b), name) || tail.len == 0);
+    check(peal_slice_eq(peal_buf_slice(&b), name));
     peal_buf_fini(&b);
 }
 

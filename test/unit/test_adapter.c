@@ -181,6 +181,18 @@ sharded_rooms_have_channels_of_their_own(void **state)
     quit(&s, &c);
     SAID(&s, "unsub k#/#room#\n");
 
+    /* So has the room whose name is the empty text. */
+    enter(&s, 0, &a, "/ /#");
+    SAID(&s, "sub k#/##\n");
+    confirmed(&s, "k#/##");
+    told(&s, "k#/##",
+        "{\"type\":3,\"data\":{\"packet\":{\"type\":2,\"data\":[\"e\"]},\"opts\":{"
+        "\"rooms\":[\"\"],\"except\":[],\"flags\":{}}},\"uid\":\"theirs\",\"nsp\":\"/"
+        "\"}");
+    HEARD(&s, a, "\"e\"() ");
+    quit(&s, &a);
+    SAID(&s, "unsub k#/##\n");
+
     /* A room waits for its namespace too, whatever comes first. */
     enter(&s, 0, &a, "/chat#room /chat");
     SAID(&s, "sub k#/chat#\nsub k#/chat#room#\n");
@@ -414,6 +426,53 @@ what_they_say_reaches_whom_it_is_for(void **state)
     site_close(&s);
 }
 
+/* ["Node12",{...},{rooms:["n0",...],except:[]}], of rooms first to last - 1. */
+static void
+told_many(struct site *s, const char *more, unsigned first, unsigned last)
+{
+    struct peal_buf b = { 0 };
+
+    CHECK_OK(peal_buf_printf(&b, "[\"Node12\"," PACKET("/") ",{\"rooms\":[\"%s\"", more));
+    for (unsigned i = first; i < last; i++)
+        CHECK_OK(peal_buf_printf(&b, ",\"n%u\"", i));
+    CHECK_OK(peal_buf_printf(&b, "],\"except\":[],\"flags\":{}}]"));
+    CHECK_OK(peal_buf_add_char(&b, '\0'));
+    told_packed(s, "k#/#", b.data);
+    peal_buf_fini(&b);
+}
+
+/* Users are notified by their rooms, thousands at a time; most of them are elsewhere. */
+static void
+a_broadcast_to_thousands_of_rooms_reaches_those_that_are_here(void **state)
+{
+    static char long_name[PEAL_CHANNEL_NAME_MAX + 2];
+    struct socket a, b;
+    struct site s;
+
+    memset(long_name, 'x', sizeof(long_name) - 1);
+    site_open(&s, false);
+    redis_up(&s);
+    enter(&s, 0, &a, "/ n4999 n1");
+    enter(&s, 1, &b, "/ n7000");
+    told_many(&s, "n1", 0, 5000);
+    HEARD(&s, a, "\"e\"(1) "); /* once */
+    HEARD(&s, b, "");
+    told_many(&s, long_name, 7000, 7001);
+    HEARD(&s, a, "");
+    HEARD(&s, b, "\"e\"(1) ");
+    told_many(&s, long_name, 0, 0); /* for nobody, not for everybody */
+    told_many(&s, "n1", 0, PEAL_SIO_REDIS_NAMES_MAX - 1);
+    HEARD(&s, a, "\"e\"(1) ");
+    HEARD(&s, b, "\"e\"(1) ");
+    CHECK_INT(BAD(&s), 0);
+    told_many(&s, "n1", 0, PEAL_SIO_REDIS_NAMES_MAX);
+    HEARD(&s, a, "");
+    CHECK_INT(BAD(&s), 1);
+    quit(&s, &a);
+    quit(&s, &b);
+    site_close(&s);
+}
+
 static void
 what_our_own_nodes_say_is_dropped(void **state)
 {
@@ -510,6 +569,7 @@ main(void)
         cmocka_unit_test(what_is_for_none_of_their_sockets_is_not_told),
         cmocka_unit_test(what_cannot_be_told_is_counted),
         cmocka_unit_test(what_they_say_reaches_whom_it_is_for),
+        cmocka_unit_test(a_broadcast_to_thousands_of_rooms_reaches_those_that_are_here),
         cmocka_unit_test(what_our_own_nodes_say_is_dropped),
         cmocka_unit_test(what_is_for_others_is_not_even_read),
     };

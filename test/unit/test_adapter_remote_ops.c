@@ -67,6 +67,46 @@ remote_orders_are_followed(void **state)
     site_close(&s);
 }
 
+/* Rooms with names that nobody can have are nobody's, not everybody's. */
+static void
+joins_that_cannot_be_are_counted(void **state)
+{
+    static char fmt[2048], long_name[PEAL_CHANNEL_NAME_MAX + 2];
+    struct socket a, b;
+    struct site s;
+
+    memset(long_name, 'x', sizeof(long_name) - 1);
+    site_open(&s, false);
+    redis_up(&s);
+    enter(&s, 0, &a, "/");
+    enter(&s, 1, &b, "/");
+    a.s.n_subs_max = 2;
+    told(&s, "k-request#/#",
+        "{\"uid\":\"x\",\"type\":2," OPTS("[]", "[]") ",\"rooms\":[\"n\",\"m\",\"n\"]}");
+    turns(&s);
+    CHECK(peal_session_is_subscribed(&a.s, PEAL_S("n")));
+    CHECK(!peal_session_is_subscribed(&a.s, PEAL_S("m")));
+    CHECK(peal_session_is_subscribed(&b.s, PEAL_S("m")));
+    CHECK_INT(stat_of(&s.r, PEAL_STAT_ADAPTER_JOINS_REFUSED), 1);
+    snprintf(fmt, sizeof(fmt),
+        "{\"type\":2," OPTS("[\"n\"]", "[]") ",\"rooms\":[\"%s\",\"k\"]}", long_name);
+    told(&s, "k-request#/#", fmt);
+    turns(&s);
+    CHECK(peal_session_is_subscribed(&b.s, PEAL_S("k")));
+    CHECK_INT(stat_of(&s.r, PEAL_STAT_ADAPTER_JOINS_REFUSED), 4);
+    snprintf(fmt, sizeof(fmt), "{\"type\":4," OPTS("[\"%s\"]", "[]") ",\"close\":false}",
+        long_name);
+    told(&s, "k-request#/#", fmt);
+    HEARD(&s, a, "");
+    snprintf(fmt, sizeof(fmt),
+        "{\"type\":4," OPTS("[\"%s\",\"n\"]", "[]") ",\"close\":false}", long_name);
+    told(&s, "k-request#/#", fmt);
+    HEARD(&s, a, "! ");
+    HEARD(&s, b, "! ");
+    CHECK_INT(stat_of(&s.r, PEAL_STAT_ADAPTER_BAD), 0);
+    site_close(&s);
+}
+
 static void
 orders_and_broadcasts_keep_their_order(void **state)
 {
@@ -164,7 +204,7 @@ sockets_of_all_workers_are_listed(void **state)
                                     "Time)\",\"address\":\"\",\"xdomain\":false,"
                                     "\"secure\":false,\"issued\":1795489786000,"
                                     "\"url\":\"/socket.io/\",\"query\":{},\"auth\":{}}";
-    struct socket a, b, c;
+    struct socket a, b, c, d;
     struct peal_buf want = { 0 };
     struct site s;
 
@@ -187,13 +227,20 @@ sockets_of_all_workers_are_listed(void **state)
     want.len = 0;
     told(&s, "k-request#/#",
         "{\"uid\":\"x\",\"requestId\":\"0\",\"type\":0,\"rooms\":[\"q\"]}");
+    turns(&s);
+    CHECK_OK(peal_buf_printf(
+        &want, ANSWER("{\"requestId\":\"0\",\"sockets\":[\"%s\"]}"), id_text(&b)));
+    SAID(&s, want.data);
+    want.len = 0;
+    CHECK_OK(peal_session_unsubscribe(&b.s, PEAL_S("q")));
+    enter(&s, 1, &d, "/ r"); /* a room is listed once a worker, however many are in it */
     told(&s, "k-request#/#", "{\"uid\":\"x\",\"requestId\":\"1\",\"type\":1}");
     turns(&s);
     CHECK_OK(peal_buf_printf(&want,
-        ANSWER("{\"requestId\":\"0\",\"sockets\":[\"%s\"]}")
-            ANSWER("{\"requestId\":\"1\",\"rooms\":[\"%s\",\"r\",\"%s\",\"q\",\"r\"]}"),
-        id_text(&b), id_text(&a), id_text(&b)));
+        ANSWER("{\"requestId\":\"1\",\"rooms\":[\"%s\",\"r\",\"%s\",\"%s\",\"r\"]}"),
+        id_text(&a), id_text(&b), id_text(&d)));
     SAID(&s, want.data);
+    quit(&s, &d);
     quit(&s, &a);
     quit(&s, &b);
     quit(&s, &c);
@@ -460,6 +507,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(remote_orders_are_followed),
+        cmocka_unit_test(joins_that_cannot_be_are_counted),
         cmocka_unit_test(orders_and_broadcasts_keep_their_order),
         cmocka_unit_test(old_adapters_are_answered_by_the_one_who_has_the_socket),
         cmocka_unit_test(every_question_is_answered_also_with_nothing),

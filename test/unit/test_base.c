@@ -369,7 +369,7 @@ a_message_is_encoded_once_a_format(void **state)
           peal_msg_bytes(m, PEAL_FMT_WS, encode, NULL));
     CHECK_INT(n_encoded, 1);
     peal_msg_release(m);
-    spec.n_channels = PEAL_CHANNELS_MAX + 1;
+    spec.n_channels = PEAL_MSG_NAMES_MAX + 1;
     CHECK_ERR(peal_msg_new(&spec, &m), PEAL_ELIMIT);
 }
 

@@ -367,12 +367,13 @@ names_have_a_limit(void **state)
     static const char *const tails[] = { "}}", "}}", "}" };
 
     for (unsigned i = 0; i < 3; i++) {
-        struct peal_buf most = with_rooms(heads[i], PEAL_CHANNELS_MAX, tails[i]);
-        struct peal_buf more = with_rooms(heads[i], PEAL_CHANNELS_MAX + 1, tails[i]);
+        struct peal_buf most = with_rooms(heads[i], PEAL_SIO_REDIS_NAMES_MAX, tails[i]);
+        struct peal_buf more =
+            with_rooms(heads[i], PEAL_SIO_REDIS_NAMES_MAX + 1, tails[i]);
         struct peal_sio_redis_msg m;
 
         CHECK_OK(peal_sio_redis_read_request(peal_buf_slice(&most), &reader, &m));
-        CHECK_INT(m.n_rooms + m.n_except + m.n_targets, PEAL_CHANNELS_MAX);
+        CHECK_INT(m.n_rooms + m.n_except + m.n_targets, PEAL_SIO_REDIS_NAMES_MAX);
         CHECK_ERR(
             peal_sio_redis_read_request(peal_buf_slice(&more), &reader, &m), PEAL_ELIMIT);
         peal_buf_fini(&most);
@@ -569,17 +570,18 @@ reading_without_memory_leaks_nothing(void **state)
 
 static const struct {
     enum peal_sio_redis_channel channel;
-    const char *key, *nsp, *tail, *name;
+    const char *key, *nsp, *tail, *name; /* tail NULL: none */
 } channels[] = {
-    { PEAL_SIO_REDIS_ON_BROADCAST, "socket.io", "/", "", "socket.io#/#" },
+    { PEAL_SIO_REDIS_ON_BROADCAST, "socket.io", "/", NULL, "socket.io#/#" },
+    { PEAL_SIO_REDIS_ON_BROADCAST, "socket.io", "/", "", "socket.io#/##" },
     { PEAL_SIO_REDIS_ON_BROADCAST, "socket.io", "/", "news", "socket.io#/#news#" },
     { PEAL_SIO_REDIS_ON_BROADCAST, "socket.io", "/chat", "r1", "socket.io#/chat#r1#" },
     { PEAL_SIO_REDIS_ON_BROADCAST, "socket.io", "/", "a#b", "socket.io#/#a#b#" },
     { PEAL_SIO_REDIS_ON_BROADCAST, "socket.io", "/", "#", "socket.io#/###" },
     { PEAL_SIO_REDIS_ON_BROADCAST, "socket.io", "/", "29d06ab776692f50",
         "socket.io#/#29d06ab776692f50#" },
-    { PEAL_SIO_REDIS_ON_REQUEST, "socket.io", "/", "", "socket.io-request#/#" },
-    { PEAL_SIO_REDIS_ON_RESPONSE, "k", "/chat", "", "k-response#/chat#" },
+    { PEAL_SIO_REDIS_ON_REQUEST, "socket.io", "/", NULL, "socket.io-request#/#" },
+    { PEAL_SIO_REDIS_ON_RESPONSE, "k", "/chat", NULL, "k-response#/chat#" },
     { PEAL_SIO_REDIS_ON_RESPONSE, "a#b", "/chat", "WTZw39",
         "a#b-response#/chat#WTZw39#" },
 };
@@ -599,6 +601,7 @@ channels_have_names(void **state)
         CHECK_INT(c, channels[i].channel);
         CHECK_SLICE(nsp, channels[i].nsp);
         CHECK_SLICE(tail, channels[i].tail);
+        CHECK_INT(tail.data == NULL, channels[i].tail == NULL);
         peal_buf_fini(&b);
         alloc_left = 0;
         CHECK_ERR(peal_sio_redis_channel(&b, c, key, nsp, tail), PEAL_ENOMEM);
@@ -623,9 +626,6 @@ other_channels_are_not_taken(void **state)
                 peal_slice_str(names[i]), PEAL_S("socket.io"), &c, &nsp, &tail))
             fail_msg("taken: %s", names[i]);
     CHECK(!peal_sio_redis_split(PEAL_S(""), PEAL_S(""), &c, &nsp, &tail));
-    /* A room without a name is told like no room: everybody reads the message. */
-    CHECK(peal_sio_redis_split(PEAL_S("k#/##"), PEAL_S("k"), &c, &nsp, &tail));
-    CHECK_INT(tail.len, 0);
 }
 
 static void
@@ -657,13 +657,11 @@ some_rooms_have_a_sharded_channel(void **state)
                                      "\xf0\x9f\x98\x80");
     struct peal_slice fewer = PEAL_S("z2zTc4cBbITz5EPfAA\xc3\xa9");
 
-    CHECK(!peal_sio_redis_own_channel(PEAL_SIO_REDIS_STATIC, room));
-    CHECK(peal_sio_redis_own_channel(PEAL_SIO_REDIS_DYNAMIC, room));
-    CHECK(!peal_sio_redis_own_channel(PEAL_SIO_REDIS_DYNAMIC, sid));
-    CHECK(!peal_sio_redis_own_channel(PEAL_SIO_REDIS_DYNAMIC, wide));
-    CHECK(!peal_sio_redis_own_channel(PEAL_SIO_REDIS_DYNAMIC, pairs));
-    CHECK(peal_sio_redis_own_channel(PEAL_SIO_REDIS_DYNAMIC, fewer));
-    CHECK(peal_sio_redis_own_channel(PEAL_SIO_REDIS_DYNAMIC_PRIVATE, sid));
+    CHECK(peal_sio_redis_own_channel(room));
+    CHECK(!peal_sio_redis_own_channel(sid));
+    CHECK(!peal_sio_redis_own_channel(wide));
+    CHECK(!peal_sio_redis_own_channel(pairs));
+    CHECK(peal_sio_redis_own_channel(fewer));
 }
 
 int
