@@ -104,13 +104,17 @@
     X(FANOUT_SLICED, C, "peal_fanout_sliced_total", "",                                  \
         "Turns of a loop that ended in the middle of a fan-out, to go on in the next")   \
     X(FANOUT_BACKLOG, C, "peal_fanout_backlog_full_total", "",                           \
-        "Times that publishers had to wait because a channel had put off too much")      \
+        "Times that a channel had put off so much that its publishers had to wait")      \
+    X(PAUSED_BACKLOG, C, "peal_clients_paused_total", "reason=\"backlog\"",              \
+        "Times that a client was not read for a while")                                  \
+    X(PAUSED_RATE, C, "peal_clients_paused_total", "reason=\"rate\"", "")                \
     X(API_REQUESTS, C, "peal_api_requests_total", "result=\"ok\"",                       \
         "Calls of the HTTP API")                                                         \
     X(API_ERRORS, C, "peal_api_requests_total", "result=\"error\"", "")                  \
     X(API_UNAUTHORIZED, C, "peal_api_requests_total", "result=\"unauthorized\"", "")     \
-    X(LETTERS_LOST, C, "peal_worker_messages_lost_total", "",                            \
-        "Messages that did not reach another worker, for want of memory")                \
+    X(LETTERS_LOST, C, "peal_worker_messages_lost_total", "reason=\"memory\"",           \
+        "Messages that did not reach the subscribers of a worker")                       \
+    X(BACKLOG_DROPPED, C, "peal_worker_messages_lost_total", "reason=\"backlog\"", "")   \
     X(BACKPLANE_CONNECTS, C, "peal_backplane_connects_total", "",                        \
         "Times that the link to the backplane was made")                                 \
     X(BACKPLANE_GAPS, C, "peal_backplane_gaps_total", "",                                \

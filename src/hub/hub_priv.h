@@ -24,6 +24,7 @@ struct peal_fanout {
     uint32_t batch;  /* items[0 .. batch) are what the cursor carries */
     size_t bytes;    /* peal_msg_weight of the items */
     uint32_t cursor; /* members[0 .. cursor) have them */
+    bool full;       /* peal_backlog_mark has been called */
 };
 
 /* Somebody who waits until a channel is subscribed on the backplane. */
@@ -72,6 +73,11 @@ struct peal_hub {
     _Atomic uint32_t n_numbered; /* messages on several channels, so far */
     /* A bit for each worker that has a subscriber of a channel with this hash. */
     _Atomic uint64_t interest[PEAL_INTEREST_SLOTS];
+    /* A bit for each worker where a channel with this hash has a full backlog. */
+    _Atomic uint64_t full[PEAL_FULL_SLOTS];
+    struct {
+        _Alignas(64) _Atomic size_t bytes; /* that wait for or on this worker */
+    } backlog[PEAL_WORKERS_MAX];
 };
 
 struct peal_shard {
@@ -87,7 +93,11 @@ struct peal_shard {
     uint64_t n_batches_posted;       /* posted so far */
     struct peal_link asks;           /* parts of requests, hub/ackreq.h */
     uint64_t next_ask;               /* id of an acknowledgement */
+    size_t held;                     /* peal_shard_count_held */
+    bool congested;                  /* congestion holds what the last publishes met */
+    struct peal_congestion congestion;
     uint32_t interest[PEAL_INTEREST_SLOTS]; /* channels here, by hash */
+    uint32_t full[PEAL_FULL_SLOTS];         /* channels with a full backlog, by hash */
 };
 
 /* peal_msg_weight is about what a message that waits takes in memory, in bytes. */
@@ -119,6 +129,22 @@ peal_channel_address(struct peal_slice channel)
         peal_slice_cut(&rest, '#');
     return rest;
 }
+
+/* Backlogs; backlog.c. */
+
+/* peal_backlog_add counts bytes that are posted to a worker, or put off by it. false: more
+ * than there may be; they are to be dropped, which is counted for the caller's loop. */
+bool peal_backlog_add(
+    struct peal_hub *h, unsigned worker, size_t bytes, struct peal_stats *stats);
+void peal_backlog_sub(struct peal_hub *h, unsigned worker, size_t bytes);
+
+/* peal_backlog_mark says to publishers that a channel of sh has a full backlog, or has not
+ * any more. */
+void peal_backlog_mark(struct peal_shard *sh, uint32_t channel_hash, bool full);
+
+/* peal_backlog_note looks whether m, published by sh for these workers, meets a full
+ * backlog. */
+void peal_backlog_note(struct peal_shard *sh, const struct peal_msg *m, uint64_t workers);
 
 /* peal_shard_channel is the channel of this shard by that name, if a message on the name
  * is for its members. NULL: there is none; or the name is the id of a session, which

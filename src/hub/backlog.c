@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Backlogs: what has been published and is not delivered yet, and how it stays bounded.
+ *
+ * A message waits in the mailbox of a worker, then, on its channel there, for the fan-out.
+ * Both are counted together for each worker, in bytes. Publishers do not wait for the
+ * fan-out, but they are told when there is too much of it, in two steps:
+ *
+ *   congestion  A channel has put off PEAL_CHANNEL_BACKLOG_MAX messages or bytes, or a
+ *               worker has PEAL_BACKLOG_SOFT bytes: who publishes there is to be read no
+ *               further until half of it is gone (proto/flow.c). Nothing is lost.
+ *   full        A worker has PEAL_BACKLOG_HARD bytes, because of publishers that do not
+ *               wait, such as other nodes: what comes is dropped and counted.
+ *
+ * Which channels are congested on which workers is a table of bits by hash, like that of
+ * interest: two channels with the same hash are paused together, which is rare and short.
+ *
+ * What a protocol holds back for a client, until a channel is subscribed on the backplane,
+ * is counted apart (peal_shard_count_held): it is congestion for that client alone.
+ *
+ * Thread: the counters and bits are atomic and any thread's; all else is the shard's.
+ */
+#include "hub/hub_priv.h"
+
+#define HELD_MAX (4u << 20) /* bytes that a shard holds back before clients wait */
+
+bool
+peal_backlog_add(
+    struct peal_hub *h, unsigned worker, size_t bytes, struct peal_stats *stats)
+{
+    _Atomic size_t *b = &h->backlog[worker].bytes;
+
+    if (atomic_load_explicit(b, memory_order_relaxed) + bytes > PEAL_BACKLOG_HARD) {
+        peal_stat_add(stats, PEAL_STAT_BACKLOG_DROPPED, 1);
+        return false;
+    }
+    atomic_fetch_add_explicit(b, bytes, memory_order_relaxed);
+    return true;
+}
+
+void
+peal_backlog_sub(struct peal_hub *h, unsigned worker, size_t bytes)
+{
+    size_t before = atomic_fetch_sub_explicit(
+        &h->backlog[worker].bytes, bytes, memory_order_relaxed);
+
+    PEAL_ASSERT(before >= bytes);
+}
+
+void
+peal_backlog_mark(struct peal_shard *sh, uint32_t channel_hash, bool full)
+{
+    uint32_t slot = channel_hash & (PEAL_FULL_SLOTS - 1);
+    uint64_t bit = 1ull << sh->index;
+
+    if (full && sh->full[slot]++ == 0) {
+        atomic_fetch_or_explicit(&sh->hub->full[slot], bit, memory_order_relaxed);
+        return;
+    }
+    if (full)
+        return;
+    PEAL_ASSERT(sh->full[slot] > 0);
+    if (--sh->full[slot] == 0)
+        atomic_fetch_and_explicit(&sh->hub->full[slot], ~bit, memory_order_relaxed);
+}
+
+static uint64_t
+full_workers(const struct peal_hub *h, uint32_t channel_hash)
+{
+    return atomic_load_explicit(
+        &h->full[channel_hash & (PEAL_FULL_SLOTS - 1)], memory_order_relaxed);
+}
+
+/* Those of these workers that have more than limit bytes. */
+static uint64_t
+workers_above(const struct peal_hub *h, uint64_t workers, size_t limit)
+{
+    uint64_t above = 0;
+
+    for (uint64_t left = workers; left != 0; left &= left - 1) {
+        unsigned w = (unsigned)__builtin_ctzll(left);
+
+        if (atomic_load_explicit(&h->backlog[w].bytes, memory_order_relaxed) > limit)
+            above |= 1ull << w;
+    }
+    return above;
+}
+
+static void
+set_congestion(struct peal_shard *sh, const struct peal_congestion *c)
+{
+    sh->congestion = *c;
+    sh->congested = true;
+}
+
+void
+peal_backlog_note(struct peal_shard *sh, const struct peal_msg *m, uint64_t workers)
+{
+    struct peal_congestion c = { .workers = workers_above(
+                                     sh->hub, workers, PEAL_BACKLOG_SOFT) };
+
+    for (unsigned k = 0; k < m->n_channels && c.channel_workers == 0; k++) {
+        c.channel_hash = m->channels[k].hash;
+        c.channel_workers = full_workers(sh->hub, c.channel_hash) & workers;
+    }
+    if (c.channel_workers != 0 || c.workers != 0)
+        set_congestion(sh, &c);
+}
+
+bool
+peal_shard_take_congestion(struct peal_shard *sh, struct peal_congestion *out)
+{
+    if (!sh->congested)
+        return false;
+    *out = sh->congestion;
+    sh->congested = false;
+    return true;
+}
+
+bool
+peal_shard_still_congested(const struct peal_shard *sh, const struct peal_congestion *c)
+{
+    return (full_workers(sh->hub, c->channel_hash) & c->channel_workers) != 0 ||
+           workers_above(sh->hub, c->workers, PEAL_BACKLOG_SOFT / 2) != 0 ||
+           (c->held && sh->held > HELD_MAX / 2);
+}
+
+void
+peal_shard_count_held(struct peal_shard *sh, size_t bytes, bool more)
+{
+    PEAL_ASSERT(more || sh->held >= bytes);
+    sh->held = more ? sh->held + bytes : sh->held - bytes;
+    if (more && sh->held > HELD_MAX)
+        set_congestion(sh, &(struct peal_congestion){ .held = true });
+}
+
+size_t
+peal_hub_backlog(const struct peal_hub *h)
+{
+    size_t sum = 0;
+
+    for (unsigned i = 0; i < h->n_shards; i++)
+        sum += atomic_load_explicit(&h->backlog[i].bytes, memory_order_relaxed);
+    return sum;
+}
