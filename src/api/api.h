@@ -24,6 +24,7 @@ struct peal_api_node {
     struct peal_loop *const *loops; /* of all workers, whose counters /metrics adds up */
     unsigned n_loops;
     struct peal_loop *control; /* whose counters of the backplane are added; or NULL */
+    struct peal_hub *hub;      /* whose backlog is in /metrics; or NULL */
     struct peal_nodes *nodes;  /* of the cluster; NULL: this is the only node */
     struct peal_relay *relay;
     const _Atomic bool *adapter_up; /* see peal_adapter_up; NULL: there is no adapter */

@@ -6,6 +6,7 @@
 #include "api/api.h"
 #include "base/json.h"
 #include "base/names.h"
+#include "hub/publisher.h"
 
 /* peal_api_error answers {"error":{"code":...,"message":...}} and counts. fmt gives UTF-8
  * text. */

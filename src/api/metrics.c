@@ -155,6 +155,16 @@ put_cluster(struct peal_buf *out, const struct peal_api_node *node)
     return err;
 }
 
+static peal_err
+put_backlog(struct peal_buf *out, const struct peal_api_node *node)
+{
+    if (node->hub == NULL)
+        return PEAL_OK;
+    return put_gauge(out, "peal_worker_backlog_bytes",
+        "Published messages that workers have not delivered yet",
+        (double)peal_hub_backlog(node->hub));
+}
+
 peal_err
 peal_api_metrics_text(const struct peal_api_node *node, struct peal_buf *out)
 {
@@ -162,6 +172,8 @@ peal_api_metrics_text(const struct peal_api_node *node, struct peal_buf *out)
 
     if (err == PEAL_OK)
         err = put_node(out, node);
+    if (err == PEAL_OK)
+        err = put_backlog(out, node);
     if (err == PEAL_OK)
         err = put_cluster(out, node);
     for (unsigned id = 0; err == PEAL_OK && id < PEAL_STAT_N; id++)

@@ -6,6 +6,8 @@
  */
 #include "api/api_priv.h"
 
+#include <stdlib.h>
+
 #include "base/writer.h"
 #include "wire/sio.h"
 
@@ -197,6 +199,54 @@ peal_api_read_flag(struct peal_http *h, struct peal_api *api,
     return false;
 }
 
+/* An answer that waits because what was published met congestion: so a back end cannot
+ * publish faster than it is delivered. */
+struct late_answer {
+    struct peal_publisher *publisher;
+    struct peal_http *http;
+};
+
+static void
+late_answer_free(struct late_answer *l)
+{
+    peal_publisher_free(&l->publisher);
+    free(l);
+}
+
+static void
+late_answer_on_gone(struct peal_http *h)
+{
+    late_answer_free(h->user);
+}
+
+static void
+late_answer_on_resume(void *late)
+{
+    struct peal_http *h = ((struct late_answer *)late)->http;
+
+    h->gone = NULL;
+    late_answer_free(late);
+    peal_http_reply(h, 200, "application/json", PEAL_S("{}\n"));
+}
+
+/* false: it need not wait. */
+static bool
+answer_later(struct peal_http *h, struct peal_api *api)
+{
+    struct late_answer *l;
+
+    if (!peal_shard_is_congested(api->shard) || (l = calloc(1, sizeof(*l))) == NULL)
+        return false;
+    if (!peal_publisher_check(&l->publisher, api->shard, 0, late_answer_on_resume, l)) {
+        late_answer_free(l);
+        return false;
+    }
+    l->http = h;
+    h->user = l;
+    h->gone = late_answer_on_gone;
+    return true;
+}
+
 void
 peal_api_send(struct peal_http *h, struct peal_api *api, const struct peal_msg_spec *spec)
 {
@@ -215,7 +265,8 @@ peal_api_send(struct peal_http *h, struct peal_api *api, const struct peal_msg_s
         return;
     }
     peal_stat_add(peal_shard_stats(api->shard), PEAL_STAT_API_REQUESTS, 1);
-    peal_http_reply(h, 200, "application/json", PEAL_S("{}\n"));
+    if (!answer_later(h, api))
+        peal_http_reply(h, 200, "application/json", PEAL_S("{}\n"));
 }
 
 unsigned

@@ -2,21 +2,23 @@
 /*
  * Backlogs: what has been published and is not delivered yet, and how it stays bounded.
  *
- * A message waits in the mailbox of a worker, then, on its channel there, for the fan-out.
- * Both are counted together for each worker, in bytes. Publishers do not wait for the
- * fan-out, but they are told when there is too much of it, in two steps:
+ * A message waits in the mailbox of a worker, then, on its channel there, for the
+ * fan-out. Both are counted together for each worker, in bytes. Publishers do not wait
+ * for the fan-out, but they are told when there is too much of it, in two steps:
  *
- *   congestion  A channel has put off PEAL_CHANNEL_BACKLOG_MAX messages or bytes, or a
- *               worker has PEAL_BACKLOG_SOFT bytes: who publishes there is to be read no
- *               further until half of it is gone (proto/flow.c). Nothing is lost.
+ *   congestion  A channel has put off as many messages or bytes as it should, or a worker
+ *               has PEAL_BACKLOG_SOFT bytes: a client that publishes there is read no
+ *               further until half of it is gone (publisher.c). Then a task tells the
+ *               workers that have paused publishers. Nothing is lost.
  *   full        A worker has PEAL_BACKLOG_HARD bytes, because of publishers that do not
  *               wait, such as other nodes: what comes is dropped and counted.
  *
  * Which channels are congested on which workers is a table of bits by hash, like that of
  * interest: two channels with the same hash are paused together, which is rare and short.
  *
- * What a protocol holds back for a client, until a channel is subscribed on the backplane,
- * is counted apart (peal_shard_count_held): it is congestion for that client alone.
+ * What a protocol holds back for a client, until a channel is subscribed on the
+ * backplane, is counted apart (peal_shard_count_held): it is congestion for that client
+ * alone.
  *
  * Thread: the counters and bits are atomic and any thread's; all else is the shard's.
  */
@@ -38,13 +40,51 @@ peal_backlog_add(
     return true;
 }
 
+static void
+backlog_on_relief(struct peal_loop *loop, struct peal_task *task)
+{
+    struct peal_backlog *b = PEAL_CONTAINER(task, struct peal_backlog, relief);
+    struct peal_shard *sh = b->hub->shards[b - b->hub->backlog];
+
+    b->relief_posted = false;
+    if (sh == NULL)
+        return;
+    sh->relieved = true;
+    peal_loop_again(loop);
+}
+
+void
+peal_backlog_init(struct peal_hub *h)
+{
+    for (unsigned i = 0; i < PEAL_WORKERS_MAX; i++) {
+        h->backlog[i].hub = h;
+        h->backlog[i].relief.fn = backlog_on_relief;
+    }
+}
+
+/* There is less of a backlog: tells all workers whose publishers may wait for that. */
+static void
+relieve(struct peal_hub *h)
+{
+    for (uint64_t left = h->paused; left != 0; left &= left - 1) {
+        unsigned w = (unsigned)__builtin_ctzll(left);
+        struct peal_backlog *b = &h->backlog[w];
+
+        if (h->shards[w] != NULL && !atomic_exchange(&b->relief_posted, true))
+            peal_loop_post(h->shards[w]->loop, &b->relief);
+    }
+}
+
 void
 peal_backlog_sub(struct peal_hub *h, unsigned worker, size_t bytes)
 {
-    size_t before = atomic_fetch_sub_explicit(
-        &h->backlog[worker].bytes, bytes, memory_order_relaxed);
+    /* In one order with what peal_publisher_check does: it says that it is paused, and
+     * looks once more; here it is the other way round. */
+    size_t before = atomic_fetch_sub(&h->backlog[worker].bytes, bytes);
 
     PEAL_ASSERT(before >= bytes);
+    if (before > PEAL_BACKLOG_SOFT / 2 && before - bytes <= PEAL_BACKLOG_SOFT / 2)
+        relieve(h);
 }
 
 void
@@ -53,22 +93,23 @@ peal_backlog_mark(struct peal_shard *sh, uint32_t channel_hash, bool full)
     uint32_t slot = channel_hash & (PEAL_FULL_SLOTS - 1);
     uint64_t bit = 1ull << sh->index;
 
-    if (full && sh->full[slot]++ == 0) {
-        atomic_fetch_or_explicit(&sh->hub->full[slot], bit, memory_order_relaxed);
+    if (full) {
+        peal_stat_add(peal_shard_stats(sh), PEAL_STAT_FANOUT_BACKLOG, 1);
+        if (sh->full[slot]++ == 0)
+            atomic_fetch_or(&sh->hub->full[slot], bit);
         return;
     }
-    if (full)
-        return;
     PEAL_ASSERT(sh->full[slot] > 0);
-    if (--sh->full[slot] == 0)
-        atomic_fetch_and_explicit(&sh->hub->full[slot], ~bit, memory_order_relaxed);
+    if (--sh->full[slot] == 0) {
+        atomic_fetch_and(&sh->hub->full[slot], ~bit);
+        relieve(sh->hub);
+    }
 }
 
 static uint64_t
 full_workers(const struct peal_hub *h, uint32_t channel_hash)
 {
-    return atomic_load_explicit(
-        &h->full[channel_hash & (PEAL_FULL_SLOTS - 1)], memory_order_relaxed);
+    return h->full[channel_hash & (PEAL_FULL_SLOTS - 1)];
 }
 
 /* Those of these workers that have more than limit bytes. */
@@ -80,7 +121,7 @@ workers_above(const struct peal_hub *h, uint64_t workers, size_t limit)
     for (uint64_t left = workers; left != 0; left &= left - 1) {
         unsigned w = (unsigned)__builtin_ctzll(left);
 
-        if (atomic_load_explicit(&h->backlog[w].bytes, memory_order_relaxed) > limit)
+        if (h->backlog[w].bytes > limit)
             above |= 1ull << w;
     }
     return above;
@@ -96,8 +137,8 @@ set_congestion(struct peal_shard *sh, const struct peal_congestion *c)
 void
 peal_backlog_note(struct peal_shard *sh, const struct peal_msg *m, uint64_t workers)
 {
-    struct peal_congestion c = { .workers = workers_above(
-                                     sh->hub, workers, PEAL_BACKLOG_SOFT) };
+    struct peal_congestion c = { .workers =
+                                     workers_above(sh->hub, workers, PEAL_BACKLOG_SOFT) };
 
     for (unsigned k = 0; k < m->n_channels && c.channel_workers == 0; k++) {
         c.channel_hash = m->channels[k].hash;
@@ -105,6 +146,12 @@ peal_backlog_note(struct peal_shard *sh, const struct peal_msg *m, uint64_t work
     }
     if (c.channel_workers != 0 || c.workers != 0)
         set_congestion(sh, &c);
+}
+
+bool
+peal_shard_is_congested(const struct peal_shard *sh)
+{
+    return sh->congested;
 }
 
 bool
@@ -130,8 +177,12 @@ peal_shard_count_held(struct peal_shard *sh, size_t bytes, bool more)
 {
     PEAL_ASSERT(more || sh->held >= bytes);
     sh->held = more ? sh->held + bytes : sh->held - bytes;
-    if (more && sh->held > HELD_MAX)
+    if (more && sh->held > HELD_MAX) {
         set_congestion(sh, &(struct peal_congestion){ .held = true });
+    } else if (!more && !peal_list_empty(&sh->paused)) {
+        sh->relieved = true;
+        peal_loop_again(sh->loop);
+    }
 }
 
 size_t

@@ -6,13 +6,13 @@
  * come for it until then: a member is touched once for all of them, while it is warm in
  * the cache, and its connection is written once. A turn has a budget of deliveries; what
  * does not fit goes on in the next turn from a cursor over the members. Small channels
- * are not worth the wait.
+ * are not worth the wait. What waits is counted, and publishers that are faster than the
+ * fan-out are paused: see backlog.c.
  *
  * Membership stays exact: who leaves gets what was published before; who joins does not.
  * So does order: before something is sent to a session past its channels, it catches up.
  */
 #include <assert.h>
-#include <limits.h>
 #include <stdlib.h>
 
 #include "hub/hub_priv.h"
@@ -67,9 +67,10 @@ deliver(struct peal_session *s, struct peal_msg *m, unsigned k, bool except_ids)
 /* Channels of this size, or less, are served at once. */
 #define SMALL 8
 
-/* What may be put off for one channel; beyond it publishers have to wait for delivery. */
-#define BACKLOG_MAX 1024
-#define BACKLOG_BYTES_MAX (16u << 20)
+/* What the cursor carries at a time: as much as is well written to a connection before
+ * the next comes. */
+#define BATCH_MAX 1024
+#define BATCH_BYTES_MAX (256u << 10)
 
 void
 peal_deliver_session(
@@ -100,28 +101,59 @@ peal_meant_for(struct peal_shard *sh, struct peal_msg *m,
     }
 }
 
+/* Says to publishers whether f is more than there should be: from the maximum on, until
+ * half of it is gone. */
 static void
-end_batch(struct peal_fanout *f, uint32_t n)
+mark_full(struct peal_shard *sh, struct peal_fanout *f)
 {
+    bool over =
+        f->n >= PEAL_CHANNEL_BACKLOG_MAX || f->bytes >= PEAL_CHANNEL_BACKLOG_BYTES_MAX;
+    bool under = f->n <= PEAL_CHANNEL_BACKLOG_MAX / 2 &&
+                 f->bytes <= PEAL_CHANNEL_BACKLOG_BYTES_MAX / 2;
+
+    if (f->full ? !under : !over)
+        return;
+    f->full = over;
+    peal_backlog_mark(sh, f->channel->hash, over);
+}
+
+/* Gives up the first n items. */
+static void
+drop_items(struct peal_shard *sh, struct peal_fanout *f, uint32_t n)
+{
+    size_t bytes = 0;
+
     for (uint32_t i = 0; i < n; i++) {
-        f->bytes -= peal_msg_weight(f->items[i].msg);
+        bytes += peal_msg_weight(f->items[i].msg);
         peal_msg_release(f->items[i].msg);
     }
     memmove(f->items, f->items + n, (f->n - n) * sizeof(*f->items));
     f->n -= n;
-    f->batch = f->n; /* all that has come meanwhile travels together */
+    f->bytes -= bytes;
+    peal_backlog_sub(sh->hub, sh->index, bytes);
+    mark_full(sh, f);
+}
+
+/* The cursor begins anew, with what has come meanwhile. */
+static void
+begin_batch(struct peal_fanout *f)
+{
+    size_t bytes = 0;
+
     f->cursor = 0;
+    f->batch = 0;
+    while (f->batch < f->n && f->batch < BATCH_MAX && bytes < BATCH_BYTES_MAX)
+        bytes += peal_msg_weight(f->items[f->batch++].msg);
 }
 
 void
-peal_fanout_free(struct peal_channel *ch)
+peal_fanout_free(struct peal_shard *sh, struct peal_channel *ch)
 {
     struct peal_fanout *f = ch->fanout;
 
     if (f == NULL)
         return;
-    for (uint32_t i = 0; i < f->n; i++)
-        peal_msg_release(f->items[i].msg);
+    drop_items(sh, f, f->n);
     peal_list_unlink(&f->link);
     free(f->items);
     free(f);
@@ -162,7 +194,7 @@ put_off(struct peal_shard *sh, struct peal_channel *ch, struct peal_msg *m, unsi
 
         if (items == NULL) {
             if (f->n == 0)
-                peal_fanout_free(ch);
+                peal_fanout_free(sh, ch);
             return PEAL_ENOMEM;
         }
         f->items = items;
@@ -173,25 +205,26 @@ put_off(struct peal_shard *sh, struct peal_channel *ch, struct peal_msg *m, unsi
         .k = (uint16_t)k,
         .except_ids = excludes_ids_only(sh, m) };
     f->bytes += peal_msg_weight(m);
-    if (f->cursor == 0) /* not yet under way: it can still join the batch */
-        f->batch = f->n;
+    mark_full(sh, f);
     return PEAL_OK;
 }
 
-static void advance(struct peal_shard *sh, struct peal_fanout *f);
-
-/* Publishers are faster than the loop: everything goes out now, whatever the budget says,
- * and they are not read from meanwhile. */
-static void
-deliver_backlog(struct peal_shard *sh, struct peal_channel *ch)
+/* Puts m off for a later turn. false: there is no memory to wait with. */
+static bool
+wait_for_turn(
+    struct peal_shard *sh, struct peal_channel *ch, struct peal_msg *m, unsigned k)
 {
-    unsigned left = sh->left;
+    struct peal_stats *stats = peal_shard_stats(sh);
 
-    peal_stat_add(peal_shard_stats(sh), PEAL_STAT_FANOUT_BACKLOG, 1);
-    sh->left = UINT_MAX;
-    while (ch->fanout != NULL)
-        advance(sh, ch->fanout);
-    sh->left = left;
+    if (!peal_backlog_add(sh->hub, sh->index, peal_msg_weight(m), stats))
+        return true;
+    if (put_off(sh, ch, m, k) == PEAL_OK)
+        return true;
+    peal_backlog_sub(sh->hub, sh->index, peal_msg_weight(m));
+    if (ch->fanout == NULL)
+        return false;
+    peal_stat_add(stats, PEAL_STAT_LETTERS_LOST, 1); /* it must not overtake others */
+    return true;
 }
 
 void
@@ -201,12 +234,8 @@ peal_deliver_channel(
     unsigned delivered = 0;
     bool except_ids;
 
-    if (ch->fanout != NULL &&
-        (ch->fanout->n >= BACKLOG_MAX || ch->fanout->bytes >= BACKLOG_BYTES_MAX))
-        deliver_backlog(sh, ch);
-    if ((ch->fanout != NULL || ch->n > SMALL) &&
-        (put_off(sh, ch, m, k) == PEAL_OK || ch->fanout != NULL))
-        return; /* without memory to wait with: late for others, but nothing is lost */
+    if ((ch->fanout != NULL || ch->n > SMALL) && wait_for_turn(sh, ch, m, k))
+        return;
     except_ids = excludes_ids_only(sh, m);
     for (uint32_t i = 0; i < ch->n; i++) {
         peal_session_catch_up(ch->members[i]->session);
@@ -265,25 +294,32 @@ prefetch(const struct peal_channel *ch, uint32_t at)
         __builtin_prefetch(ch->members[at + 4]->session);
 }
 
-/* Carry the batch to as many members as the budget allows. */
+/* Carries batches to as many members as the budget allows. A batch that is as large as it
+ * may be is the last one of the turn: connections are written before more comes. */
 static void
 advance(struct peal_shard *sh, struct peal_fanout *f)
 {
     struct peal_channel *ch = f->channel;
     unsigned delivered = 0;
+    bool large = false;
 
-    while (f->n > 0 && sh->left > 0) {
-        if (f->cursor >= ch->n) {
-            end_batch(f, f->batch);
-            continue;
+    while (f->n > 0 && sh->left > 0 && !large) {
+        if (f->cursor == 0)
+            begin_batch(f);
+        while (f->cursor < ch->n && sh->left > 0) {
+            prefetch(ch, f->cursor);
+            delivered += deliver_items(ch->members[f->cursor++], f, 0, f->batch);
+            sh->left -= f->batch < sh->left ? f->batch : sh->left;
         }
-        prefetch(ch, f->cursor);
-        delivered += deliver_items(ch->members[f->cursor++], f, 0, f->batch);
-        sh->left -= f->batch < sh->left ? f->batch : sh->left;
+        if (f->cursor < ch->n)
+            break;
+        large = f->batch < f->n;
+        drop_items(sh, f, f->batch);
+        f->cursor = f->batch = 0;
     }
     peal_stat_add(peal_shard_stats(sh), PEAL_STAT_DELIVERED, delivered);
     if (f->n == 0)
-        peal_fanout_free(ch);
+        peal_fanout_free(sh, ch);
     else if (sh->left == 0)
         peal_stat_add(peal_shard_stats(sh), PEAL_STAT_FANOUT_SLICED, 1);
 }
@@ -292,14 +328,23 @@ bool
 peal_fanout_turn(void *shard)
 {
     struct peal_shard *sh = shard;
-    struct peal_link *l;
+    struct peal_link waiting, *l;
 
     sh->left = sh->turn_budget;
-    while (sh->left > 0 && (l = peal_list_take(&sh->fanouts)) != NULL) {
+    peal_list_move(&waiting, &sh->fanouts);
+    while (sh->left > 0 && (l = peal_list_take(&waiting)) != NULL) {
         struct peal_fanout *f = PEAL_CONTAINER(l, struct peal_fanout, link);
 
-        peal_list_append(&sh->fanouts, &f->link); /* to the end: channels take turns */
+        peal_list_append(&sh->fanouts, &f->link);
         advance(sh, f);
+    }
+    /* Channels take turns: those that were not reached are first in the next one. */
+    while ((l = peal_list_take(&sh->fanouts)) != NULL)
+        peal_list_append(&waiting, l);
+    peal_list_move(&sh->fanouts, &waiting);
+    if (sh->relieved) {
+        sh->relieved = false;
+        peal_publishers_resume(sh);
     }
     return !peal_list_empty(&sh->fanouts);
 }

@@ -17,6 +17,7 @@ peal_hub_new(uint32_t node, struct peal_hub **out)
         return PEAL_ENOMEM;
     h->node = node;
     peal_id_key_new(&h->key);
+    peal_backlog_init(h);
     *out = h;
     return PEAL_OK;
 }
@@ -46,6 +47,7 @@ peal_shard_new(struct peal_hub *hub, unsigned index, struct peal_loop *loop,
     peal_map_init(&sh->sessions);
     peal_list_init(&sh->fanouts);
     peal_list_init(&sh->asks);
+    peal_list_init(&sh->paused);
     peal_loop_hook(loop, peal_fanout_turn, sh);
     hub->shards[index] = sh;
     if (hub->n_shards <= index)
@@ -214,7 +216,7 @@ channel_free(struct peal_shard *sh, struct peal_channel *ch)
     peal_map_del(&sh->channels, peal_channel_slice(ch));
     drop_interest(sh, ch->hash);
     peal_stat_add(peal_shard_stats(sh), PEAL_STAT_CHANNELS, -1);
-    peal_fanout_free(ch);
+    peal_fanout_free(sh, ch);
     free(ch->members);
     free(ch);
 }
@@ -339,6 +341,7 @@ peal_session_await_subscribed(
     *w = (struct peal_waiter){ .session = s, .fn = fn, .arg = arg };
     peal_list_append(&sub->channel->waiters, &w->link);
     s->n_waiters++;
+    peal_shard_count_held(s->shard, sizeof(*w), true);
     return PEAL_EAGAIN;
 }
 
@@ -372,6 +375,7 @@ tell_waiter(struct peal_waiter *w, bool gone)
     peal_list_unlink(&w->link);
     free(w);
     told.session->n_waiters--;
+    peal_shard_count_held(told.session->shard, sizeof(told), false);
     told.fn(told.arg, gone);
 }
 
@@ -511,6 +515,8 @@ hub_on_worker_msg(struct peal_loop *loop, struct peal_task *task)
 {
     struct worker_msg *l = (struct worker_msg *)task;
 
+    /* Before it is put off, and counted for that. */
+    peal_backlog_sub(l->hub, l->to, peal_msg_weight(l->msg));
     if (l->hub->shards[l->to] != NULL)
         deliver_here(l->hub->shards[l->to], l->msg);
     peal_msg_release(l->msg);
@@ -521,10 +527,14 @@ static void
 post(struct peal_shard *from, unsigned to, struct peal_msg *m)
 {
     struct peal_shard *sh = from->hub->shards[to];
-    struct worker_msg *l = sh != NULL ? malloc(sizeof(*l)) : NULL;
+    struct peal_stats *stats = peal_shard_stats(from);
+    struct worker_msg *l;
 
-    if (l == NULL) {
-        peal_stat_add(peal_shard_stats(from), PEAL_STAT_LETTERS_LOST, 1);
+    if (sh == NULL || !peal_backlog_add(from->hub, to, peal_msg_weight(m), stats))
+        return;
+    if ((l = malloc(sizeof(*l))) == NULL) {
+        peal_backlog_sub(from->hub, to, peal_msg_weight(m));
+        peal_stat_add(stats, PEAL_STAT_LETTERS_LOST, 1);
         return;
     }
     l->task.fn = hub_on_worker_msg;
@@ -575,6 +585,7 @@ peal_publish(struct peal_shard *sh, struct peal_msg *m)
         err = peal_outbox_publish(sh, m);
     if (mask & (1ull << sh->index))
         deliver_here(sh, m);
+    peal_backlog_note(sh, m, mask);
     return err;
 }
 

@@ -174,9 +174,9 @@ bool peal_session_is_subscribed(const struct peal_session *s, struct peal_slice 
 peal_err peal_publish(struct peal_shard *sh, struct peal_msg *m);
 
 /* What may wait to be delivered; hub/backlog.c says how it is bounded. */
-#define PEAL_CHANNEL_BACKLOG_MAX 1024               /* messages of a channel and worker */
-#define PEAL_CHANNEL_BACKLOG_BYTES_MAX (16u << 20)  /* the same in bytes */
-#define PEAL_BACKLOG_SOFT ((size_t)16 << 20)        /* bytes of a worker */
+#define PEAL_CHANNEL_BACKLOG_MAX 1024              /* messages of a channel and worker */
+#define PEAL_CHANNEL_BACKLOG_BYTES_MAX (16u << 20) /* the same in bytes */
+#define PEAL_BACKLOG_SOFT ((size_t)16 << 20)       /* bytes of a worker */
 #define PEAL_BACKLOG_HARD ((size_t)64 << 20)
 
 /* Where something that was published met more of a backlog than there should be. */
@@ -193,11 +193,13 @@ struct peal_congestion {
  * not to be read until peal_shard_still_congested is false.
  */
 bool peal_shard_take_congestion(struct peal_shard *sh, struct peal_congestion *out);
+/* peal_shard_is_congested is the same without taking. */
+bool peal_shard_is_congested(const struct peal_shard *sh);
 bool peal_shard_still_congested(
     const struct peal_shard *sh, const struct peal_congestion *c);
 
-/* peal_shard_count_held counts (more), or counts no longer, bytes that are held back for a
- * client until its channels are subscribed. */
+/* peal_shard_count_held counts (more), or counts no longer, bytes that are held back for
+ * a client until its channels are subscribed. */
 void peal_shard_count_held(struct peal_shard *sh, size_t bytes, bool more);
 
 /* peal_hub_backlog: bytes that wait for all workers. Any thread. */

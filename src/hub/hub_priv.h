@@ -3,12 +3,15 @@
 #ifndef PEAL_HUB_HUB_PRIV_H
 #define PEAL_HUB_HUB_PRIV_H
 
+#include "base/assert.h"
 #include "base/map.h"
 #include "hub/hub.h"
 
 #define PEAL_INTEREST_SLOTS                                                              \
     65536 /* channel hashes that are told apart; a power of two                          \
            */
+
+#define PEAL_FULL_SLOTS 4096 /* the same for backlogs */
 
 /* Messages of a channel whose delivery goes on in later turns. */
 struct peal_fanout {
@@ -75,8 +78,12 @@ struct peal_hub {
     _Atomic uint64_t interest[PEAL_INTEREST_SLOTS];
     /* A bit for each worker where a channel with this hash has a full backlog. */
     _Atomic uint64_t full[PEAL_FULL_SLOTS];
-    struct {
-        _Alignas(64) _Atomic size_t bytes; /* that wait for or on this worker */
+    _Atomic uint64_t paused; /* a bit for each worker with publishers that are paused */
+    struct peal_backlog {
+        _Alignas(64) _Atomic size_t bytes; /* that wait for, or on, this worker */
+        struct peal_task relief;           /* tells it that there is less of a backlog */
+        struct peal_hub *hub;
+        _Atomic bool relief_posted;
     } backlog[PEAL_WORKERS_MAX];
 };
 
@@ -95,7 +102,9 @@ struct peal_shard {
     uint64_t next_ask;               /* id of an acknowledgement */
     size_t held;                     /* peal_shard_count_held */
     bool congested;                  /* congestion holds what the last publishes met */
+    bool relieved;                   /* the hook is to look at those that are paused */
     struct peal_congestion congestion;
+    struct peal_link paused;                /* struct peal_publisher */
     uint32_t interest[PEAL_INTEREST_SLOTS]; /* channels here, by hash */
     uint32_t full[PEAL_FULL_SLOTS];         /* channels with a full backlog, by hash */
 };
@@ -132,19 +141,27 @@ peal_channel_address(struct peal_slice channel)
 
 /* Backlogs; backlog.c. */
 
-/* peal_backlog_add counts bytes that are posted to a worker, or put off by it. false: more
- * than there may be; they are to be dropped, which is counted for the caller's loop. */
+/* peal_backlog_add counts bytes that are posted to a worker, or put off by it. false:
+ * more than there may be; they are to be dropped, which is counted for the caller's loop.
+ */
 bool peal_backlog_add(
     struct peal_hub *h, unsigned worker, size_t bytes, struct peal_stats *stats);
 void peal_backlog_sub(struct peal_hub *h, unsigned worker, size_t bytes);
 
-/* peal_backlog_mark says to publishers that a channel of sh has a full backlog, or has not
- * any more. */
+/* peal_backlog_mark says to publishers that a channel of sh has a full backlog, or has
+ * not any more. */
 void peal_backlog_mark(struct peal_shard *sh, uint32_t channel_hash, bool full);
 
 /* peal_backlog_note looks whether m, published by sh for these workers, meets a full
  * backlog. */
 void peal_backlog_note(struct peal_shard *sh, const struct peal_msg *m, uint64_t workers);
+
+/* peal_backlog_init: before any loop runs. */
+void peal_backlog_init(struct peal_hub *h);
+
+/* peal_publishers_resume goes on with those that are paused and need not be any more;
+ * publisher.c. */
+void peal_publishers_resume(struct peal_shard *sh);
 
 /* peal_shard_channel is the channel of this shard by that name, if a message on the name
  * is for its members. NULL: there is none; or the name is the id of a session, which
@@ -171,7 +188,7 @@ void peal_meant_for(struct peal_shard *sh, struct peal_msg *m,
 void peal_fanout_leave(struct peal_sub *sub);
 
 /* peal_fanout_free drops what was put off for a channel. */
-void peal_fanout_free(struct peal_channel *ch);
+void peal_fanout_free(struct peal_shard *sh, struct peal_channel *ch);
 
 /* peal_fanout_turn is the loop's hook. */
 bool peal_fanout_turn(void *shard);

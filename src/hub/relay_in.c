@@ -11,6 +11,7 @@
 #include "hub/relay_priv.h"
 #include "wire/envelope.h"
 
+#define WORKER_BATCH_MAX 64   /* messages that a worker delivers in one task */
 #define UNSEALED_LOG_MS 60000 /* between two lines about payloads with a wrong seal */
 
 struct peal_worker_batch {
@@ -37,21 +38,13 @@ relay_on_worker_batch(struct peal_loop *loop, struct peal_task *task)
 {
     struct peal_worker_batch *b = (struct peal_worker_batch *)task;
 
-    for (unsigned i = 0; i < b->n && b->hub->shards[b->to] != NULL; i++)
-        peal_shard_deliver(b->hub->shards[b->to], b->msgs[i]);
-    worker_batch_free(b);
-}
-
-void
-peal_relay_post_deliveries(struct peal_relay *r)
-{
-    for (unsigned w = 0; w < r->hub->n_shards; w++) {
-        struct peal_worker_batch *b = r->deliveries[w];
-
-        r->deliveries[w] = NULL;
-        if (b != NULL)
-            peal_loop_post(r->hub->shards[w]->loop, &b->task);
+    for (unsigned i = 0; i < b->n; i++) {
+        /* Before it is put off, and counted for that. */
+        peal_backlog_sub(b->hub, b->to, peal_msg_weight(b->msgs[i]));
+        if (b->hub->shards[b->to] != NULL)
+            peal_shard_deliver(b->hub->shards[b->to], b->msgs[i]);
     }
+    worker_batch_free(b);
 }
 
 void
@@ -76,14 +69,38 @@ worker_batch_of(struct peal_relay *r, unsigned worker)
 }
 
 static void
+relay_post_delivery(struct peal_relay *r, unsigned worker)
+{
+    struct peal_worker_batch *b = r->deliveries[worker];
+
+    r->deliveries[worker] = NULL;
+    if (b != NULL)
+        peal_loop_post(r->hub->shards[worker]->loop, &b->task);
+}
+
+void
+peal_relay_post_deliveries(struct peal_relay *r)
+{
+    for (unsigned w = 0; w < r->hub->n_shards; w++)
+        relay_post_delivery(r, w);
+}
+
+static void
 relay_deliver_to(struct peal_relay *r, unsigned worker, struct peal_msg *m)
 {
-    struct peal_worker_batch *b = worker_batch_of(r, worker);
+    struct peal_worker_batch *b;
 
-    if (b == NULL || PEAL_GROW(b->msgs, b->cap, b->n + 1) != PEAL_OK)
+    if (!peal_backlog_add(r->hub, worker, peal_msg_weight(m), &r->loop->stats))
+        return;
+    b = worker_batch_of(r, worker);
+    if (b == NULL || PEAL_GROW(b->msgs, b->cap, b->n + 1) != PEAL_OK) {
+        peal_backlog_sub(r->hub, worker, peal_msg_weight(m));
         peal_stat_add(&r->loop->stats, PEAL_STAT_LETTERS_LOST, 1);
-    else
-        b->msgs[b->n++] = peal_msg_retain(m);
+        return;
+    }
+    b->msgs[b->n++] = peal_msg_retain(m);
+    if (b->n == WORKER_BATCH_MAX)
+        relay_post_delivery(r, worker);
 }
 
 void

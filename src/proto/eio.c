@@ -12,7 +12,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "hub/hub.h"
+#include "hub/publisher.h"
 #include "proto/eio_priv.h"
 
 #define GZIP_LEVEL 1     /* a poll's body is compressed for one client alone */
@@ -212,11 +212,38 @@ grace(struct peal_eio_session *s)
     wait_ping(s, peal_loop_now_ms(peal_eio_loop(s)));
 }
 
+static void
+eio_resume(void *session)
+{
+    struct peal_eio_session *s = session;
+
+    if (s->polling != NULL)
+        peal_eio_post_rest(s, false);
+    else
+        peal_wsconn_resume(&s->ws);
+}
+
+bool
+peal_eio_may_read(struct peal_eio_session *s)
+{
+    const struct peal_proto *p = s->eio->proto;
+    bool over = s->ended || s->closing;
+
+    return !peal_publisher_check(over ? NULL : &s->publisher, p->shard,
+               p->config->events_rate, eio_resume, s) &&
+           !over;
+}
+
 bool
 peal_eio_overdue(struct peal_eio_session *s)
 {
     if (!s->waiting || s->closing || peal_loop_now_ms(peal_eio_loop(s)) < s->due)
         return false;
+    if (peal_publisher_paused(
+            s->publisher)) { /* its pong may be among what is not read */
+        wait_ping(s, peal_loop_now_ms(peal_eio_loop(s)));
+        return false;
+    }
     peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_PING_TIMEOUTS, 1);
     peal_eio_end(s, s->eio->close, PEAL_END_PING_TIMEOUT, NULL);
     return true;
@@ -299,6 +326,7 @@ leave(struct peal_eio_session *s, enum peal_session_end how, const char *detail)
         return;
     s->closing = 1;
     peal_session_log_ended(e->proto, &name, how, detail);
+    peal_publisher_free(&s->publisher);
     peal_list_unlink(&s->link);
     e->n_all--;
     peal_list_append(&e->closing, &s->link);

@@ -27,6 +27,20 @@ drop_pieces(struct peal_eio_polling *p)
     p->bytes = 0;
 }
 
+/* The POST that was parked is the caller's to answer. */
+static struct peal_http *
+unpark(struct peal_eio_session *s)
+{
+    struct peal_eio_polling *p = s->polling;
+    struct peal_http *h = p->post;
+
+    p->post = NULL;
+    p->parked = false;
+    peal_buf_fini(&p->body);
+    h->gone = NULL;
+    return h;
+}
+
 void
 peal_eio_polling_free(struct peal_eio_session *s)
 {
@@ -34,7 +48,9 @@ peal_eio_polling_free(struct peal_eio_session *s)
 
     if (p == NULL)
         return;
-    if (p->post != NULL)
+    if (p->parked)
+        peal_http_reply(unpark(s), 400, NULL, PEAL_S(""));
+    else if (p->post != NULL)
         p->post->user = NULL; /* it is answered when its body is there */
     drop_pieces(p);
     free(p->pieces);
@@ -299,6 +315,8 @@ post_gone(struct peal_http *h)
     if (s == NULL)
         return;
     s->polling->post = NULL;
+    s->polling->parked = false;
+    peal_buf_fini(&s->polling->body);
     if (h->conn->fd < 0)
         peal_eio_end(s, s->eio->close, PEAL_END_LOST, "in the middle of a POST");
 }
@@ -308,6 +326,7 @@ peal_eio_post_begin(struct peal_eio_session *s, struct peal_http *h)
 {
     struct peal_slice type = peal_httphead_get(h->head, PEAL_S("Content-Type"));
     struct peal_http *first = s->polling->post;
+    bool parked = s->polling->parked; /* then the end of the session answers it */
 
     if (first == NULL && !peal_slice_ieq(peal_slice_trim(peal_slice_cut(&type, ';')),
                              PEAL_S("application/octet-stream"))) {
@@ -319,15 +338,48 @@ peal_eio_post_begin(struct peal_eio_session *s, struct peal_http *h)
     peal_http_reply(h, 400, NULL, PEAL_S(""));
     peal_eio_fail(s, first != NULL ? "a second POST while one is coming"
                                    : "a POST of application/octet-stream");
-    if (first != NULL)
+    if (first != NULL && !parked)
         peal_http_close(first, PEAL_CLOSE_PROTO);
+}
+
+/* Deals with packets of a body until its client is to be paused: true. */
+static bool
+run_packets(struct peal_eio_session *s, struct peal_slice *rest, bool whole)
+{
+    struct peal_slice packet;
+
+    while (peal_eiopkt_payload_next(rest, &packet) && peal_eio_on_packet(s, packet))
+        if (!peal_eio_may_read(s) && !whole && !s->ended && !s->closing &&
+            s->polling != NULL)
+            return true;
+    return false;
+}
+
+static void
+park(struct peal_eio_session *s, struct peal_http *h, size_t at, bool done)
+{
+    struct peal_eio_polling *p = s->polling;
+
+    p->post = h;
+    p->body_at = at;
+    p->body_done = done;
+    p->parked = true;
+    h->user = s;
+    h->gone = post_gone;
+}
+
+static void
+answer_post(struct peal_http *h)
+{
+    peal_http_add(h, "Cache-Control", "no-store");
+    peal_http_reply(h, 200, "text/html", PEAL_S("ok"));
 }
 
 void
 peal_eio_post(struct peal_http *h)
 {
     struct peal_eio_session *s = h->user;
-    struct peal_slice rest = h->body, packet;
+    struct peal_slice rest = h->body;
 
     h->gone = NULL;
     if (s == NULL) { /* it ended, or left polling, while the body came */
@@ -337,8 +389,38 @@ peal_eio_post(struct peal_http *h)
     s->polling->post = NULL;
     if (rest.data == NULL)
         rest = PEAL_S("");
-    while (peal_eiopkt_payload_next(&rest, &packet) && peal_eio_on_packet(s, packet))
-        ;
-    peal_http_add(h, "Cache-Control", "no-store");
-    peal_http_reply(h, 200, "text/html", PEAL_S("ok"));
+    if (run_packets(s, &rest, false)) {
+        if (peal_buf_add_slice(&s->polling->body, rest) == PEAL_OK) {
+            park(s, h, 0, rest.data == NULL);
+            return;
+        }
+        run_packets(s, &rest, true); /* without memory it cannot wait */
+    }
+    answer_post(h);
+}
+
+void
+peal_eio_post_rest(struct peal_eio_session *s, bool whole)
+{
+    struct peal_eio_polling *p = s->polling;
+    struct peal_buf body = p->body;
+    struct peal_slice rest = { NULL, 0 };
+    struct peal_http *h;
+
+    if (!p->parked)
+        return;
+    if (!p->body_done)
+        rest = body.len == 0
+                   ? PEAL_S("")
+                   : peal_slice_of(body.data + p->body_at, body.len - p->body_at);
+    p->body = (struct peal_buf){ 0 };
+    h = unpark(s);
+    if (run_packets(s, &rest, whole)) {
+        s->polling->body = body;
+        park(s, h, rest.data != NULL ? (size_t)(rest.data - body.data) : 0,
+            rest.data == NULL);
+        return;
+    }
+    peal_buf_fini(&body);
+    answer_post(h);
 }

@@ -43,7 +43,11 @@ struct peal_eio_polling {
     struct peal_eio_session *session;
     struct peal_http *poll;  /* parked, or NULL */
     enum peal_coding coding; /* that its answer may have */
-    struct peal_http *post;  /* whose body is coming, or NULL */
+    struct peal_http
+        *post; /* whose body is coming, or (parked) is not dealt with; or NULL */
+    struct peal_buf body; /* of a POST that is parked, because its client is paused */
+    size_t body_at;       /* up to where it has been dealt with */
+    bool parked, body_done;
     struct peal_eio_probe *probe;
     struct peal_eio_piece *pieces; /* packets for the next poll */
     uint32_t n, cap;
@@ -56,9 +60,10 @@ struct peal_eio_session {
     struct peal_link link;
     struct peal_eio_polling *polling; /* NULL: on WebSocket */
     struct peal_wsconn ws;
-    struct peal_timer timer; /* the earlier of the two */
-    uint64_t due;            /* of the next ping, or the pong; loop time in ms */
-    uint64_t deadline;       /* of joining something, then of leaving; 0: none */
+    struct peal_publisher *publisher; /* NULL: it was never paused */
+    struct peal_timer timer;          /* the earlier of the two */
+    uint64_t due;                     /* of the next ping, or the pong; loop time in ms */
+    uint64_t deadline;                /* of joining something, then of leaving; 0: none */
     char id[PEAL_ID_LEN];
     unsigned b64 : 1;     /* takes no binary frames */
     unsigned waiting : 1; /* for a pong */
@@ -89,6 +94,10 @@ peal_eio_loop(const struct peal_eio_session *s)
 
 /* NULL: out of memory. polling: which transport it begins on. */
 struct peal_eio_session *peal_eio_session_new(struct peal_eio *e, bool polling, bool b64);
+
+/* peal_eio_may_read: may more of the client be read now, after a message of it? false:
+ * not until the session goes on by itself; or it has ended. */
+bool peal_eio_may_read(struct peal_eio_session *s);
 
 /* peal_eio_start begins the heartbeat and calls ops->open. */
 void peal_eio_start(struct peal_eio_session *s);
@@ -129,6 +138,9 @@ bool peal_eio_queue(struct peal_eio_session *s, struct peal_blob *piece, uint32_
 void peal_eio_get(struct peal_eio_session *s, struct peal_http *h);
 void peal_eio_post_begin(struct peal_eio_session *s, struct peal_http *h);
 void peal_eio_post(struct peal_http *h);
+/* peal_eio_post_rest goes on with the body of a POST that is parked, if there is one.
+ * whole: to its end, even if the client is to be paused again. */
+void peal_eio_post_rest(struct peal_eio_session *s, bool whole);
 /* peal_eio_release answers the parked poll, if any, with body. */
 void peal_eio_release(struct peal_eio_session *s, struct peal_blob *body);
 /* peal_eio_flush answers the parked poll, if any, with what is queued, if anything. */

@@ -33,6 +33,8 @@ on_message(struct peal_wsconn *w, bool binary, struct peal_slice payload)
         peal_eio_on_binary_message(s, payload);
     else
         peal_eio_on_packet(s, payload);
+    if (!peal_eio_may_read(s))
+        peal_wsconn_pause(w);
 }
 
 static void
@@ -182,6 +184,9 @@ upgrade(struct peal_eio_probe *probe)
     struct peal_eio_polling *p = s->polling;
     bool ok = true;
 
+    peal_eio_post_rest(s, true); /* it comes before what the WebSocket brings */
+    if (s->ended || s->polling == NULL)
+        return;
     peal_eio_flush(s); /* no official client has a poll open now */
     peal_eio_release(s, s->eio->noop);
     if (s->ended || s->polling == NULL)

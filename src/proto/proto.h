@@ -40,6 +40,7 @@ struct peal_proto_config {
 
     uint64_t admission_wait_ms;   /* how long newcomers may wait */
     unsigned admission_queue_max; /* how many may, on one worker */
+    uint64_t events_rate;         /* messages that a client may send a second; 0: any */
     uint64_t sessions_rate;       /* that begin in a second on one worker; 0: no limit */
     int64_t sessions_max;         /* of the node; 0: no limit */
     uint64_t sessions_max_age_ms; /* 0: none */

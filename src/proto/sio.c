@@ -162,6 +162,7 @@ send_ack_now(struct socket *so, struct peal_slice id, struct peal_slice args,
 struct held {
     struct socket *socket;
     struct peal_blob *id, *args; /* of an acknowledgement */
+    size_t weight;               /* counted with peal_shard_count_held */
     unsigned n_atts;
     struct peal_blob *atts[PEAL_ATTACHMENTS_MAX];
 };
@@ -169,6 +170,7 @@ struct held {
 static void
 free_held(struct held *w)
 {
+    peal_shard_count_held(w->socket->session.shard, w->weight, false);
     for (unsigned i = 0; i < w->n_atts; i++)
         peal_blob_release(w->atts[i]);
     peal_blob_release(w->id);
@@ -203,8 +205,12 @@ hold_ack(struct socket *so, struct peal_slice id, struct peal_slice args,
     w->socket = so;
     w->id = peal_blob_copy(id);
     w->args = peal_blob_copy(args);
-    for (; w->n_atts < n_atts; w->n_atts++)
+    w->weight = sizeof(*w) + args.len;
+    for (; w->n_atts < n_atts; w->n_atts++) {
         w->atts[w->n_atts] = peal_blob_retain(atts[w->n_atts]);
+        w->weight += atts[w->n_atts]->len;
+    }
+    peal_shard_count_held(so->session.shard, w->weight, true);
     if (w->id != NULL && w->args != NULL &&
         peal_session_await_all_subscribed(&so->session, on_ack_due, w) == PEAL_EAGAIN)
         return true;

@@ -10,12 +10,14 @@
 #include "base/base64.h"
 #include "base/id.h"
 #include "base/json.h"
+#include "hub/publisher.h"
 #include "proto/plain_priv.h"
 #include "wire/encode.h"
 
 struct ws {
     struct peal_plain plain; /* first */
     struct peal_wsconn conn;
+    struct peal_publisher *publisher; /* NULL: it was never paused */
 };
 
 /* What session.marks says. */
@@ -38,6 +40,7 @@ end(struct ws *w, enum peal_session_end how, const char *detail)
     if (!peal_list_linked(&w->plain.link))
         return;
     peal_plain_end(&w->plain, PEAL_STAT_WS_SESSIONS, how, detail);
+    peal_publisher_free(&w->publisher);
     peal_loop_free_later(loop, free, w);
 }
 
@@ -238,9 +241,16 @@ on_envelope(struct ws *w, bool binary, struct peal_slice payload)
 }
 
 static void
+ws_resume(void *ws)
+{
+    peal_wsconn_resume(&((struct ws *)ws)->conn);
+}
+
+static void
 on_message(struct peal_wsconn *conn, bool binary, struct peal_slice payload)
 {
     struct ws *w = ws_of(conn);
+    struct peal_proto *p = w->plain.proto;
 
     w->plain.session.marks |= HEARD;
     peal_stat_add(peal_proto_stats(w->plain.proto), PEAL_STAT_RECEIVED, 1);
@@ -248,6 +258,9 @@ on_message(struct peal_wsconn *conn, bool binary, struct peal_slice payload)
         on_envelope(w, binary, payload);
     else
         on_bare(w, binary, payload);
+    if (peal_publisher_check(conn->conn != NULL ? &w->publisher : NULL, p->shard,
+            p->config->events_rate, ws_resume, w))
+        peal_wsconn_pause(conn);
 }
 
 static void
@@ -285,6 +298,11 @@ on_timer(struct peal_timer *t)
     if (peal_plain_aged(&w->plain)) {
         peal_session_catch_up(&w->plain.session);
         leave(&w->plain.session);
+        return;
+    }
+    if (*marks == WAITING && peal_publisher_paused(w->publisher)) {
+        /* Its pong may be among what is not read. */
+        peal_plain_wait(&w->plain, c->ws_ping_timeout_ms);
         return;
     }
     if (*marks == WAITING) {

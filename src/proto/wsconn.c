@@ -72,6 +72,20 @@ peal_wsconn_ping(struct peal_wsconn *w)
         send_control(w, PEAL_WS_PING, "", 0);
 }
 
+void
+peal_wsconn_pause(struct peal_wsconn *w)
+{
+    if (w->conn != NULL)
+        peal_conn_pause(w->conn);
+}
+
+void
+peal_wsconn_resume(struct peal_wsconn *w)
+{
+    if (w->conn != NULL)
+        peal_conn_read_again(w->conn);
+}
+
 static void
 on_event(struct peal_wsconn *w, const struct peal_wsframe_event *ev)
 {
@@ -118,6 +132,8 @@ on_data(struct peal_conn *c, uint8_t *data, size_t len)
 
         if (c->fd < 0 || c->finishing)
             return len;
+        if (c->paused)
+            return at;
         err = peal_wsframe_decode(
             &w->decoder, data + at, len - at, w->ops->codec(w), &used, &ev);
         at += used;

@@ -75,6 +75,11 @@ peal_wsconn_send_frames(struct peal_wsconn *w, struct peal_blob *frames, uint32_
 bool peal_wsconn_send(
     struct peal_wsconn *w, bool binary, struct peal_slice payload, size_t threshold);
 
+/* peal_wsconn_pause: after the message that is being dealt with, no further one is read,
+ * nor anything else of the connection, until peal_wsconn_resume. */
+void peal_wsconn_pause(struct peal_wsconn *w);
+void peal_wsconn_resume(struct peal_wsconn *w);
+
 void peal_wsconn_ping(struct peal_wsconn *w);
 
 /* peal_wsconn_close sends a close frame and closes once it is written. ops->closed is not

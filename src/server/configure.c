@@ -114,6 +114,7 @@ set_proto(struct peal_server *n)
         .slow_policy = (enum peal_slow_policy)o->io_slow_policy,
         .admission_wait_ms = o->admission_wait_ms,
         .admission_queue_max = (unsigned)o->admission_queue_max,
+        .events_rate = (uint64_t)o->events_rate,
         .sessions_rate = (uint64_t)o->sessions_rate,
         .sessions_max = o->sessions_max,
         .sessions_max_age_ms = o->sessions_max_age_ms,
@@ -194,6 +195,7 @@ peal_server_configure(struct peal_server *n)
     if (n->no_memory || peal_assets_new(n->o, &n->assets) != PEAL_OK ||
         peal_hub_new((uint32_t)peal_random_u64() | 1, &n->hub) != PEAL_OK)
         return peal_server_no_memory(n);
+    n->api.hub = n->hub;
     if (!set_app(n))
         return false;
     if (n->o->tls_cert == NULL)

@@ -150,6 +150,9 @@
         "Socket.IO clients wait 20 s")                                                   \
     I(admission_queue_max, "admission.queue_max", 0, 10000000, "65536",                  \
         "Newcomers that wait to be admitted on one worker")                              \
+    I(events_rate, "events.rate", 0, 10000000, "0",                                      \
+        "Messages that one client may send a second, and as many at once after a rest; " \
+        "beyond it the client is not read until its time has come. 0: no limit")         \
     I(sessions_rate, "sessions.rate", 0, 10000000, "0",                                  \
         "Sessions that may begin in a second on one worker: a second's worth at once, "  \
         "other newcomers wait to be admitted; 0: no limit")                              \

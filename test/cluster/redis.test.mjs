@@ -323,6 +323,24 @@ describe('what Redis does to those who listen', () => {
     assert.equal(await b.metric('peal_backplane_connects_total'), had, 'links made');
   });
 
+  test('who sends on while acknowledgements wait for a Redis that hangs is paused', async (t) => {
+    const [a] = bed.nodes;
+    const socket = await connect(t, a, { transports: ['websocket'] });
+    const paused = () => a.metric('peal_clients_paused_total'); // for their backlog; no rate is set
+    const had = await paused();
+    bed.redis.process.signal('SIGSTOP');
+    let answers;
+    try {
+      socket.emit('join', fresh());
+      answers = Promise.all(Array.from({ length: 20_000 }, (_, i) => socket.timeout(20_000).emitWithAck('e', i)));
+      await until(async () => await paused() > had, 'it to be paused');
+    } finally {
+      bed.redis.process.signal('SIGCONT');
+    }
+    assert.deepEqual(await answers, [...Array(20_000).keys()]);
+    await united(bed.nodes);
+  });
+
   test('the id of a client whose node is silent is still an address that nobody can join', async (t) => {
     const [a, b] = bed.nodes;
     const at = async (node, nsp) => connect(t, node, { nsp, transports: ['websocket'] });

@@ -342,6 +342,38 @@ hear_sealed(struct rig *r, const char *secret, const char *topic, const char *ar
     peal_buf_fini(&b);
 }
 
+/* What comes from other nodes waits for a slow worker up to here and no further. */
+static void
+what_comes_for_a_worker_is_bounded(void **state)
+{
+    size_t size = 1 << 20;
+    unsigned fit = (unsigned)(PEAL_BACKLOG_HARD / size) - 1;
+    char *args = malloc(size + 1);
+    struct peal_msg *m;
+    struct member a;
+    struct rig r;
+
+    CHECK(args != NULL);
+    memset(args, '7', size);
+    args[size] = '\0';
+    m = message("a", NULL, args);
+    rig_open(&r, 1000, 0);
+    rig_connect(&r);
+    begin(&r, 0, &a);
+    join_and_confirm(&r, &a, "a");
+    for (unsigned i = 0; i < fit + 5; i++)
+        peal_relay_deliver(r.relay, m, 1);
+    CHECK_INT(peal_stat_get(&r.control->stats, PEAL_STAT_BACKLOG_DROPPED), 5);
+    CHECK(peal_hub_backlog(r.hub) <= PEAL_BACKLOG_HARD);
+    settle(&r);
+    CHECK_INT(peal_stat_get(&r.loops[0]->stats, PEAL_STAT_DELIVERED), fit);
+    CHECK_INT(peal_hub_backlog(r.hub), 0);
+    peal_session_fini(&a.s);
+    peal_msg_release(m);
+    rig_close(&r);
+    free(args);
+}
+
 static void
 with_a_secret_only_sealed_payloads_are_taken(void **state)
 {
@@ -590,6 +622,7 @@ main(void)
         cmocka_unit_test(memberships_that_change_between_copies_change_nothing),
         cmocka_unit_test(what_is_for_all_nodes_is_for_its_channels),
         cmocka_unit_test(what_cannot_be_read_is_counted),
+        cmocka_unit_test(what_comes_for_a_worker_is_bounded),
         cmocka_unit_test(with_a_secret_only_sealed_payloads_are_taken),
         cmocka_unit_test(publishers_are_told_when_as_much_waits_as_may),
         cmocka_unit_test(what_was_published_while_there_was_no_link_leaves_when_there_is),
