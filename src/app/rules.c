@@ -50,6 +50,12 @@ static const struct peal_rule_channel dev_channel = {
     .pattern = { "*", 1 }, .subscribe = true, .publish = true
 };
 
+static struct peal_rules *
+rules_of(struct peal_app *app)
+{
+    return PEAL_CONTAINER(app, struct peal_rules, app);
+}
+
 /* Finding a rule. */
 
 static const struct peal_rule_namespace *
@@ -332,7 +338,7 @@ refuse(const struct peal_event *ev, const char *why)
 static void
 rules_event(struct peal_app *app, const struct peal_event *ev)
 {
-    const struct peal_rule_event *e = find_event((const struct peal_rules *)app, ev);
+    const struct peal_rule_event *e = find_event(rules_of(app), ev);
     const char *why = e == NULL ? not_allowed : NULL;
     bool echo = false, silent = false;
 
@@ -357,8 +363,7 @@ rules_event(struct peal_app *app, const struct peal_event *ev)
 static peal_err
 rules_connect(struct peal_app *app, const struct peal_connect *c, const char **why_out)
 {
-    const struct peal_rule_namespace *n =
-        find_namespace((const struct peal_rules *)app, c->nsp);
+    const struct peal_rule_namespace *n = find_namespace(rules_of(app), c->nsp);
 
     if (n == NULL)
         return PEAL_ENOTFOUND;
@@ -368,35 +373,27 @@ rules_connect(struct peal_app *app, const struct peal_connect *c, const char **w
     return PEAL_EPERM;
 }
 
-static void
-rules_disconnect(struct peal_app *app, struct peal_session *s)
-{
-}
-
-static bool
+static peal_err
 rules_may_subscribe(
-    struct peal_app *app, const struct peal_session *s, struct peal_slice channel)
+    struct peal_app *app, const struct peal_access *a, const char **why_out)
 {
-    const struct peal_rule_channel *c =
-        find_channel((const struct peal_rules *)app, channel);
+    const struct peal_rule_channel *c = find_channel(rules_of(app), a->channel);
 
-    return c != NULL && c->subscribe;
+    return c != NULL && c->subscribe ? PEAL_OK : PEAL_EPERM;
 }
 
-static bool
-rules_may_publish(
-    struct peal_app *app, const struct peal_session *s, struct peal_slice channel)
+static peal_err
+rules_may_publish(struct peal_app *app, const struct peal_access *a, const char **why_out)
 {
-    const struct peal_rule_channel *c =
-        find_channel((const struct peal_rules *)app, channel);
+    const struct peal_rule_channel *c = find_channel(rules_of(app), a->channel);
 
-    return c != NULL && c->publish;
+    return c != NULL && c->publish ? PEAL_OK : PEAL_EPERM;
 }
 
 static void
 rules_free(struct peal_app *app)
 {
-    struct peal_rules *r = (struct peal_rules *)app;
+    struct peal_rules *r = rules_of(app);
     struct peal_rule_chunk *c;
 
     while ((c = r->chunks) != NULL) {
@@ -409,7 +406,6 @@ rules_free(struct peal_app *app)
 static const struct peal_app_ops rules_ops = { .name = "rules",
     .connect = rules_connect,
     .event = rules_event,
-    .disconnect = rules_disconnect,
     .may_subscribe = rules_may_subscribe,
     .may_publish = rules_may_publish,
     .free = rules_free };

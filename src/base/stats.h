@@ -98,6 +98,10 @@
     X(ANSWERED, C, "peal_acks_received_total", "", "Acknowledgements that came in time") \
     X(ASKS_DROPPED, C, "peal_acks_dropped_total", "",                                    \
         "Events not sent to clients that owed too many acknowledgements")                \
+    X(QUESTIONS_TIMED_OUT, C, "peal_app_questions_timed_out_total", "",                  \
+        "Questions to the application that it has not answered in time")                 \
+    X(ANSWERS_LATE, C, "peal_app_answers_late_total", "",                                \
+        "Answers of the application to sessions that were gone, or too late")            \
     X(CHANNELS, G, "peal_channels", "",                                                  \
         "Channels with a subscriber, summed over workers")                               \
     X(SUBSCRIPTIONS, G, "peal_subscriptions", "", "Subscriptions")                       \

@@ -35,7 +35,10 @@ subscribe(struct peal_plain *p, struct peal_slice raw, bool query, struct refusa
     *no = (struct refusal){ 400, "a channel's name is 1 to 1024 bytes of UTF-8 without "
                                  "control characters" };
     if (err == PEAL_OK && peal_plain_channel_ok(channel)) {
-        if (!app->ops->may_subscribe(app, &p->session, channel)) {
+        struct peal_access a = { .session = &p->session, .channel = channel };
+        const char *why = NULL;
+
+        if (app->ops->may_subscribe(app, &a, &why) != PEAL_OK) {
             peal_stat_add(peal_proto_stats(p->proto), PEAL_STAT_DENIED, 1);
             *no = (struct refusal){ 403, "this channel is not open to you" };
             err = PEAL_EPERM;

@@ -11,6 +11,7 @@
 #ifndef PEAL_PROTO_SESSION_LOG_H
 #define PEAL_PROTO_SESSION_LOG_H
 
+#include "app/app.h"
 #include "base/log.h"
 #include "http/http.h"
 
@@ -19,19 +20,6 @@ struct peal_proto;
 /* Part of struct peal_proto. */
 struct peal_session_log {
     struct peal_log_limit refused, refused_engineio3, failed, ended;
-};
-
-enum peal_session_end {
-    PEAL_END_CLIENT,          /* the client closed it */
-    PEAL_END_LOST,            /* its connection was lost */
-    PEAL_END_DRAIN,           /* drained: its client is to come back elsewhere */
-    PEAL_END_SERVER,          /* disconnected by the app, the API or another server */
-    PEAL_END_STOP,            /* the node stops */
-    PEAL_END_PING_TIMEOUT,    /* no pong came in time */
-    PEAL_END_CONNECT_TIMEOUT, /* it joined no namespace in time */
-    PEAL_END_SLOW,            /* its output queue passed a limit */
-    PEAL_END_BAD_INPUT,       /* its client broke the protocol */
-    PEAL_END_MEMORY,          /* out of memory */
 };
 
 /* peal_session_end_of is what the end of its connection means to a session. */

@@ -272,7 +272,8 @@ remove_socket(struct socket *so, bool connected)
     peal_pending_acks_clear(&so->owed);
     if (connected) {
         peal_stat_add(peal_proto_stats(p), PEAL_STAT_SIO_SESSIONS, -1);
-        p->app->ops->disconnect(p->app, &so->session);
+        if (p->app->ops->disconnect != NULL)
+            p->app->ops->disconnect(p->app, &so->session, PEAL_END_CLIENT);
     }
     peal_session_fini(&so->session);
     peal_loop_free_later(p->loop, free, so);
@@ -468,7 +469,9 @@ static const char *
 may_connect(struct socket *so, struct peal_slice auth)
 {
     struct peal_app *app = app_of(so->client);
-    struct peal_connect connect = { &so->session, nsp_of(so), auth };
+    struct peal_connect connect = {
+        .session = &so->session, .nsp = nsp_of(so), .auth = auth
+    };
     const char *why = "not allowed";
     peal_err err = app->ops->connect(app, &connect, &why);
 

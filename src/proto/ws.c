@@ -128,9 +128,11 @@ static void
 publish(struct ws *w, struct peal_msg_spec *spec, struct peal_slice channel)
 {
     struct peal_proto *p = w->plain.proto;
+    struct peal_access a = { .session = &w->plain.session, .channel = channel };
     struct peal_msg *m = NULL;
+    const char *why = NULL;
 
-    if (!p->app->ops->may_publish(p->app, &w->plain.session, channel)) {
+    if (p->app->ops->may_publish(p->app, &a, &why) != PEAL_OK) {
         peal_stat_add(peal_proto_stats(p), PEAL_STAT_DENIED, 1);
         close_with(w, PEAL_WS_CLOSE_POLICY, "publishing here is not allowed",
             PEAL_END_BAD_INPUT);

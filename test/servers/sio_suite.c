@@ -85,15 +85,10 @@ on_event(struct peal_app *app, const struct peal_event *ev)
         ev->ack(ev, ev->args, ev->atts, ev->n_atts);
 }
 
-static void
-on_disconnect(struct peal_app *app, struct peal_session *s)
+static peal_err
+no(struct peal_app *app, const struct peal_access *a, const char **why_out)
 {
-}
-
-static bool
-no(struct peal_app *app, const struct peal_session *s, struct peal_slice channel)
-{
-    return false;
+    return PEAL_EPERM;
 }
 
 static void
@@ -105,7 +100,6 @@ static const struct peal_app_ops suite_ops = { .name = "suite",
     .connect = on_connect,
     .connected = on_connected,
     .event = on_event,
-    .disconnect = on_disconnect,
     .may_subscribe = no,
     .may_publish = no,
     .free = on_free };
