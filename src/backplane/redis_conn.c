@@ -246,7 +246,7 @@ on_dialled(void *arg, peal_err err, int fd)
                                        : "cannot be reached");
         return;
     }
-    if (peal_conn_new(c->loop, fd, &conn_ops, c, &c->conn) != PEAL_OK) {
+    if (peal_conn_new(c->loop, fd, PEAL_CONN_INNER, &conn_ops, c, &c->conn) != PEAL_OK) {
         close(fd);
         end(c, "out of memory");
         return;

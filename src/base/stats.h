@@ -14,7 +14,9 @@
 
 /* id, type (C counter, G gauge), family, labels, help (for the first row of a family) */
 #define PEAL_STATS(X)                                                                    \
-    X(CONNECTIONS, G, "peal_connections", "", "TCP and TLS connections open now")        \
+    X(CONNECTIONS, G, "peal_connections", "", "Connections of clients open now")         \
+    X(INNER_CONNECTIONS, G, "peal_inner_connections", "",                                \
+        "Connections of other nodes, to other nodes and of administrators open now")     \
     X(ACCEPTED, C, "peal_accepted_total", "", "Connections accepted")                    \
     X(ACCEPT_ERRORS, C, "peal_accept_errors_total", "",                                  \
         "Accepts that failed, for want of file descriptors or memory")                   \

@@ -233,8 +233,8 @@ on_dialled(void *arg, peal_err err, int fd)
     struct peal_conn *owner;
 
     f->dial = NULL;
-    if (err == PEAL_OK &&
-        (err = peal_conn_new(loop_of(f), fd, &owner_ops, f, &owner)) != PEAL_OK)
+    if (err == PEAL_OK && (err = peal_conn_new(loop_of(f), fd, PEAL_CONN_INNER,
+                               &owner_ops, f, &owner)) != PEAL_OK)
         close(fd);
     if (err != PEAL_OK) {
         give_up(f, peal_err_text(err));

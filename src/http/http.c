@@ -147,8 +147,8 @@ peal_http_server_accept(void *server, int fd, const struct sockaddr *peer)
     struct peal_http_server *s = server;
     struct peal_http *h = http_new(s);
 
-    if (h == NULL ||
-        peal_conn_new(s->loop, fd, &peal_http_conn_ops, h, &h->conn) != PEAL_OK) {
+    if (h == NULL || peal_conn_new(s->loop, fd, s->config->conn_kind, &peal_http_conn_ops,
+                         h, &h->conn) != PEAL_OK) {
         peal_stat_add(&s->loop->stats, PEAL_STAT_ACCEPT_ERRORS, 1);
         if (h != NULL)
             peal_http_release(h);

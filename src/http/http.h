@@ -55,6 +55,7 @@ struct peal_http_config {
     const struct peal_cidr *trusted; /* proxies; kept */
     size_t n_trusted;
     bool proxy_protocol;
+    enum peal_conn_kind conn_kind; /* of those that it accepts */
     /*
      * NULL: for clients. Else for other nodes, which forward their clients' requests with
      * this secret (kept; 8 to 32 visible ASCII characters): see http/forward.h. Such a

@@ -62,6 +62,29 @@ on_released(uv_handle_t *h)
     free(c);
 }
 
+/* Where connections of its kind are counted for the process, or NULL. */
+static _Atomic int64_t *
+counter_of(const struct peal_conn *c)
+{
+    const struct peal_loop_config *config = &peal_conn_loop(c)->config;
+
+    return c->inner ? config->inner : config->open;
+}
+
+static void
+count(struct peal_conn *c, int by)
+{
+    peal_stat_add(&peal_conn_loop(c)->stats,
+        c->inner ? PEAL_STAT_INNER_CONNECTIONS : PEAL_STAT_CONNECTIONS, by);
+}
+
+static void
+add_to(_Atomic int64_t *counter, int by)
+{
+    if (counter != NULL)
+        atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
+}
+
 /* Leave every list and let libuv go; the socket itself stays as it is. */
 static void
 release(struct peal_conn *c)
@@ -73,7 +96,7 @@ release(struct peal_conn *c)
     uv_poll_stop(&c->poll);
     c->fd = -1;
     c->stalled = 0;
-    peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_CONNECTIONS, -1);
+    count(c, -1);
     uv_close((uv_handle_t *)&c->poll, on_released);
 }
 
@@ -85,9 +108,7 @@ peal_conn_close(struct peal_conn *c, enum peal_close why)
     if (fd < 0)
         return;
     peal_stat_add(&peal_conn_loop(c)->stats, closed_stat[why], 1);
-    if (peal_conn_loop(c)->config.open != NULL)
-        atomic_fetch_sub_explicit(
-            peal_conn_loop(c)->config.open, 1, memory_order_relaxed);
+    add_to(counter_of(c), -1);
     peal_ssl_free(c->ssl);
     c->ssl = NULL;
     release(c);
@@ -109,8 +130,8 @@ die(struct peal_conn *c, enum peal_close why)
 }
 
 peal_err
-peal_conn_new(struct peal_loop *loop, int fd, const struct peal_conn_ops *ops,
-    void *owner, struct peal_conn **out)
+peal_conn_new(struct peal_loop *loop, int fd, enum peal_conn_kind kind,
+    const struct peal_conn_ops *ops, void *owner, struct peal_conn **out)
 {
     struct peal_conn *c = calloc(1, sizeof(*c));
 
@@ -123,9 +144,9 @@ peal_conn_new(struct peal_loop *loop, int fd, const struct peal_conn_ops *ops,
     c->fd = fd;
     c->ops = ops;
     c->poll.data = owner;
-    peal_stat_add(&loop->stats, PEAL_STAT_CONNECTIONS, 1);
-    if (loop->config.open != NULL)
-        atomic_fetch_add_explicit(loop->config.open, 1, memory_order_relaxed);
+    c->inner = kind == PEAL_CONN_INNER;
+    count(c, 1);
+    add_to(counter_of(c), 1);
     watch(c);
     *out = c;
     return PEAL_OK;
@@ -764,9 +785,11 @@ peal_conn_detach(
         peal_buf_fini(&in);
         return PEAL_ENOMEM;
     }
-    *out = (struct peal_conn_parts){
-        .fd = c->fd, .ssl = c->ssl, .unread = in, .open = peal_conn_loop(c)->config.open
-    };
+    *out = (struct peal_conn_parts){ .fd = c->fd,
+        .ssl = c->ssl,
+        .unread = in,
+        .open = counter_of(c),
+        .kind = c->inner ? PEAL_CONN_INNER : PEAL_CONN_CLIENT };
     c->ssl = NULL;
     release(c);
     return PEAL_OK;
@@ -776,15 +799,14 @@ peal_err
 peal_conn_adopt(struct peal_loop *loop, struct peal_conn_parts *parts,
     const struct peal_conn_ops *ops, void *owner, struct peal_conn **out)
 {
-    peal_err err = peal_conn_new(loop, parts->fd, ops, owner, out);
+    peal_err err = peal_conn_new(loop, parts->fd, parts->kind, ops, owner, out);
     struct peal_conn *c;
 
     if (err != PEAL_OK) {
         peal_conn_parts_fini(parts);
         return err;
     }
-    if (parts->open != NULL) /* it was counted already */
-        atomic_fetch_sub_explicit(parts->open, 1, memory_order_relaxed);
+    add_to(parts->open, -1); /* it was counted already */
     c = *out;
     c->ssl = parts->ssl;
     c->in = parts->unread;
@@ -795,8 +817,7 @@ peal_conn_adopt(struct peal_loop *loop, struct peal_conn_parts *parts,
 void
 peal_conn_parts_fini(struct peal_conn_parts *parts)
 {
-    if (parts->open != NULL)
-        atomic_fetch_sub_explicit(parts->open, 1, memory_order_relaxed);
+    add_to(parts->open, -1);
     peal_ssl_free(parts->ssl);
     close(parts->fd);
     peal_buf_fini(&parts->unread);

@@ -41,6 +41,12 @@ enum peal_close {
  * one of tiny items would take many times the memory that it may. */
 #define PEAL_CONN_ITEM_COST 48
 
+/* Whose a connection is, and by that where it counts. */
+enum peal_conn_kind {
+    PEAL_CONN_CLIENT, /* a client's: max_connections is about these */
+    PEAL_CONN_INNER   /* of other nodes, of a backplane, of an administrator */
+};
+
 /* What an owner does. Both run on the loop's thread, never from inside a send. */
 struct peal_conn_ops {
     /*
@@ -62,6 +68,7 @@ struct peal_conn_parts {
     struct ssl_st *ssl; /* or NULL */
     struct peal_buf unread;
     _Atomic int64_t *open; /* where it counts as open, or NULL */
+    enum peal_conn_kind kind;
 };
 
 struct peal_conn {
@@ -87,6 +94,7 @@ struct peal_conn {
     unsigned peek : 1;           /* only consumed bytes leave the socket */
     unsigned eof : 1;            /* the peer sends no more */
     unsigned corked : 1;         /* what is sent waits */
+    unsigned inner : 1;          /* PEAL_CONN_INNER */
     unsigned waits_to_shake : 1; /* TLS: on the loop's list of handshakes, by unread */
 };
 
@@ -97,7 +105,8 @@ struct peal_conn {
  * Errors: PEAL_ENOMEM, PEAL_EIO.
  */
 PEAL_MUST_USE peal_err peal_conn_new(struct peal_loop *loop, int fd,
-    const struct peal_conn_ops *ops, void *owner, struct peal_conn **out);
+    enum peal_conn_kind kind, const struct peal_conn_ops *ops, void *owner,
+    struct peal_conn **out);
 
 static inline struct peal_loop *
 peal_conn_loop(const struct peal_conn *c)

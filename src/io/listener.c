@@ -26,6 +26,7 @@ struct peal_listener {
     uv_poll_t poll;
     struct peal_loop *loop;
     struct peal_accept_limits *limits;
+    enum peal_listener_kind kind;
     peal_accept_fn *fn;
     void *arg;
     int fd, spare;
@@ -122,6 +123,22 @@ refuse_one(struct peal_listener *l)
     rest(l, REST_MS);
 }
 
+/* May one more connection of this kind be open? */
+static bool
+has_room(const struct peal_listener *l)
+{
+    const struct peal_accept_limits *x = l->limits;
+    int64_t open = atomic_load_explicit(&x->open, memory_order_relaxed);
+    int64_t all = open + atomic_load_explicit(&x->inner, memory_order_relaxed);
+    int64_t all_max = x->all_max;
+
+    if (l->kind == PEAL_LISTENER_CLIENTS && x->open_max > 0 && open >= x->open_max)
+        return false;
+    if (l->kind == PEAL_LISTENER_ADMIN)
+        all_max += PEAL_LISTENER_ADMIN_RESERVE;
+    return x->all_max == 0 || all < all_max;
+}
+
 /* Accepts one connection and hands it on. false: there is none, or none can be had. */
 static bool
 accept_one(struct peal_listener *l)
@@ -137,7 +154,7 @@ accept_one(struct peal_listener *l)
         return errno == EINTR || errno == ECONNABORTED;
     }
     peal_bucket_take(&l->bucket);
-    if (l->limits->open_max > 0 && l->limits->open >= l->limits->open_max) {
+    if (!has_room(l)) {
         peal_stat_add(stats, PEAL_STAT_REFUSED_MAX, 1);
         close(fd);
         return true;
@@ -154,17 +171,23 @@ has_time(const struct peal_listener *l, unsigned n_accepted)
 {
     const struct peal_pace *pace = &l->loop->pace;
 
-    if (!l->limits->paced || pace->lag_ns == 0)
+    if (l->kind != PEAL_LISTENER_CLIENTS || !l->limits->paced || pace->lag_ns == 0)
         return true;
     return l->loop->n_handshakes < BATCH &&
            (n_accepted < PEAL_PACE_ALWAYS || peal_pace_has_time(pace, uv_hrtime()));
+}
+
+static uint64_t
+rate_of(const struct peal_listener *l)
+{
+    return l->kind == PEAL_LISTENER_CLIENTS ? l->limits->rate : 0;
 }
 
 static void
 on_acceptable(uv_poll_t *p, int status, int events)
 {
     struct peal_listener *l = PEAL_CONTAINER(p, struct peal_listener, poll);
-    uint64_t rate = l->limits->rate, now = peal_loop_now_ms(l->loop);
+    uint64_t rate = rate_of(l), now = peal_loop_now_ms(l->loop);
 
     peal_loop_enter(l->loop);
     for (unsigned i = 0; i < BATCH && has_time(l, i); i++) {
@@ -178,8 +201,9 @@ on_acceptable(uv_poll_t *p, int status, int events)
 }
 
 peal_err
-peal_listener_new(struct peal_loop *loop, int fd, struct peal_accept_limits *limits,
-    peal_accept_fn *fn, void *arg, struct peal_listener **out)
+peal_listener_new(struct peal_loop *loop, int fd, enum peal_listener_kind kind,
+    struct peal_accept_limits *limits, peal_accept_fn *fn, void *arg,
+    struct peal_listener **out)
 {
     struct peal_listener *l = calloc(1, sizeof(*l));
 
@@ -192,12 +216,13 @@ peal_listener_new(struct peal_loop *loop, int fd, struct peal_accept_limits *lim
     l->loop = loop;
     l->poll.data = loop; /* not a connection: see peal_loop_free */
     l->limits = limits;
+    l->kind = kind;
     l->fn = fn;
     l->arg = arg;
     l->fd = fd;
     l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     l->rest.fn = on_rested;
-    peal_bucket_init(&l->bucket, limits->rate, peal_loop_now_ms(loop));
+    peal_bucket_init(&l->bucket, rate_of(l), peal_loop_now_ms(loop));
     uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
     *out = l;
     return PEAL_OK;

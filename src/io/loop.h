@@ -63,7 +63,8 @@ struct peal_loop_config {
     size_t queue_bytes_max; /* per connection */
     uint64_t queue_age_ms;  /* the oldest byte of a queue may wait this long */
     struct peal_log *log;   /* kept */
-    _Atomic int64_t *open;  /* kept: connections of the process, or NULL */
+    _Atomic int64_t *open;  /* kept: clients' connections of the process, or NULL */
+    _Atomic int64_t *inner; /* kept: its other connections, or NULL */
     uint64_t lag_ms;        /* what newcomers may add to the lag; 0: not paced */
 };
 

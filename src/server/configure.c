@@ -65,6 +65,7 @@ set_http(struct peal_server *n)
         return false;
     n->admin_http = n->http;
     n->admin_http.proxy_protocol = false;
+    n->admin_http.conn_kind = PEAL_CONN_INNER;
     n->inner_http = n->admin_http;
     n->inner_http.forward_secret = n->secret;
     n->inner_http.limits.head_max += FORWARD_LINE_MAX;

@@ -90,7 +90,7 @@ on_last(uv_timer_t *t)
     struct peal_server *n = life->node;
 
     stop_accepting_if_nobody_needs_it(life);
-    if ((n->limits.open == 0 && count_sessions(n) == 0) ||
+    if ((n->limits.open + n->limits.inner == 0 && count_sessions(n) == 0) ||
         uv_now(life->loop) >= life->end + LAST_MS)
         stop_now(life);
 }

@@ -4,7 +4,7 @@
 
 #include "server/server_priv.h"
 
-#define RESERVE 64      /* descriptors for logs, files, signals */
+#define RESERVE (64 + PEAL_LISTENER_ADMIN_RESERVE) /* for logs, files, probes */
 #define RESERVE_EACH 16 /* and for each worker: loop, ring, listeners, spare */
 
 bool
@@ -35,6 +35,10 @@ peal_server_limits(struct peal_server *n)
         return false;
     }
     n->open_files = have;
+    n->limits.all_max = have - reserve;
     n->limits.open_max = want > 0 ? want : have - reserve;
+    /* What one node forwards takes descriptors at both. */
+    if (want == 0 && peal_cluster_on(n))
+        n->limits.open_max -= n->limits.open_max / 4;
     return true;
 }

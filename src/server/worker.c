@@ -62,6 +62,7 @@ init_loop(struct peal_worker *w)
         .queue_age_ms = n->o->io_queue_age_ms,
         .log = &n->log,
         .open = &n->limits.open,
+        .inner = &n->limits.inner,
         .lag_ms = n->o->admission_lag_ms };
     peal_err err = peal_loop_new(&config, &w->loop);
 
@@ -121,6 +122,23 @@ peal_worker_init(struct peal_worker *w, struct peal_server *n, unsigned index)
     return true;
 }
 
+static peal_err
+listen_on(struct peal_worker *w, const struct peal_socket *s)
+{
+    struct peal_http_server *http = w->http;
+    enum peal_listener_kind kind = PEAL_LISTENER_CLIENTS;
+
+    if (s->who == PEAL_FOR_ADMIN) {
+        http = w->admin;
+        kind = PEAL_LISTENER_ADMIN;
+    } else if (s->who == PEAL_FOR_NODES) {
+        http = w->inner;
+        kind = PEAL_LISTENER_NODES;
+    }
+    return peal_listener_new(w->loop, s->fd, kind, &w->node->limits,
+        peal_http_server_accept, http, &w->listeners[w->n_listeners]);
+}
+
 bool
 peal_worker_listen(struct peal_worker *w)
 {
@@ -134,11 +152,7 @@ peal_worker_listen(struct peal_worker *w)
 
         if (s->worker != index)
             continue;
-        if (peal_listener_new(w->loop, s->fd, &n->limits, peal_http_server_accept,
-                s->who == PEAL_FOR_ADMIN   ? w->admin
-                : s->who == PEAL_FOR_NODES ? w->inner
-                                           : w->http,
-                &w->listeners[w->n_listeners]) != PEAL_OK)
+        if (listen_on(w, s) != PEAL_OK)
             return peal_server_no_memory(n);
         w->n_listeners++;
         w->n_client_listeners += s->who == PEAL_FOR_CLIENTS;

@@ -6,7 +6,8 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 
-import { request } from '../interop/lib/http.mjs';
+import { Polling } from '../interop/lib/engine.mjs';
+import { rawConnect, request } from '../interop/lib/http.mjs';
 import { until } from '../interop/lib/wait.mjs';
 import { startHaproxy, startNginx } from './lib/balancers.mjs';
 import { openAndFind, quiet, startCluster, united, useBed, usedBy } from './lib/bed.mjs';
@@ -154,4 +155,27 @@ describe('Redis', () => {
       for (const one of followers) assert.equal(one.cuts, 0, `${one.kind} was cut off`);
     });
   }
+});
+
+describe('a node that is full', () => {
+  const bed = useBed({ before, after }, async (add) => {
+    const redis = await add(startRedis());
+    return { redis, nodes: await add(startCluster(2, redis, { set: { max_connections: 10, workers: 1 } })) };
+  });
+
+  test('serves the sessions that it has, when their requests come by another node', async (t) => {
+    const [a, b] = bed.nodes;
+    const session = await Polling.open(b);
+    session.server = a;
+    assert.equal((await session.post('40')).text, 'ok');
+    const conns = [];
+    t.after(() => conns.forEach((conn) => conn.destroy()));
+    while (conns.length < 20) conns.push(await rawConnect(b));
+    await conns.at(-1).waitClosed();
+    assert.match((await session.get()).text, /^40/);
+    assert.equal((await session.post('40/x')).text, 'ok');
+    assert.match((await session.get()).text, /^40\/x/);
+    assert.equal(await a.metric('peal_forward_failed_total'), 0);
+    assert.equal(await a.metric('peal_connections'), 1); // the one that asks; not what it forwards
+  });
 });

@@ -178,6 +178,21 @@ describe('too many', () => {
     await healthy(t, server);
   });
 
+  test('a full node still answers its probes, and counts its clients alone', async (t) => {
+    const full = await start({ set: { max_connections: 5, 'admin.listen': '127.0.0.1:0' } });
+    t.after(() => full.stop());
+    const match = await full.log(/address=127\.0\.0\.1:(\d+) tls=off for=admin/);
+    const admin = { host: '127.0.0.1', port: Number(match[1]) };
+    const conns = [];
+    for (let i = 0; i < 5; i++) conns.push(await rawConnect(full));
+    t.after(() => conns.forEach((conn) => conn.destroy()));
+    await until(async () => await metric(admin, 'peal_connections') === 5, 'all of them to be accepted');
+    await (await rawConnect(full)).waitClosed();
+    for (const path of ['/livez', '/readyz', '/metrics']) assert.equal((await request(admin, { path })).status, 200);
+    assert.ok(await metric(admin, 'peal_inner_connections') >= 1); // the one that asks
+    assert.ok(await metric(admin, 'peal_refused_total{reason="max_connections"}') >= 1);
+  });
+
   test('a maximum that cannot fit is refused at the start, with what to do', async () => {
     const run = new Process('prlimit', ['--nofile=300:300', PEAL, 'serve', '--dev', '--set', 'listen=127.0.0.1:0',
       '--set', 'max_connections=5000']);

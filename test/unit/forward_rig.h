@@ -104,8 +104,8 @@ start_front(struct before b)
     }
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     CHECK_OK(peal_listen_socket((struct sockaddr *)&at, sizeof(at), &fd, &front.port));
-    CHECK_OK(peal_listener_new(front.loop, fd, &front.limits, peal_http_server_accept,
-        front.server, &front.listener));
+    CHECK_OK(peal_listener_new(front.loop, fd, PEAL_LISTENER_CLIENTS, &front.limits,
+        peal_http_server_accept, front.server, &front.listener));
     if (!b.by_hand)
         CHECK_INT(pthread_create(&front.thread, NULL, run, front.loop), 0);
 }

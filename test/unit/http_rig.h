@@ -226,8 +226,8 @@ listen_on_loopback(void)
 
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     CHECK_OK(peal_listen_socket((struct sockaddr *)&at, sizeof(at), &fd, &rig.port));
-    CHECK_OK(peal_listener_new(rig.loops[0], fd, &rig.limits, peal_http_server_accept,
-        rig.servers[0], &rig.listener));
+    CHECK_OK(peal_listener_new(rig.loops[0], fd, PEAL_LISTENER_CLIENTS, &rig.limits,
+        peal_http_server_accept, rig.servers[0], &rig.listener));
 }
 
 static inline void

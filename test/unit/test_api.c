@@ -106,8 +106,8 @@ listen_on_loopback(struct world *w)
     int fd;
 
     CHECK_OK(peal_listen_socket((struct sockaddr *)&in, sizeof(in), &fd, &w->port));
-    CHECK_OK(peal_listener_new(
-        w->loop, fd, &w->limits, peal_http_server_accept, w->server, &w->listener));
+    CHECK_OK(peal_listener_new(w->loop, fd, PEAL_LISTENER_CLIENTS, &w->limits,
+        peal_http_server_accept, w->server, &w->listener));
 }
 
 static void

@@ -79,7 +79,7 @@ rig_init(struct rig *r, struct peal_loop_config config, int sndbuf)
     CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     if (sndbuf > 0)
         CHECK_INT(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf)), 0);
-    CHECK_OK(peal_conn_new(r->loop, fds[0], &ops, r, &r->conn));
+    CHECK_OK(peal_conn_new(r->loop, fds[0], PEAL_CONN_CLIENT, &ops, r, &r->conn));
     r->peer = fds[1];
 }
 

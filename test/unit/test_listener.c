@@ -11,6 +11,7 @@ struct rig {
     struct peal_loop *loop;
     struct peal_listener *listener;
     struct peal_accept_limits limits;
+    enum peal_listener_kind kind;
     uint16_t port;
     int fd; /* the last one that was accepted, or -1 */
     unsigned n;
@@ -52,7 +53,8 @@ rig_init(struct rig *r)
     r->fd = -1;
     CHECK_OK(peal_loop_new(&config, &r->loop));
     CHECK_OK(peal_listen_socket((struct sockaddr *)&in, sizeof(in), &fd, &r->port));
-    CHECK_OK(peal_listener_new(r->loop, fd, &r->limits, on_accept, r, &r->listener));
+    CHECK_OK(
+        peal_listener_new(r->loop, fd, r->kind, &r->limits, on_accept, r, &r->listener));
 }
 
 static void
@@ -113,6 +115,42 @@ connections_beyond_the_limit_are_closed_at_once(void **state)
     rig_fini(&r);
 }
 
+/* A node that is full of clients still serves other nodes, and answers its probes even
+ * when hardly any descriptors are left. */
+static void
+only_clients_are_held_to_their_limit(void **state)
+{
+    static const struct {
+        enum peal_listener_kind kind;
+        int64_t open, inner;
+        bool accepted;
+    } cases[] = {
+        { PEAL_LISTENER_CLIENTS, 9, 0, true },
+        { PEAL_LISTENER_CLIENTS, 10, 0, false },
+        { PEAL_LISTENER_CLIENTS, 9, 11, false },
+        { PEAL_LISTENER_NODES, 10, 9, true },
+        { PEAL_LISTENER_NODES, 10, 10, false },
+        { PEAL_LISTENER_ADMIN, 10, 10, true },
+        { PEAL_LISTENER_ADMIN, 10, 10 + PEAL_LISTENER_ADMIN_RESERVE, false },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct rig r = { .kind = cases[i].kind,
+            .limits = { .open_max = 10, .all_max = 20 } };
+        struct client c;
+
+        rig_init(&r);
+        r.limits.open = cases[i].open;
+        r.limits.inner = cases[i].inner;
+        c = client_of(r.port, 0);
+        while (r.n + peal_stat_get(&r.loop->stats, PEAL_STAT_REFUSED_MAX) == 0)
+            uv_run(&r.loop->uv, UV_RUN_ONCE);
+        CHECK_INT(r.n, cases[i].accepted);
+        client_close(&c);
+        rig_fini(&r);
+    }
+}
+
 static uint16_t
 port_of(const struct client *c)
 {
@@ -164,6 +202,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepted_sockets_are_prompt_and_notice_dead_peers),
         cmocka_unit_test(connections_beyond_the_limit_are_closed_at_once),
+        cmocka_unit_test(only_clients_are_held_to_their_limit),
         cmocka_unit_test(whoever_comes_too_fast_waits_in_order_and_nobody_is_lost),
         cmocka_unit_test(a_flood_does_not_keep_a_listener_from_its_end),
     };

@@ -133,7 +133,8 @@ accept_all(bool paced, unsigned n)
 
     in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     CHECK_OK(peal_listen_socket((struct sockaddr *)&in, sizeof(in), &fd, &port));
-    CHECK_OK(peal_listener_new(loop, fd, &limits, on_accept, &got, &listener));
+    CHECK_OK(peal_listener_new(
+        loop, fd, PEAL_LISTENER_CLIENTS, &limits, on_accept, &got, &listener));
     for (unsigned i = 0; i < n; i++)
         c[i] = client_of(port, 0);
     tick_ns = 5 * MS;
@@ -180,7 +181,7 @@ tls_client(struct peal_loop *loop, struct peal_tls_ctx *server, SSL_CTX *ctx)
     int fds[2];
 
     CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-    CHECK_OK(peal_conn_new(loop, fds[0], &ops, NULL, &conn));
+    CHECK_OK(peal_conn_new(loop, fds[0], PEAL_CONN_CLIENT, &ops, NULL, &conn));
     CHECK_OK(peal_conn_start_tls(conn, server));
     CHECK_INT(SSL_set_fd(ssl, fds[1]), 1);
     CHECK(SSL_connect(ssl) < 0);

@@ -94,7 +94,7 @@ rig_init_with(struct rig *r, int max_version, bool asks, size_t queue_max)
     config.queue_bytes_max = queue_max;
     CHECK_OK(peal_loop_new(&config, &r->loop));
     CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-    CHECK_OK(peal_conn_new(r->loop, fds[0], &ops, r, &r->conn));
+    CHECK_OK(peal_conn_new(r->loop, fds[0], PEAL_CONN_CLIENT, &ops, r, &r->conn));
     r->peer = fds[1];
     r->server = server_of(r->peer, max_version, asks);
 }
