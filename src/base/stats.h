@@ -143,6 +143,8 @@
     X(BACKPLANE_BAD, C, "peal_backplane_bad_messages_total", "",                         \
         "Messages of the backplane that could not be read, or contradict what a node "   \
         "has said before")                                                               \
+    X(BACKPLANE_UNKNOWN, C, "peal_backplane_unknown_records_total", "",                  \
+        "Records of a kind that only later versions know, passed over")                  \
     X(BACKPLANE_UNSEALED, C, "peal_backplane_refused_total", "",                         \
         "Payloads that were not sealed with this cluster's backplane.secret")            \
     X(BACKPLANE_DUPLICATES, C, "peal_backplane_duplicates_total", "",                    \

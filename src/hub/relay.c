@@ -107,6 +107,13 @@ peal_relay_set_tap(struct peal_relay *r, const struct peal_relay_tap *tap, void 
     r->tap_arg = arg;
 }
 
+void
+peal_relay_set_on_record(struct peal_relay *r, peal_relay_record_fn *fn, void *arg)
+{
+    r->on_record = fn;
+    r->on_record_arg = arg;
+}
+
 static void
 relay_do(struct peal_relay *r, unsigned worker, const struct peal_relay_cmd *cmd)
 {

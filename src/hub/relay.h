@@ -85,6 +85,20 @@ void peal_relay_set_tap(
     struct peal_relay *r, const struct peal_relay_tap *tap, void *arg);
 void peal_relay_tap_ready(struct peal_relay *r, struct peal_slice channel);
 
+struct peal_record;
+
+/* A request of another node, or a part of its answer to one; borrowed. Control thread. */
+typedef void peal_relay_record_fn(void *arg, uint32_t node, struct peal_record *record);
+
+/* peal_relay_set_on_record: fn NULL ends it. arg is kept. */
+void peal_relay_set_on_record(struct peal_relay *r, peal_relay_record_fn *fn, void *arg);
+
+/* peal_relay_publish_record publishes a record, borrowed: to a node, or all with 0.
+ * Errors: PEAL_EAGAIN: the link is down, or as much waits for it as may (counted);
+ * PEAL_ENOMEM. */
+PEAL_MUST_USE peal_err peal_relay_publish_record(
+    struct peal_relay *r, uint32_t node, const struct peal_record *record);
+
 /* peal_relay_deliver gives a message to the sessions of this node alone; only workers
  * whose bit is set are asked. */
 void peal_relay_deliver(struct peal_relay *r, struct peal_msg *m, uint64_t workers);

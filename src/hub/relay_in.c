@@ -148,35 +148,51 @@ relay_on_msg(struct peal_relay *r, uint32_t node, uint32_t number, struct peal_m
     }
 }
 
+static void
+relay_on_record(struct peal_relay *r, uint32_t node, struct peal_record *record)
+{
+    if (record->kind == PEAL_RECORD_MESSAGE)
+        relay_on_msg(r, node, record->number, record->msg);
+    else if (r->on_record != NULL)
+        r->on_record(r->on_record_arg, node, record);
+}
+
+/* The records of a batch; one that cannot be read, or is of a kind that only later
+ * versions know, is counted, and does not spoil the others. */
+static void
+relay_on_records(struct peal_relay *r, struct peal_slice topic, uint32_t node,
+    struct peal_slice records)
+{
+    struct peal_record record;
+    peal_err err;
+
+    do {
+        err = peal_envelope_next(&records, &record);
+        if (err == PEAL_EUNSUPP)
+            peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_UNKNOWN, 1);
+        else if (err != PEAL_OK)
+            relay_on_bad(r, topic, err);
+        else if (record.kind != PEAL_RECORD_NONE)
+            relay_on_record(r, node, &record);
+        peal_record_fini(&record);
+    } while (err != PEAL_OK || record.kind != PEAL_RECORD_NONE);
+}
+
 void
 peal_relay_on_payload(
     struct peal_relay *r, struct peal_slice topic, struct peal_slice bytes)
 {
     struct peal_slice rest = peal_slice_skip(topic, r->prefix_len), payload, records;
     const struct peal_seal_key *key;
-    struct peal_msg *m;
-    uint32_t node, number;
+    uint32_t node;
     peal_err err;
 
-    if (peal_seal_open(&r->seal, topic, bytes, &payload, &key) != PEAL_OK) {
+    if (peal_seal_open(&r->seal, topic, bytes, &payload, &key) != PEAL_OK)
         relay_on_bad_seal(r, topic);
-        return;
-    }
-    if (peal_slice_eq(rest, PEAL_S("nodes"))) {
+    else if (peal_slice_eq(rest, PEAL_S("nodes")))
         r->events->message(r->arg, payload, key);
-        return;
-    }
-    if ((err = peal_envelope_open(payload, &node, &records)) != PEAL_OK) {
+    else if ((err = peal_envelope_open(payload, &node, &records)) != PEAL_OK)
         relay_on_bad(r, topic, err);
-        return;
-    }
-    if (node == r->node)
-        return; /* delivered when it was published */
-    while ((err = peal_envelope_next(&records, &number, &m)) != PEAL_OK || m != NULL) {
-        if (err != PEAL_OK)
-            relay_on_bad(r, topic, err);
-        else
-            relay_on_msg(r, node, number, m);
-        peal_msg_release(m);
-    }
+    else if (node != r->node) /* else it was delivered when it was published */
+        relay_on_records(r, topic, node, records);
 }

@@ -6,6 +6,7 @@
  * of the turn, or for the link.
  */
 #include "hub/relay_priv.h"
+#include "wire/envelope.h"
 
 #define TOPICS_MAX 16 /* channels of a message that are worth a topic each */
 
@@ -120,6 +121,42 @@ peal_relay_flush(struct peal_relay *r)
     peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_PUBLISHED, n);
     peal_batches_remove_first(&r->batches, n);
     relay_count_queued(r, before);
+}
+
+static peal_err
+relay_add_counted(
+    struct peal_relay *r, struct peal_slice topic, struct peal_blob *blob, bool alone)
+{
+    size_t before = r->batches.bytes;
+    bool added = add_record(r, topic, blob, alone);
+
+    relay_count_queued(r, before);
+    return added ? PEAL_OK : PEAL_ENOMEM;
+}
+
+/* A request for all nodes may be about a message: what was published before must not come
+ * after it, and what is published later not before it. So all batches leave first. */
+peal_err
+peal_relay_publish_record(
+    struct peal_relay *r, uint32_t node, const struct peal_record *record)
+{
+    struct peal_blob *blob = peal_envelope_other(record);
+    peal_err err;
+
+    if (blob == NULL)
+        return PEAL_ENOMEM;
+    if (!peal_relay_up(r) || !peal_relay_has_room(r, blob->len)) {
+        peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_DROPPED, 1);
+        err = PEAL_EAGAIN;
+    } else if (node != 0) {
+        err = relay_add_counted(r, peal_relay_node_topic(r, node), blob, false);
+    } else {
+        peal_relay_flush(r);
+        err = relay_add_counted(r, peal_relay_topic(r, "all"), blob, true);
+        peal_relay_flush(r);
+    }
+    peal_blob_release(blob);
+    return err;
 }
 
 void

@@ -84,6 +84,8 @@ struct peal_relay {
     _Atomic size_t backed; /* bytes that wait in the backplane */
     /* In: */
     struct peal_dedup dedup;
+    peal_relay_record_fn *on_record; /* NULL: records of other kinds are passed over */
+    void *on_record_arg;
     uint64_t unsealed_ms; /* when a payload with a wrong seal was logged; 0: never */
     struct peal_worker_batch *deliveries[PEAL_WORKERS_MAX];
 };

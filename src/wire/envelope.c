@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Envelopes, written and read. */
+/*
+ * Envelopes, written and read. A message's record is written in one piece of the size
+ * that was computed before, since that is done for all that is published; records of
+ * other kinds are rare and grow as they are written. Reading gathers the fields of a
+ * record first, whatever their order, and makes a message of them at its end.
+ */
 #include "wire/envelope.h"
 
 #include "base/json.h"
@@ -14,11 +19,19 @@ enum {
     NSP = 3,     /* absent: "/" */
     EVENT = 4,
     ARGS = 5,
-    N_ARGS = 6, /* varint */
-    KIND = 7,   /* varint, enum peal_data_kind; absent: JSON */
-    FLAGS = 8,  /* varint, PEAL_MSG_...; absent: none */
-    ATT = 9,    /* once for each attachment */
-    NUMBER = 10 /* varint; absent: 0 */
+    N_ARGS = 6,  /* varint */
+    KIND = 7,    /* varint, enum peal_data_kind; absent: JSON */
+    FLAGS = 8,   /* varint, PEAL_MSG_...; absent: none */
+    ATT = 9,     /* once for each attachment */
+    NUMBER = 10, /* varint; absent: 0 */
+    RECORD = 11, /* varint, enum peal_record_kind; the first field, absent: a message */
+    ID = 12,     /* this and what follows: varints, absent: 0 */
+    OP = 13,
+    PART = 14,
+    COUNT = 15,
+    STATUS = 16,
+    LAST = 17,
+    TIMEOUT = 18
 };
 
 void
@@ -138,6 +151,79 @@ peal_envelope_record(const struct peal_msg *m, uint32_t number)
     return b;
 }
 
+/* Records of other kinds. */
+
+static void
+add_bytes(struct peal_buf *b, peal_err *err, unsigned tag, struct peal_slice s)
+{
+    char head[1 + VARINT_MAX];
+    size_t n;
+
+    head[0] = (char)tag;
+    n = (size_t)(put_varint(head + 1, (uint32_t)s.len) - head);
+    if (*err == PEAL_OK && s.len >= UINT32_MAX / 2)
+        *err = PEAL_ELIMIT;
+    if (*err == PEAL_OK)
+        *err = peal_buf_add(b, head, n);
+    if (*err == PEAL_OK)
+        *err = peal_buf_add_slice(b, s);
+}
+
+static void
+add_number(struct peal_buf *b, peal_err *err, unsigned tag, uint32_t n)
+{
+    char bytes[VARINT_MAX];
+
+    if (n != 0)
+        add_bytes(
+            b, err, tag, peal_slice_of(bytes, (size_t)(put_varint(bytes, n) - bytes)));
+}
+
+/* The fields of a message, without the length before them. */
+static void
+add_message(struct peal_buf *b, peal_err *err, const struct peal_msg *m)
+{
+    struct peal_blob *record = peal_envelope_record(m, 0);
+
+    if (record == NULL)
+        *err = PEAL_ENOMEM;
+    else if (*err == PEAL_OK)
+        *err = peal_buf_add_slice(b, peal_slice_skip(peal_blob_slice(record),
+                                         varint_size((uint32_t)size_of(m, 0))));
+    peal_blob_release(record);
+}
+
+struct peal_blob *
+peal_envelope_other(const struct peal_record *r)
+{
+    struct peal_buf b = { 0 };
+    struct peal_blob *blob = NULL;
+    peal_err err = PEAL_OK;
+
+    add_number(&b, &err, RECORD, r->kind);
+    add_number(&b, &err, ID, r->id);
+    add_number(&b, &err, OP, r->op);
+    add_number(&b, &err, TIMEOUT, r->timeout_ms);
+    add_number(&b, &err, PART, r->part);
+    add_number(&b, &err, COUNT, r->n);
+    add_number(&b, &err, STATUS, r->status);
+    add_number(&b, &err, LAST, r->last);
+    if (r->msg != NULL)
+        add_message(&b, &err, r->msg);
+    if (r->msg == NULL && r->n_args > 0) {
+        add_bytes(&b, &err, ARGS, r->args);
+        if (r->n_args != 1)
+            add_number(&b, &err, N_ARGS, r->n_args);
+    }
+    for (unsigned i = 0; r->msg == NULL && i < r->n_atts; i++)
+        add_bytes(&b, &err, ATT, peal_blob_slice(r->atts[i]));
+    if (err == PEAL_OK && b.len < UINT32_MAX / 2 &&
+        (blob = peal_blob_new(b.len + varint_size((uint32_t)b.len))) != NULL)
+        memcpy(put_varint(blob->data, (uint32_t)b.len), b.data, b.len);
+    peal_buf_fini(&b);
+    return blob;
+}
+
 peal_err
 peal_envelope_open(
     struct peal_slice batch, uint32_t *node_out, struct peal_slice *records_out)
@@ -190,12 +276,10 @@ number_of(struct peal_slice bytes, unsigned max, unsigned *out)
     return PEAL_OK;
 }
 
-/* What a record says, before it is a message. */
+/* What a record says, before a message is made of it. */
 struct draft {
     struct peal_msg_spec spec;
-    unsigned number;
     struct peal_slice channels[PEAL_CHANNELS_MAX], except[PEAL_CHANNELS_MAX];
-    struct peal_blob *atts[PEAL_ATTACHMENTS_MAX];
 };
 
 static peal_err
@@ -208,13 +292,13 @@ add_name(struct peal_slice list[PEAL_CHANNELS_MAX], unsigned *n, struct peal_sli
 }
 
 static peal_err
-add_att(struct draft *d, struct peal_slice bytes)
+add_att(struct peal_record *r, struct peal_slice bytes)
 {
-    if (d->spec.n_atts == PEAL_ATTACHMENTS_MAX)
+    if (r->n_atts == PEAL_ATTACHMENTS_MAX)
         return PEAL_ELIMIT;
-    if ((d->atts[d->spec.n_atts] = peal_blob_copy(bytes)) == NULL)
+    if ((r->atts[r->n_atts] = peal_blob_copy(bytes)) == NULL)
         return PEAL_ENOMEM;
-    d->spec.n_atts++;
+    r->n_atts++;
     return PEAL_OK;
 }
 
@@ -232,8 +316,9 @@ set_event(struct peal_msg_spec *s, struct peal_slice token)
     return PEAL_OK;
 }
 
+/* Fields of messages, and of answers. */
 static peal_err
-add_field(struct draft *d, uint32_t tag, struct peal_slice bytes)
+add_field(struct peal_record *r, struct draft *d, uint32_t tag, struct peal_slice bytes)
 {
     struct peal_msg_spec *s = &d->spec;
     unsigned kind = 0;
@@ -261,52 +346,122 @@ add_field(struct draft *d, uint32_t tag, struct peal_slice bytes)
     case FLAGS:
         return number_of(bytes, UINT32_MAX, &s->flags);
     case ATT:
-        return add_att(d, bytes);
+        return add_att(r, bytes);
     case NUMBER:
-        return number_of(bytes, UINT32_MAX, &d->number);
+        return r->kind == PEAL_RECORD_MESSAGE ? number_of(bytes, UINT32_MAX, &r->number)
+                                              : PEAL_OK;
     default:
         return PEAL_OK;
     }
+}
+
+/* Fields of other kinds alone. */
+static peal_err
+add_other(struct peal_record *r, struct draft *d, uint32_t tag, struct peal_slice bytes)
+{
+    unsigned last = 0;
+    peal_err err;
+
+    switch (tag) {
+    case ID:
+        return number_of(bytes, UINT32_MAX, &r->id);
+    case OP:
+        return number_of(bytes, UINT32_MAX, &r->op);
+    case PART:
+        return number_of(bytes, UINT32_MAX, &r->part);
+    case COUNT:
+        return number_of(bytes, UINT32_MAX, &r->n);
+    case STATUS:
+        return number_of(bytes, UINT32_MAX, &r->status);
+    case TIMEOUT:
+        return number_of(bytes, UINT32_MAX, &r->timeout_ms);
+    case LAST:
+        err = number_of(bytes, UINT32_MAX, &last);
+        r->last = last != 0;
+        return err;
+    default:
+        return add_field(r, d, tag, bytes);
+    }
+}
+
+/* The kind is the first field: of one that is not known nothing else is looked at. */
+static peal_err
+read_kind(struct peal_slice *fields, enum peal_record_kind *out)
+{
+    struct peal_slice rest = *fields, bytes;
+    uint32_t tag, kind;
+
+    *out = PEAL_RECORD_MESSAGE;
+    if (take_varint(&rest, &tag) != PEAL_OK || tag != RECORD)
+        return PEAL_OK;
+    if (take_bytes(&rest, &bytes) != PEAL_OK ||
+        number_of(bytes, UINT32_MAX, &kind) != PEAL_OK)
+        return PEAL_EPROTO;
+    *fields = rest;
+    if (kind > PEAL_RECORD_ANSWER)
+        return PEAL_EUNSUPP;
+    *out = (enum peal_record_kind)kind;
+    return PEAL_OK;
 }
 
 /* What is kept of a publisher's flags: those that this node knows. */
 #define FLAGS_KNOWN (PEAL_MSG_VOLATILE | PEAL_MSG_NO_COMPRESS)
 
 static peal_err
-read_record(struct draft *d, struct peal_slice record, struct peal_msg **out)
+make_message(struct peal_record *r, struct draft *d)
 {
-    peal_err err = PEAL_OK;
-
-    while (err == PEAL_OK && record.len > 0) {
-        struct peal_slice bytes;
-        uint32_t tag;
-
-        if ((err = take_varint(&record, &tag)) == PEAL_OK &&
-            (err = take_bytes(&record, &bytes)) == PEAL_OK)
-            err = add_field(d, tag, bytes);
-    }
-    if (err == PEAL_OK && (d->spec.n_channels == 0 || d->spec.args.data == NULL ||
-                              (d->spec.kind != PEAL_DATA_JSON && d->spec.n_atts > 0)))
-        err = PEAL_EPROTO;
-    if (err != PEAL_OK)
-        return err;
+    if (d->spec.n_channels == 0 || d->spec.args.data == NULL ||
+        (d->spec.kind != PEAL_DATA_JSON && r->n_atts > 0))
+        return PEAL_EPROTO;
     d->spec.flags &= FLAGS_KNOWN;
     d->spec.channels = d->channels;
     d->spec.except = d->except;
-    d->spec.atts = d->atts;
-    return peal_msg_new(&d->spec, out);
+    d->spec.atts = r->atts;
+    d->spec.n_atts = r->n_atts;
+    return peal_msg_new(&d->spec, &r->msg);
+}
+
+static peal_err
+read_record(struct peal_record *r, struct draft *d, struct peal_slice fields)
+{
+    peal_err err = read_kind(&fields, &r->kind);
+    bool message;
+
+    while (err == PEAL_OK && fields.len > 0) {
+        struct peal_slice bytes;
+        uint32_t tag;
+
+        if ((err = take_varint(&fields, &tag)) == PEAL_OK &&
+            (err = take_bytes(&fields, &bytes)) == PEAL_OK)
+            err = r->kind == PEAL_RECORD_MESSAGE ? add_field(r, d, tag, bytes)
+                                                 : add_other(r, d, tag, bytes);
+    }
+    message = r->kind == PEAL_RECORD_MESSAGE ||
+              (r->kind == PEAL_RECORD_REQUEST && d->spec.n_channels > 0);
+    if (err == PEAL_OK && message)
+        return make_message(r, d);
+    r->args = d->spec.args;
+    r->n_args = d->spec.args.data != NULL ? d->spec.n_args : 0;
+    return err;
+}
+
+void
+peal_record_fini(struct peal_record *r)
+{
+    peal_msg_release(r->msg);
+    for (unsigned i = 0; i < r->n_atts; i++)
+        peal_blob_release(r->atts[i]);
+    r->msg = NULL;
+    r->n_atts = 0;
 }
 
 peal_err
-peal_envelope_next(
-    struct peal_slice *records, uint32_t *number_out, struct peal_msg **out)
+peal_envelope_next(struct peal_slice *records, struct peal_record *out)
 {
     struct draft d;
     struct peal_slice record;
-    peal_err err;
 
-    *out = NULL;
-    *number_out = 0;
+    *out = (struct peal_record){ .kind = PEAL_RECORD_NONE };
     if (records->len == 0)
         return PEAL_OK;
     if (take_bytes(records, &record) != PEAL_OK) {
@@ -314,10 +469,5 @@ peal_envelope_next(
         return PEAL_EPROTO;
     }
     d.spec = (struct peal_msg_spec){ .n_args = 1 };
-    d.number = 0;
-    err = read_record(&d, record, out);
-    *number_out = d.number;
-    for (unsigned i = 0; i < d.spec.n_atts; i++)
-        peal_blob_release(d.atts[i]);
-    return err;
+    return read_record(out, &d, record);
 }

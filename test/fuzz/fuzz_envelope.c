@@ -38,20 +38,25 @@ same_content(const struct peal_msg *a, const struct peal_msg *b)
 }
 
 static void
-again(const struct peal_msg *m, uint32_t number)
+again(const struct peal_record *r)
 {
-    struct peal_blob *record = peal_envelope_record(m, number);
+    struct peal_blob *blob = r->kind == PEAL_RECORD_MESSAGE
+                                 ? peal_envelope_record(r->msg, r->number)
+                                 : peal_envelope_other(r);
+    struct peal_record back;
     struct peal_slice rest;
-    struct peal_msg *back;
-    uint32_t number_back;
 
-    check(record != NULL);
-    rest = peal_blob_slice(record);
-    check(peal_envelope_next(&rest, &number_back, &back) == PEAL_OK && back != NULL);
-    check(rest.len == 0 && number_back == number);
-    check(same_names(m, back) && same_content(m, back));
-    peal_msg_release(back);
-    peal_blob_release(record);
+    check(blob != NULL);
+    rest = peal_blob_slice(blob);
+    check(peal_envelope_next(&rest, &back) == PEAL_OK && rest.len == 0);
+    check(back.kind == r->kind && back.number == r->number && back.id == r->id &&
+          back.op == r->op && back.part == r->part && back.n == r->n &&
+          back.status == r->status && back.last == r->last);
+    check((r->msg == NULL) == (back.msg == NULL));
+    check(r->msg == NULL ||
+          (same_names(r->msg, back.msg) && same_content(r->msg, back.msg)));
+    peal_record_fini(&back);
+    peal_blob_release(blob);
 }
 
 /* Arguments are not checked when they are read: encoders must bear any bytes. */
@@ -70,20 +75,24 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct peal_slice records;
-    struct peal_msg *m;
-    uint32_t node, number;
+    struct peal_record r;
+    uint32_t node;
     size_t left;
 
     if (peal_envelope_open(peal_slice_of(data, size), &node, &records) != PEAL_OK)
         return 0;
-    while (left = records.len,
-        peal_envelope_next(&records, &number, &m) != PEAL_OK || m != NULL) {
+    for (;;) {
+        left = records.len;
+        peal_err err = peal_envelope_next(&records, &r);
+
+        if (err == PEAL_OK && r.kind == PEAL_RECORD_NONE)
+            break;
         check(records.len < left);
-        if (m != NULL) {
-            again(m, number);
-            encode_all(m);
-        }
-        peal_msg_release(m);
+        if (err == PEAL_OK)
+            again(&r);
+        if (err == PEAL_OK && r.msg != NULL)
+            encode_all(r.msg);
+        peal_record_fini(&r);
     }
     return 0;
 }

@@ -52,6 +52,21 @@ rig_note(struct rig *r, const char *what, struct peal_slice topic, const char *m
     CHECK(r->log_len < sizeof(r->log));
 }
 
+/* The next message of a batch; NULL: there is none, or the record is no message. */
+static inline struct peal_msg *
+next_msg(struct peal_slice *records, uint32_t *number)
+{
+    struct peal_record rec;
+    struct peal_msg *m;
+
+    if (peal_envelope_next(records, &rec) != PEAL_OK)
+        return NULL;
+    *number = rec.number;
+    m = rec.msg != NULL ? peal_msg_retain(rec.msg) : NULL;
+    peal_record_fini(&rec);
+    return m;
+}
+
 /* The backplane's side. */
 
 static inline void
@@ -90,7 +105,7 @@ describe(struct peal_slice payload, char *out, size_t size)
     }
     CHECK_OK(peal_envelope_open(payload, &node, &records));
     CHECK_INT(node, NODE);
-    while (peal_envelope_next(&records, &number, &m) == PEAL_OK && m != NULL) {
+    while ((m = next_msg(&records, &number)) != NULL) {
         if (n < size - 16)
             n += (size_t)snprintf(out + n, size - n, " %.*s%s",
                 (int)(m->args.len < 8 ? m->args.len : 8), m->args.data,

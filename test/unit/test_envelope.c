@@ -8,6 +8,23 @@
 #include "alloc.h"
 #include "wire/envelope.h"
 
+/* The next record, which is a message. */
+static peal_err
+next_msg(struct peal_slice *records, uint32_t *number_out, struct peal_msg **out)
+{
+    struct peal_record r;
+    peal_err err = peal_envelope_next(records, &r);
+
+    *number_out = r.number;
+    *out = NULL;
+    if (err == PEAL_OK && r.kind != PEAL_RECORD_NONE) {
+        CHECK_INT(r.kind, PEAL_RECORD_MESSAGE);
+        *out = peal_msg_retain(r.msg);
+    }
+    peal_record_fini(&r);
+    return err;
+}
+
 /* On the channel "orders", unless spec names some. */
 static struct peal_msg *
 msg_of(struct peal_msg_spec spec)
@@ -75,12 +92,12 @@ check_there_and_back(struct peal_msg *m, uint32_t number)
 
     CHECK_OK(peal_envelope_open(peal_buf_slice(&b), &node, &records));
     CHECK_INT(node, 0x01020304);
-    CHECK_OK(peal_envelope_next(&records, &number_back, &back));
+    CHECK_OK(next_msg(&records, &number_back, &back));
     CHECK(back != NULL);
     CHECK_INT(number_back, number);
     check_same(m, back);
     peal_msg_release(back);
-    CHECK_OK(peal_envelope_next(&records, &number_back, &back));
+    CHECK_OK(next_msg(&records, &number_back, &back));
     CHECK(back == NULL);
     peal_msg_release(m);
     peal_buf_fini(&b);
@@ -198,7 +215,7 @@ read_fields(struct peal_buf *fields, struct peal_msg **out)
     CHECK_OK(peal_buf_add_char(&b, (char)(fields->len >> 7)));
     CHECK_OK(peal_buf_add_slice(&b, peal_buf_slice(fields)));
     records = peal_buf_slice(&b);
-    err = peal_envelope_next(&records, &number, out);
+    err = next_msg(&records, &number, out);
     CHECK_INT(records.len, 0);
     peal_buf_fini(&b);
     peal_buf_fini(fields);
@@ -224,6 +241,92 @@ what_a_later_version_adds_is_skipped(void **state)
     CHECK_SLICE(m->args, "1");
     CHECK_INT(m->flags, PEAL_MSG_VOLATILE | PEAL_MSG_NO_COMPRESS);
     peal_msg_release(m);
+}
+
+/* Takes b, the fields of a record. */
+static void
+put_record(struct peal_buf *out, struct peal_buf *b)
+{
+    CHECK(b->len < 128);
+    CHECK_OK(peal_buf_add_char(out, (char)b->len));
+    CHECK_OK(peal_buf_add_slice(out, peal_buf_slice(b)));
+    peal_buf_fini(b);
+    *b = (struct peal_buf){ 0 };
+}
+
+static void
+records_of_a_kind_that_is_not_known_are_skipped(void **state)
+{
+    struct peal_buf b = { 0 }, all = { 0 };
+    struct peal_slice records;
+    struct peal_record r;
+
+    put(&b, 11, "\x07", 1); /* another kind, and no field in it is looked at */
+    put(&b, NUMBER, "", 0);
+    put_record(&all, &b);
+    put(&b, CHANNEL, "a", 1);
+    put(&b, 11, "\x07", 1); /* not the first field: it is none of a message's */
+    put(&b, ARGS, "1", 1);
+    put_record(&all, &b);
+    records = peal_buf_slice(&all);
+    CHECK_ERR(peal_envelope_next(&records, &r), PEAL_EUNSUPP);
+    peal_record_fini(&r);
+    CHECK_OK(peal_envelope_next(&records, &r));
+    CHECK_INT(r.kind, PEAL_RECORD_MESSAGE);
+    CHECK_SLICE(r.msg->args, "1");
+    peal_record_fini(&r);
+    CHECK_OK(peal_envelope_next(&records, &r));
+    CHECK_INT(r.kind, PEAL_RECORD_NONE);
+    peal_buf_fini(&all);
+}
+
+static void
+requests_and_answers_come_back_as_they_were(void **state)
+{
+    const struct peal_msg_spec spec = {
+        .event = PEAL_S("\"e\""), .args = PEAL_S("1,2"), .n_args = 2, .nsp = PEAL_S("/n")
+    };
+    struct peal_blob *att = peal_blob_copy(PEAL_S("bytes"));
+    struct peal_record all[] = {
+        { .kind = PEAL_RECORD_REQUEST, .id = 1, .op = 2, .timeout_ms = 5000 },
+        { .kind = PEAL_RECORD_REQUEST, .id = UINT32_MAX, .msg = msg_of(spec) },
+        { .kind = PEAL_RECORD_ANSWER, .id = 7, .part = 1, .n = 300 },
+        { .kind = PEAL_RECORD_ANSWER, .id = 7, .last = true, .status = 3 },
+        { .kind = PEAL_RECORD_ANSWER,
+            .args = PEAL_S("{\"_placeholder\":true,\"num\":0},3"),
+            .n_args = 2,
+            .atts = { att },
+            .n_atts = 1 },
+    };
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+        struct peal_blob *blob = peal_envelope_other(&all[i]);
+        struct peal_slice records = peal_blob_slice(blob);
+        struct peal_record r;
+
+        CHECK_OK(peal_envelope_next(&records, &r));
+        CHECK_INT(records.len, 0);
+        CHECK_INT(r.kind, all[i].kind);
+        CHECK_INT(r.id, all[i].id);
+        CHECK_INT(r.op, all[i].op);
+        CHECK_INT(r.timeout_ms, all[i].timeout_ms);
+        CHECK_INT(r.part, all[i].part);
+        CHECK_INT(r.n, all[i].n);
+        CHECK_INT(r.last, all[i].last);
+        CHECK_INT(r.status, all[i].status);
+        CHECK_INT(r.n_args, all[i].n_args);
+        CHECK(peal_slice_eq(r.args, all[i].args));
+        CHECK_INT(r.n_atts, all[i].n_atts);
+        if (r.n_atts > 0)
+            CHECK_SLICE(peal_blob_slice(r.atts[0]), "bytes");
+        CHECK_INT(r.msg != NULL, all[i].msg != NULL);
+        if (r.msg != NULL)
+            check_same(r.msg, all[i].msg);
+        peal_record_fini(&r);
+        peal_msg_release(all[i].msg);
+        peal_blob_release(blob);
+    }
+    peal_blob_release(att);
 }
 
 static void
@@ -360,12 +463,11 @@ one_bad_record_spoils_no_other(void **state)
     for (unsigned i = 0; i < 5; i++) {
         bool good = i == 0 || i == 3;
 
-        CHECK_ERR(
-            peal_envelope_next(&records, &number, &back), good ? PEAL_OK : PEAL_EPROTO);
+        CHECK_ERR(next_msg(&records, &number, &back), good ? PEAL_OK : PEAL_EPROTO);
         CHECK_INT(back != NULL, good);
         peal_msg_release(back);
     }
-    CHECK_OK(peal_envelope_next(&records, &number, &back));
+    CHECK_OK(next_msg(&records, &number, &back));
     CHECK(back == NULL);
     peal_blob_release(record);
     peal_msg_release(m);
@@ -385,7 +487,7 @@ read_all(const char *data, size_t len)
     if (len > 0)
         memcpy(copy, data, len);
     if (peal_envelope_open(peal_slice_of(copy, len), &node, &records) == PEAL_OK)
-        while (peal_envelope_next(&records, &number, &m) != PEAL_OK || m != NULL) {
+        while (next_msg(&records, &number, &m) != PEAL_OK || m != NULL) {
             CHECK(n++ <= len); /* it ends */
             peal_msg_release(m);
         }
@@ -458,7 +560,7 @@ every_failing_allocation_is_survived(void **state)
     for (n = 0; err == PEAL_ENOMEM; n++) {
         rest = records;
         alloc_left = n;
-        err = peal_envelope_next(&rest, &number, &m);
+        err = next_msg(&rest, &number, &m);
         alloc_left = -1;
         CHECK_INT(m != NULL, err == PEAL_OK);
     }
@@ -479,6 +581,8 @@ main(void)
         cmocka_unit_test(lengths_and_numbers_come_back_at_the_steps_of_a_varint),
         cmocka_unit_test(a_message_may_be_as_large_as_the_limits),
         cmocka_unit_test(what_a_later_version_adds_is_skipped),
+        cmocka_unit_test(records_of_a_kind_that_is_not_known_are_skipped),
+        cmocka_unit_test(requests_and_answers_come_back_as_they_were),
         cmocka_unit_test(fields_that_make_no_message_are_errors),
         cmocka_unit_test(more_than_the_limits_is_refused),
         cmocka_unit_test(a_batch_says_who_and_which_version),

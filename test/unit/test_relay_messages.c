@@ -299,6 +299,32 @@ what_is_for_all_nodes_is_for_its_channels(void **state)
 }
 
 static void
+records_of_later_versions_are_passed_over(void **state)
+{
+    static const char later[] = { 5, 11, 1, 9, 5, 0 }; /* kind 9, no arguments */
+    struct member a;
+    struct rig r;
+    struct peal_buf b = payload_of(OTHER, message("a", NULL, "1"), 0), all = { 0 };
+
+    rig_open(&r, 1000, 0);
+    rig_connect(&r);
+    begin(&r, 0, &a);
+    join_and_confirm(&r, &a, "a");
+    CHECK_OK(peal_buf_add(&all, b.data, PEAL_ENVELOPE_HEAD));
+    CHECK_OK(peal_buf_add(&all, later, sizeof(later)));
+    CHECK_OK(peal_buf_add(&all, b.data + PEAL_ENVELOPE_HEAD, b.len - PEAL_ENVELOPE_HEAD));
+    r.b.events->message(r.b.arg, PEAL_S("t:c:{a}"), peal_buf_slice(&all));
+    settle(&r);
+    GOT(a, "1 ");
+    CHECK_INT(stat_of(&r, PEAL_STAT_BACKPLANE_BAD), 0);
+    CHECK_INT(stat_of(&r, PEAL_STAT_BACKPLANE_UNKNOWN), 1);
+    peal_buf_fini(&b);
+    peal_buf_fini(&all);
+    peal_session_fini(&a.s);
+    rig_close(&r);
+}
+
+static void
 what_cannot_be_read_is_counted(void **state)
 {
     struct member a;
@@ -621,6 +647,7 @@ main(void)
         cmocka_unit_test(copies_of_a_message_are_delivered_once),
         cmocka_unit_test(memberships_that_change_between_copies_change_nothing),
         cmocka_unit_test(what_is_for_all_nodes_is_for_its_channels),
+        cmocka_unit_test(records_of_later_versions_are_passed_over),
         cmocka_unit_test(what_cannot_be_read_is_counted),
         cmocka_unit_test(what_comes_for_a_worker_is_bounded),
         cmocka_unit_test(with_a_secret_only_sealed_payloads_are_taken),
