@@ -202,21 +202,17 @@ peal_api_read_flag(struct peal_http *h, struct peal_api *api,
 /* An answer that waits because what was published met congestion: so a back end cannot
  * publish faster than it is delivered. */
 struct late_answer {
-    struct peal_publisher *publisher;
+    struct peal_shard *shard;
     struct peal_http *http;
 };
 
 static void
-late_answer_free(struct late_answer *l)
-{
-    peal_publisher_free(&l->publisher);
-    free(l);
-}
-
-static void
 late_answer_on_gone(struct peal_http *h)
 {
-    late_answer_free(h->user);
+    struct late_answer *l = h->user;
+
+    peal_publisher_forget(l->shard, l);
+    free(l);
 }
 
 static void
@@ -225,7 +221,7 @@ late_answer_on_resume(void *late)
     struct peal_http *h = ((struct late_answer *)late)->http;
 
     h->gone = NULL;
-    late_answer_free(late);
+    free(late);
     peal_http_reply(h, 200, "application/json", PEAL_S("{}\n"));
 }
 
@@ -237,11 +233,11 @@ answer_later(struct peal_http *h, struct peal_api *api)
 
     if (!peal_shard_is_congested(api->shard) || (l = calloc(1, sizeof(*l))) == NULL)
         return false;
-    if (!peal_publisher_check(&l->publisher, api->shard, 0, late_answer_on_resume, l)) {
-        late_answer_free(l);
+    *l = (struct late_answer){ api->shard, h };
+    if (!peal_publisher_check(api->shard, l, 0, late_answer_on_resume)) {
+        free(l);
         return false;
     }
-    l->http = h;
     h->user = l;
     h->gone = late_answer_on_gone;
     return true;

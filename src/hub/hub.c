@@ -45,6 +45,7 @@ peal_shard_new(struct peal_hub *hub, unsigned index, struct peal_loop *loop,
     sh->turn_budget = sh->left = turn_budget;
     peal_map_init(&sh->channels);
     peal_map_init(&sh->sessions);
+    peal_map_init(&sh->publishers);
     peal_list_init(&sh->fanouts);
     peal_list_init(&sh->asks);
     peal_list_init(&sh->paused);
@@ -64,11 +65,12 @@ peal_shard_free(struct peal_shard **sp)
     if (sh == NULL)
         return;
     *sp = NULL;
-    assert(sh->channels.n == 0 && sh->sessions.n == 0);
+    PEAL_ASSERT(sh->channels.n == 0 && sh->sessions.n == 0 && sh->publishers.n == 0);
     peal_ack_requests_detach(sh);
     sh->hub->shards[sh->index] = NULL;
     peal_map_fini(&sh->channels);
     peal_map_fini(&sh->sessions);
+    peal_map_fini(&sh->publishers);
     peal_outbox_free(sh);
     free(sh);
 }

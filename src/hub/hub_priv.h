@@ -104,7 +104,8 @@ struct peal_shard {
     bool congested;                  /* congestion holds what the last publishes met */
     bool relieved;                   /* the hook is to look at those that are paused */
     struct peal_congestion congestion;
-    struct peal_link paused;                /* struct peal_publisher */
+    struct peal_map publishers; /* client -> struct publisher, see publisher.c */
+    struct peal_link paused;    /* those that wait for a smaller backlog */
     uint32_t interest[PEAL_INTEREST_SLOTS]; /* channels here, by hash */
     uint32_t full[PEAL_FULL_SLOTS];         /* channels with a full backlog, by hash */
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Publishers that are paused are on a list of their shard. When there is less of a
- * backlog anywhere, a task tells the shard, and its hook looks at all of them
- * (hub/backlog.c). A rate is a token bucket for each client and a timer until there is a
- * token again.
+ * Publishers that are paused for congestion are on a list of their shard. When there is
+ * less of a backlog anywhere, a task tells the shard, and its hook looks at all of them
+ * (hub/backlog.c). A rate is a token bucket for each client, and a timer until there is a
+ * token again; with a rate a client stays in the table until it ends.
  */
 #include "hub/publisher.h"
 
@@ -12,75 +12,105 @@
 #include "base/bucket.h"
 #include "hub/hub_priv.h"
 
-struct peal_publisher {
-    struct peal_link link;   /* on its shard's list while it is congested */
+struct publisher {
+    void *client;            /* the key in the shard's table */
+    struct peal_link link;   /* on the shard's list while it is congested */
     struct peal_timer timer; /* runs while there is no token */
-    struct peal_publisher **at;
     struct peal_shard *shard;
     peal_publisher_fn *resume;
-    void *arg;
     struct peal_congestion congestion;
     struct peal_bucket bucket;
     uint64_t rate;
 };
 
-bool
-peal_publisher_paused(const struct peal_publisher *p)
+static struct peal_slice
+publisher_key(const void *const *client)
 {
-    return p != NULL && (peal_list_linked(&p->link) || peal_timer_active(&p->timer));
+    return peal_slice_of(client, sizeof(*client));
 }
 
-void
-peal_publisher_free(struct peal_publisher **at)
+static struct publisher *
+publisher_find(const struct peal_shard *sh, const void *client)
 {
-    struct peal_publisher *p = *at;
+    return sh->publishers.n == 0 ? NULL
+                                 : peal_map_get(&sh->publishers, publisher_key(&client));
+}
 
-    if (p == NULL)
-        return;
-    peal_list_unlink(&p->link);
-    peal_timer_stop(&p->timer);
-    free(p);
-    *at = NULL;
+static bool
+publisher_is_paused(const struct publisher *p)
+{
+    return peal_list_linked(&p->link) || peal_timer_active(&p->timer);
+}
+
+bool
+peal_publisher_paused(const struct peal_shard *sh, const void *client)
+{
+    const struct publisher *p = publisher_find(sh, client);
+
+    return p != NULL && publisher_is_paused(p);
 }
 
 static void
-go_on(struct peal_publisher *p)
+publisher_free(struct publisher *p)
+{
+    peal_map_del(&p->shard->publishers, publisher_key((const void **)&p->client));
+    peal_list_unlink(&p->link);
+    peal_timer_stop(&p->timer);
+    free(p);
+}
+
+void
+peal_publisher_forget(struct peal_shard *sh, const void *client)
+{
+    struct publisher *p = publisher_find(sh, client);
+
+    if (p != NULL)
+        publisher_free(p);
+}
+
+static void
+publisher_resume(struct publisher *p)
 {
     peal_publisher_fn *resume = p->resume;
-    void *arg = p->arg;
+    void *client = p->client;
 
-    if (peal_publisher_paused(p))
+    if (publisher_is_paused(p))
         return;
     if (p->rate == 0) /* there is nothing to remember */
-        peal_publisher_free(p->at);
-    resume(arg);
+        publisher_free(p);
+    resume(client);
 }
 
 static void
 publisher_on_timer(struct peal_timer *t)
 {
-    go_on(PEAL_CONTAINER(t, struct peal_publisher, timer));
+    publisher_resume(PEAL_CONTAINER(t, struct publisher, timer));
 }
 
-static struct peal_publisher *
-publisher_new(struct peal_publisher **at, struct peal_shard *sh, uint64_t rate)
+static struct publisher *
+publisher_new(
+    struct peal_shard *sh, void *client, uint64_t rate, peal_publisher_fn *resume)
 {
-    struct peal_publisher *p = calloc(1, sizeof(*p));
+    struct publisher *p = calloc(1, sizeof(*p));
 
     if (p == NULL)
         return NULL;
-    p->at = at;
+    p->client = client;
     p->shard = sh;
     p->timer.fn = publisher_on_timer;
+    p->resume = resume;
     p->rate = rate;
     peal_bucket_init(&p->bucket, rate, peal_loop_now_ms(sh->loop));
-    *at = p;
-    return p;
+    if (peal_map_put(&sh->publishers, publisher_key((const void **)&p->client), p) ==
+        PEAL_OK)
+        return p;
+    free(p);
+    return NULL;
 }
 
-/* Pauses p for congestion. It is over if it went away while p was put on the list. */
+/* Pauses p for congestion, unless it went away while p was put on the list. */
 static void
-pause_congested(struct peal_publisher *p, const struct peal_congestion *c)
+publisher_pause_congested(struct publisher *p, const struct peal_congestion *c)
 {
     struct peal_shard *sh = p->shard;
 
@@ -97,7 +127,7 @@ pause_congested(struct peal_publisher *p, const struct peal_congestion *c)
 /* Takes a token for the message that has come, and pauses p if there is none for the
  * next. */
 static void
-pause_rated(struct peal_publisher *p)
+publisher_pause_rated(struct publisher *p)
 {
     struct peal_loop *loop = p->shard->loop;
 
@@ -111,28 +141,27 @@ pause_rated(struct peal_publisher *p)
 }
 
 bool
-peal_publisher_check(struct peal_publisher **at, struct peal_shard *sh, uint64_t rate,
-    peal_publisher_fn *resume, void *arg)
+peal_publisher_check(
+    struct peal_shard *sh, void *client, uint64_t rate, peal_publisher_fn *resume)
 {
     struct peal_congestion c;
     bool congested = peal_shard_take_congestion(sh, &c);
-    struct peal_publisher *p;
+    struct publisher *p;
 
-    if ((!congested && rate == 0) || at == NULL)
+    if ((!congested && rate == 0) || client == NULL)
         return false;
-    /* Without memory it goes on; the hard limits are still there. */
-    if ((p = *at) == NULL && (p = publisher_new(at, sh, rate)) == NULL)
+    /* Without memory it goes on; the hard limit is still there. */
+    if ((p = publisher_find(sh, client)) == NULL &&
+        (p = publisher_new(sh, client, rate, resume)) == NULL)
         return false;
-    p->resume = resume;
-    p->arg = arg;
     if (congested)
-        pause_congested(p, &c);
+        publisher_pause_congested(p, &c);
     if (rate > 0)
-        pause_rated(p);
-    if (peal_publisher_paused(p))
+        publisher_pause_rated(p);
+    if (publisher_is_paused(p))
         return true;
     if (rate == 0)
-        peal_publisher_free(at);
+        publisher_free(p);
     return false;
 }
 
@@ -143,14 +172,14 @@ peal_publishers_resume(struct peal_shard *sh)
 
     peal_list_move(&all, &sh->paused);
     while ((l = peal_list_take(&all)) != NULL) {
-        struct peal_publisher *p = PEAL_CONTAINER(l, struct peal_publisher, link);
+        struct publisher *p = PEAL_CONTAINER(l, struct publisher, link);
 
-        peal_list_append(&sh->paused, l);
         if (peal_shard_still_congested(sh, &p->congestion))
-            continue;
-        peal_list_unlink(l);
-        go_on(p);
+            peal_list_append(&sh->paused, l);
+        else
+            publisher_resume(p);
     }
+    /* As long as its bit is set the shard is told when there is less of a backlog. */
     if (peal_list_empty(&sh->paused))
         atomic_fetch_and(&sh->hub->paused, ~(1ull << sh->index));
 }

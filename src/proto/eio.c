@@ -229,8 +229,8 @@ peal_eio_may_read(struct peal_eio_session *s)
     const struct peal_proto *p = s->eio->proto;
     bool over = s->ended || s->closing;
 
-    return !peal_publisher_check(over ? NULL : &s->publisher, p->shard,
-               p->config->events_rate, eio_resume, s) &&
+    return !peal_publisher_check(
+               p->shard, over ? NULL : s, p->config->events_rate, eio_resume) &&
            !over;
 }
 
@@ -240,7 +240,7 @@ peal_eio_overdue(struct peal_eio_session *s)
     if (!s->waiting || s->closing || peal_loop_now_ms(peal_eio_loop(s)) < s->due)
         return false;
     if (peal_publisher_paused(
-            s->publisher)) { /* its pong may be among what is not read */
+            s->eio->proto->shard, s)) { /* its pong may be among what is not read */
         wait_ping(s, peal_loop_now_ms(peal_eio_loop(s)));
         return false;
     }
@@ -326,7 +326,7 @@ leave(struct peal_eio_session *s, enum peal_session_end how, const char *detail)
         return;
     s->closing = 1;
     peal_session_log_ended(e->proto, &name, how, detail);
-    peal_publisher_free(&s->publisher);
+    peal_publisher_forget(e->proto->shard, s);
     peal_list_unlink(&s->link);
     e->n_all--;
     peal_list_append(&e->closing, &s->link);

@@ -60,10 +60,9 @@ struct peal_eio_session {
     struct peal_link link;
     struct peal_eio_polling *polling; /* NULL: on WebSocket */
     struct peal_wsconn ws;
-    struct peal_publisher *publisher; /* NULL: it was never paused */
-    struct peal_timer timer;          /* the earlier of the two */
-    uint64_t due;                     /* of the next ping, or the pong; loop time in ms */
-    uint64_t deadline;                /* of joining something, then of leaving; 0: none */
+    struct peal_timer timer; /* the earlier of the two */
+    uint64_t due;            /* of the next ping, or the pong; loop time in ms */
+    uint64_t deadline;       /* of joining something, then of leaving; 0: none */
     char id[PEAL_ID_LEN];
     unsigned b64 : 1;     /* takes no binary frames */
     unsigned waiting : 1; /* for a pong */

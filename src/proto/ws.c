@@ -17,7 +17,6 @@
 struct ws {
     struct peal_plain plain; /* first */
     struct peal_wsconn conn;
-    struct peal_publisher *publisher; /* NULL: it was never paused */
 };
 
 /* What session.marks says. */
@@ -40,7 +39,7 @@ end(struct ws *w, enum peal_session_end how, const char *detail)
     if (!peal_list_linked(&w->plain.link))
         return;
     peal_plain_end(&w->plain, PEAL_STAT_WS_SESSIONS, how, detail);
-    peal_publisher_free(&w->publisher);
+    peal_publisher_forget(w->plain.proto->shard, w);
     peal_loop_free_later(loop, free, w);
 }
 
@@ -260,8 +259,8 @@ on_message(struct peal_wsconn *conn, bool binary, struct peal_slice payload)
         on_envelope(w, binary, payload);
     else
         on_bare(w, binary, payload);
-    if (peal_publisher_check(conn->conn != NULL ? &w->publisher : NULL, p->shard,
-            p->config->events_rate, ws_resume, w))
+    if (peal_publisher_check(
+            p->shard, conn->conn != NULL ? w : NULL, p->config->events_rate, ws_resume))
         peal_wsconn_pause(conn);
 }
 
@@ -302,7 +301,7 @@ on_timer(struct peal_timer *t)
         leave(&w->plain.session);
         return;
     }
-    if (*marks == WAITING && peal_publisher_paused(w->publisher)) {
+    if (*marks == WAITING && peal_publisher_paused(w->plain.proto->shard, w)) {
         /* Its pong may be among what is not read. */
         peal_plain_wait(&w->plain, c->ws_ping_timeout_ms);
         return;

@@ -114,7 +114,6 @@ counted(const struct rig *r, unsigned worker, enum peal_stat id)
 
 /* A client that publishes. */
 struct client {
-    struct peal_publisher *publisher;
     unsigned resumed;
 };
 
@@ -128,7 +127,7 @@ on_resume(void *client)
 static bool
 must_pause(struct rig *r, unsigned worker, struct client *c)
 {
-    return peal_publisher_check(&c->publisher, r->sh[worker], 0, on_resume, c);
+    return peal_publisher_check(r->sh[worker], c, 0, on_resume);
 }
 
 /* Publishes until that pauses the client; how many that took. */
@@ -140,7 +139,7 @@ publish_until_paused(
         publish(r, worker, size, b);
         if (must_pause(r, worker, c))
             return n;
-        CHECK(c->publisher == NULL); /* it costs nothing as long as nothing happens */
+        CHECK_INT(r->sh[worker]->publishers.n, 0); /* it costs nothing meanwhile */
     }
     return 0;
 }
@@ -168,7 +167,7 @@ a_full_channel_pauses_its_publisher_and_keeps_the_budget(void **state)
               BUDGET + PEAL_CHANNEL_BACKLOG_MAX);
     }
     CHECK(turns > 10);
-    CHECK(c.publisher == NULL);
+    CHECK_INT(r.sh[1]->publishers.n, 0);
     CHECK_INT(c.resumed, 1);
     while (r.members[0].n < r.n_published)
         turn(&r, 1);
@@ -184,14 +183,16 @@ a_full_channel_pauses_publishers_of_other_workers(void **state)
 
     rig_open(&r);
     for (n = 0; c.resumed == 0; n++) {
+        bool paused = peal_publisher_paused(r.sh[0], &c);
+
         /* It hears of it when the other worker has taken its messages. */
         CHECK(n < 2 * PEAL_CHANNEL_BACKLOG_MAX);
-        if (c.publisher == NULL)
+        if (!paused) {
             publish(&r, 0, 0, NULL);
-        if (c.publisher == NULL)
-            (void)must_pause(&r, 0, &c);
+            paused = must_pause(&r, 0, &c);
+        }
         if (n % 50 == 49) {
-            r.sh[1]->turn_budget = c.publisher != NULL ? BUDGET * 1000 : 0;
+            r.sh[1]->turn_budget = paused ? BUDGET * 1000 : 0;
             turn(&r, 1);
             turn(&r, 0);
         }
@@ -260,7 +261,7 @@ attachments_count(void **state)
 
     rig_open(&r);
     CHECK_INT(publish_until_paused(&r, 1, 0, b, &c), 4);
-    peal_publisher_free(&c.publisher);
+    peal_publisher_forget(r.sh[1], &c);
     for (unsigned i = 0; i < MEMBERS; i++) /* and no more when nobody waits for them */
         peal_session_fini(&r.members[i].s);
     CHECK_INT(peal_hub_backlog(r.hub), 0);
@@ -300,9 +301,10 @@ a_client_that_ends_is_not_resumed(void **state)
     publish(&r, 1, 0, NULL);
     CHECK(must_pause(&r, 1, &late));
     publish(&r, 1, 0, NULL);
-    CHECK(!peal_publisher_check(NULL, r.sh[1], 0, on_resume, &c)); /* it has ended */
-    peal_publisher_free(&c.publisher);
-    CHECK(!peal_publisher_paused(c.publisher));
+    CHECK(!peal_publisher_check(r.sh[1], NULL, 0, on_resume)); /* it has ended */
+    CHECK(peal_publisher_paused(r.sh[1], &c));
+    peal_publisher_forget(r.sh[1], &c);
+    CHECK(!peal_publisher_paused(r.sh[1], &c));
     while (r.members[0].n < r.n_published)
         turn(&r, 1);
     CHECK_INT(c.resumed, 0);
@@ -318,10 +320,10 @@ a_rate_pauses_until_there_is_a_token(void **state)
     unsigned n = 0;
 
     rig_open(&r);
-    while (!peal_publisher_check(&c.publisher, r.sh[0], 10, on_resume, &c))
+    while (!peal_publisher_check(r.sh[0], &c, 10, on_resume))
         n++;
     CHECK_INT(n, 9); /* a second's worth at once: after the tenth it waits */
-    CHECK(peal_publisher_paused(c.publisher));
+    CHECK(peal_publisher_paused(r.sh[0], &c));
     CHECK_INT(counted(&r, 0, PEAL_STAT_PAUSED_RATE), 1);
     clock_ms += 90;
     turn(&r, 0);
@@ -329,15 +331,15 @@ a_rate_pauses_until_there_is_a_token(void **state)
     clock_ms += 20;
     turn(&r, 0);
     CHECK_INT(c.resumed, 1);
-    CHECK(!peal_publisher_paused(c.publisher));
-    CHECK(peal_publisher_check(&c.publisher, r.sh[0], 10, on_resume, &c));
+    CHECK(!peal_publisher_paused(r.sh[0], &c));
+    CHECK(peal_publisher_check(r.sh[0], &c, 10, on_resume));
     clock_ms += 5000;
     turn(&r, 0);
     CHECK_INT(c.resumed, 2);
-    for (n = 0; !peal_publisher_check(&c.publisher, r.sh[0], 10, on_resume, &c);)
+    for (n = 0; !peal_publisher_check(r.sh[0], &c, 10, on_resume);)
         n++;
     CHECK_INT(n, 9);
-    peal_publisher_free(&c.publisher);
+    peal_publisher_forget(r.sh[0], &c);
     rig_close(&r);
 }
 
