@@ -33,6 +33,13 @@ peal_blob_retain(struct peal_blob *b)
 /* peal_blob_release gives one reference back; the last one frees. NULL is fine. */
 void peal_blob_release(struct peal_blob *b);
 
+/* peal_blob_is_shared says whether others than the caller hold b. */
+static inline bool
+peal_blob_is_shared(struct peal_blob *b)
+{
+    return atomic_load_explicit(&b->refs, memory_order_acquire) > 1;
+}
+
 static inline struct peal_slice
 peal_blob_slice(const struct peal_blob *b)
 {

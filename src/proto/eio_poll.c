@@ -178,22 +178,32 @@ peal_eio_turn(void *eio)
     return false;
 }
 
-/* Drops pieces that may go: those of one tag, or the oldest until need bytes fit. */
+/* The memory that the pieces take, as an output queue counts it. */
+static size_t
+pieces_size(const struct peal_eio_polling *p)
+{
+    return p->bytes + (size_t)p->n * PEAL_CONN_ITEM_COST;
+}
+
+/* Drops pieces that may go: those of one tag, or (tag 0) the oldest until their size is
+ * below max. */
 static void
-drop_some(struct peal_eio_session *s, uint32_t tag, size_t need, size_t max)
+drop_some(struct peal_eio_session *s, uint32_t tag, size_t max)
 {
     struct peal_eio_polling *p = s->polling;
+    size_t size = pieces_size(p);
     uint32_t kept = 0;
 
     for (uint32_t i = 0; i < p->n; i++) {
         struct peal_eio_piece *x = &p->pieces[i];
-        bool drop = tag != 0 ? x->tag == tag : x->tag != 0 && p->bytes + need > max;
+        bool drop = tag != 0 ? x->tag == tag : x->tag != 0 && size > max;
 
         if (!drop) {
             p->pieces[kept++] = *x;
             continue;
         }
         p->bytes -= x->blob->len;
+        size -= x->blob->len + PEAL_CONN_ITEM_COST;
         peal_blob_release(x->blob);
         peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_SLOW_DROPPED, 1);
     }
@@ -206,14 +216,16 @@ make_room(struct peal_eio_session *s, size_t len, uint32_t tag)
 {
     const struct peal_proto_config *c = s->eio->proto->config;
     struct peal_eio_polling *p = s->polling;
+    size_t max = c->queue_bytes_max, need = len + PEAL_CONN_ITEM_COST;
 
     if (c->slow_policy == PEAL_SLOW_LATEST && tag != 0)
-        drop_some(s, tag, 0, 0);
-    if (p->bytes + len <= c->queue_bytes_max)
+        drop_some(s, tag, 0);
+    if (pieces_size(p) + need <= max)
         return true;
     if (c->slow_policy != PEAL_SLOW_DISCONNECT) {
-        drop_some(s, 0, len, c->queue_bytes_max);
-        if (p->bytes + len <= c->queue_bytes_max)
+        /* An eighth more than needed, for each time passes over all of them. */
+        drop_some(s, 0, max - max / 8 > need ? max - max / 8 - need : 0);
+        if (pieces_size(p) + need <= max)
             return true;
         if (tag != 0) {
             peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_SLOW_DROPPED, 1);

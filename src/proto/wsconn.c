@@ -2,17 +2,41 @@
 /* A WebSocket connection: between the codec in wire/ws.h and what speaks over it. */
 #include "proto/wsconn.h"
 
+#include <stdlib.h>
+
 #define SUBPROTOCOL_MAX 128 /* bytes that are echoed */
 
 static size_t on_data(struct peal_conn *c, uint8_t *data, size_t len);
 static void on_closed(struct peal_conn *c, enum peal_close why);
 
-static const struct peal_conn_ops conn_ops = { .data = on_data, .closed = on_closed };
+static void on_drained(struct peal_conn *c);
+
+static const struct peal_conn_ops conn_ops = {
+    .data = on_data, .closed = on_closed, .drained = on_drained
+};
+
+/* A peer that pings and does not read has one pong waiting in its queue. What it pings
+ * meanwhile is answered by one more, for the last of them (RFC 6455 section 5.5.3). */
+struct peal_wsconn_pong {
+    struct peal_blob *queued; /* held; the queue has the other reference */
+    bool again;               /* payload is to be answered */
+    uint8_t len, payload[PEAL_WS_CONTROL_MAX];
+};
+
+static void
+drop_pong(struct peal_wsconn *w)
+{
+    if (w->pong != NULL)
+        peal_blob_release(w->pong->queued);
+    free(w->pong);
+    w->pong = NULL;
+}
 
 static void
 forget(struct peal_wsconn *w)
 {
     w->conn = NULL;
+    drop_pong(w);
     peal_wsframe_decoder_fini(&w->decoder);
 }
 
@@ -34,6 +58,56 @@ send_control(
 
     memcpy(frame + n, payload, len);
     peal_conn_send_bytes(w->conn, peal_slice_of(frame, n + len));
+}
+
+/* Queues a pong and remembers it. Without memory there is none, which a peer that does
+ * not read will not miss. */
+static void
+queue_pong(struct peal_wsconn *w, struct peal_slice payload)
+{
+    size_t room = PEAL_WS_HEAD_MAX + payload.len, n;
+    struct peal_blob *b = peal_blob_new(room);
+
+    if (b == NULL)
+        return;
+    n = peal_wsframe_head((uint8_t *)b->data, PEAL_WS_PONG, false, payload.len);
+    memcpy(b->data + n, payload.data, payload.len);
+    b->len = (uint32_t)(n + payload.len);
+    peal_blob_release(w->pong->queued);
+    w->pong->queued = b;
+    w->pong->again = false;
+    peal_conn_send(w->conn, b, 0);
+}
+
+static void
+on_ping(struct peal_wsconn *w, struct peal_slice payload)
+{
+    struct peal_wsconn_pong *p = w->pong;
+
+    if (peal_conn_ready(w->conn)) {
+        send_control(w, PEAL_WS_PONG, payload.data, payload.len);
+        return;
+    }
+    if (p == NULL && (p = w->pong = calloc(1, sizeof(*p))) == NULL)
+        return;
+    if (p->queued == NULL || !peal_blob_is_shared(p->queued)) {
+        queue_pong(w, payload);
+        return;
+    }
+    p->again = true;
+    p->len = (uint8_t)payload.len;
+    memcpy(p->payload, payload.data, payload.len);
+}
+
+static void
+on_drained(struct peal_conn *c)
+{
+    struct peal_wsconn *w = peal_conn_owner(c);
+    struct peal_wsconn_pong *p = w->pong;
+
+    if (p != NULL && p->again)
+        send_control(w, PEAL_WS_PONG, p->payload, p->len);
+    drop_pong(w);
 }
 
 static void
@@ -93,7 +167,7 @@ on_event(struct peal_wsconn *w, const struct peal_wsframe_event *ev)
 
     switch (ev->type) {
     case PEAL_WS_PING:
-        send_control(w, PEAL_WS_PONG, ev->payload.data, ev->payload.len);
+        on_ping(w, ev->payload);
         break;
     case PEAL_WS_PONG:
         if (w->ops->pong != NULL)
@@ -249,6 +323,7 @@ peal_wsconn_move(
     to->ops = ops;
     peal_conn_set_owner(to->conn, &conn_ops, to);
     from->conn = NULL;
+    from->pong = NULL;
     peal_wsframe_decoder_init(&from->decoder, PEAL_WS_SERVER, to->decoder.limits);
 }
 

@@ -28,6 +28,7 @@ struct peal_wsconn {
     struct peal_conn *conn; /* NULL: closed */
     const struct peal_wsconn_ops *ops;
     struct peal_wsframe_decoder decoder;
+    struct peal_wsconn_pong *pong; /* while the peer pings without reading, else NULL */
 };
 
 /* peal_wsconn_deflate_bits is the window agreed on; 0: permessage-deflate is off. */

@@ -13,6 +13,7 @@ import { constants, deflateRawSync } from 'node:zlib';
 
 import WebSocket from 'ws';
 
+import { Polling, RS } from './lib/engine.mjs';
 import { OP, frame, rawWebSocket } from './lib/frames.mjs';
 import { formatRequest, rawConnect, request } from './lib/http.mjs';
 import { startPeal as start, Process, PEAL } from './lib/peal.mjs';
@@ -153,6 +154,20 @@ describe('frames', () => {
     }
     assert.ok((await metric(server, 'peal_bad_input_total{protocol="websocket"}')) >= bad.length);
     await healthy(t, server);
+  });
+});
+
+describe('answers that are not polled for', () => {
+  const server = serve({ 'io.queue_max': '64k' });
+
+  test('count by the memory they take, not by their few bytes', async () => {
+    const session = await Polling.open(server);
+    await session.join();
+    const ask = (from, n) => session.post(Array.from({ length: n }, (_, i) => `42${from + i}["x"]`).join(RS));
+    assert.equal((await ask(0, 1000)).text, 'ok'); // of some 7 bytes each
+    assert.equal((await session.look()).status, 500);
+    await ask(1000, 2000);
+    await session.ends();
   });
 });
 

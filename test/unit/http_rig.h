@@ -27,8 +27,10 @@ static const struct peal_cors cors_any = { .origins = anyone, .n = 1 };
 struct setup {
     uint64_t head_ms, body_ms, idle_ms; /* 0: a minute */
     bool proxy, tls;
-    const char *forward_secret; /* not NULL: the server is for nodes */
-    bool by_hand;               /* the test makes the turns of the first loop */
+    const char *forward_secret;           /* not NULL: the server is for nodes */
+    const struct peal_http_route *routes; /* NULL: those below */
+    unsigned n_routes;
+    bool by_hand; /* the test makes the turns of the first loop */
 };
 
 struct rig {
@@ -258,8 +260,10 @@ start_with(struct setup s)
     memset(rig.big->data, 'b', BIG);
     for (int i = 0; i < N_LOOPS; i++) {
         CHECK_OK(peal_loop_new(&loop, &rig.loops[i]));
-        CHECK_OK(peal_http_server_new(rig.loops[i], &rig.config, routes,
-            sizeof(routes) / sizeof(routes[0]), rig.peers, &rig.servers[i]));
+        CHECK_OK(
+            peal_http_server_new(rig.loops[i], &rig.config, s.routes ? s.routes : routes,
+                s.routes ? s.n_routes : sizeof(routes) / sizeof(routes[0]), rig.peers,
+                &rig.servers[i]));
         rig.peers[i] = rig.servers[i];
     }
     if (s.tls) {
