@@ -207,10 +207,12 @@ read_map(struct cluster *c, const redisReply *reply, const char *asked)
 /*
  * Members that have no slots any more are let go once nothing is subscribed there. One
  * that has become a replica may keep subscriptions, and take them, without a word; nobody
- * would end them there, so all begin again.
+ * would end them there, so all begin again. But another member's map may be old, and a
+ * slot that has moved to a new master is not in it yet: the member itself is asked next,
+ * and what it says of itself counts.
  */
 static void
-retire(struct cluster *c)
+retire(struct cluster *c, const struct peal_redis_member *who_said)
 {
     struct peal_link *l, *next;
 
@@ -222,10 +224,10 @@ retire(struct cluster *c)
             m->leaving = false;
         } else if (peal_redis_member_idle(m)) {
             remove_member(c, m);
-        } else if (m->leaving) {
+        } else if (m == who_said) {
             down(c, m->host, m->port, "it is not a master any more");
             return;
-        } else { /* it may be about to say so */
+        } else {
             m->leaving = true;
             refresh_soon(c);
         }
@@ -242,20 +244,29 @@ on_slots(void *arg, struct peal_redis_member *m, const redisReply *reply)
         down(c, m->host, m->port, why);
         return;
     }
-    retire(c);
+    retire(c, m);
 }
 
-/* Asks one of the members, whichever. */
+/* One that is said to have no slots any more, or any. */
+static struct peal_redis_member *
+member_to_ask(const struct cluster *c)
+{
+    uint64_t skip = peal_random_u64() % c->n_members;
+    struct peal_link *l;
+
+    for (l = c->members.next; l != &c->members; l = l->next)
+        if (member_of(l)->leaving)
+            return member_of(l);
+    for (l = c->members.next; skip > 0; skip--)
+        l = l->next;
+    return member_of(l);
+}
+
 static void
 refresh(struct cluster *c)
 {
-    uint64_t skip = peal_random_u64() % c->n_members;
-    struct peal_link *l = c->members.next;
-
     c->soon = false;
-    while (skip-- > 0)
-        l = l->next;
-    if (peal_redis_member_ask(member_of(l)) != PEAL_OK)
+    if (peal_redis_member_ask(member_to_ask(c)) != PEAL_OK)
         down_all(c, "out of memory");
     else
         peal_loop_start(loop_of(c), &c->again, REFRESH_MS);

@@ -128,7 +128,7 @@ on_greeting(struct peal_redis_conn *c, const redisReply *r)
     c->tolerated >>= 1;
     c->greetings--;
     if (r->type == REDIS_REPLY_ERROR && !tolerated) {
-        fail(c, "it said: ", r->str);
+        fail(c, "redis answered: ", r->str);
         return;
     }
     if (c->greetings > 0)
@@ -162,7 +162,7 @@ on_data(struct peal_conn *conn, uint8_t *data, size_t len)
     }
     while (!c->over && c->why[0] == '\0') {
         if (redisReaderGetReply(c->reader, &reply) != REDIS_OK) {
-            fail(c, "this is no Redis: ", c->reader->errstr);
+            fail(c, "not a Redis: ", c->reader->errstr);
             break;
         }
         if (reply == NULL)

@@ -50,7 +50,8 @@ struct peal_redis_member {
     struct peal_redis_conn_config config;
     struct peal_redis_conn *in, *out;
     bool in_ready, out_ready;
-    bool has_slots, leaving;      /* of use to whoever has it */
+    bool has_slots; /* as the last map of the cluster has it */
+    bool leaving;   /* a map says that it has none, and it is to be asked itself */
     struct peal_redis_sent *sent; /* a ring, oldest first */
     unsigned head, n, cap;
     size_t held;              /* bytes of them that wait for the greeting */

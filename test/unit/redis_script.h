@@ -19,7 +19,7 @@
  *   no log TEXT         and this does not, anywhere
  *   count NAME 1        the counter: connects, topics_refused, refused, unanswered
  *
- * At the end no command and no event may be left over. Link with virtual_time.
+ * At the end no command and no event may be left over. Time and chance are the test's.
  */
 #ifndef TEST_REDIS_SCRIPT_H
 #define TEST_REDIS_SCRIPT_H

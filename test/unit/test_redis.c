@@ -12,6 +12,122 @@
         "= up\n"
 #define UP GREETED("A1", "A2")
 
+static const struct script connections[] = {
+    { "a password, and no name", "redis://user:pass@127.0.0.1:$A", false,
+        "A1> AUTH user pass\n"
+        "A1> CLIENT SETNAME n\n"
+        "A1> PING\n"
+        "A1> ROLE\n"
+        "A1< -WRONGPASS invalid username-password pair\n"
+        "+ 1\n"
+        "A1 closed\n"
+        "log why=\"redis answered: WRONGPASS invalid username-password pair\n" },
+
+    { "something that is no Redis", "redis://127.0.0.1:$A", false,
+        "A1> CLIENT SETNAME n\n"
+        "A1> PING\n"
+        "A1> ROLE\n"
+        "A1< HTTP/1.1 400 Bad Request\n"
+        "+ 1\n"
+        "A1 closed\n"
+        "log why=\"not a Redis: \n" },
+
+    { "a server that says nothing in time", "redis://127.0.0.1:$A", false,
+        "A1> CLIENT SETNAME n\n"
+        "A1> PING\n"
+        "A1> ROLE\n"
+        "A1< +OK\n"
+        "+ 5000\n"
+        "A1 closed\n"
+        "log why=\"no answer in time\n" },
+
+    { "a connection that falls silent is asked, and then ended", "redis://127.0.0.1:$A",
+        false,
+        UP "A2 mute\n"
+           "+ 1000\n"
+           "A1> ROLE\n"
+           "A1< [master, :0, []]\n"
+           "+ 1000\n"
+           "A2> PING\n"
+           "A1> ROLE\n"
+           "A1< [master, :0, []]\n"
+           "+ 1000\n"
+           "A2> PING\n"
+           "A1> ROLE\n"
+           "A1< [master, :0, []]\n"
+           "A2< +PONG\n"
+           "A2< +PONG\n"
+           "+ 1000\n"
+           "A1> ROLE\n"
+           "A1< [master, :0, []]\n"
+           "+ 1000\n"
+           "A2> PING\n"
+           "A1> ROLE\n"
+           "A1< [master, :0, []]\n"
+           "+ 1000\n"
+           "A2> PING\n"
+           "A1> ROLE\n"
+           "A1< [master, :0, []]\n"
+           "+ 1000\n"
+           "A2> PING\n"
+           "A1> ROLE\n"
+           "A1< [master, :0, []]\n"
+           "+ 1000\n"
+           "A2> PING\n"
+           "A1> ROLE\n"
+           "A1< [master, :0, []]\n"
+           "+ 1000\n"
+           "= down\n"
+           "log why=\"no answer in time\n" },
+
+    { "one that is closed ends the other", "redis://127.0.0.1:$A", false,
+        UP "A2 close\n"
+           "A1 closed\n"
+           "= down\n"
+           "log why=\"closed by the other side\n"
+           "+ 6000\n" GREETED("A3", "A4") "count connects 2\n" },
+
+    { "restart begins again with new connections", "redis://127.0.0.1:$A", false,
+        UP "! pub a one\n"
+           "A1> PUBLISH a one\n"
+           "! restart\n"
+           "A1 closed\n"
+           "A2 closed\n"
+           "= down\n"
+           "log why=\"the test says so\n"
+           "count unanswered 1\n"
+           /* Nothing of what is asked meanwhile is done. */
+           "! sub a\n"
+           "! pub a two\n"
+           "! restart\n"
+           "+ 6000\n" GREETED("A3", "A4") },
+
+    { "freed while it dials", "redis://127.0.0.1:$A", false, "! free\n" },
+    { "freed while it greets", "redis://127.0.0.1:$A", false,
+        "A1> CLIENT SETNAME n\n"
+        "! free\n"
+        "A1> PING\n"
+        "A1> ROLE\n"
+        "A1 closed\n" },
+    { "freed while it is up", "redis://127.0.0.1:$A", false,
+        UP "! sub a\n"
+           "A2> SUBSCRIBE a\n"
+           "! free\n"
+           "A1 closed\n"
+           "A2 closed\n" },
+    { "freed while it is down", "redis://127.0.0.1:$A", false,
+        UP "A1 close\n"
+           "= down\n"
+           "! free\n" },
+};
+
+static void
+connections_are_as_written(void **state)
+{
+    for (size_t i = 0; i < sizeof(connections) / sizeof(*connections); i++)
+        script_run(&connections[i]);
+}
+
 static const struct script one_redis[] = {
     { "subscribing, publishing, and leaving", "redis://127.0.0.1:$A", false,
         UP "! sub a\n"
@@ -164,6 +280,246 @@ static const struct script one_redis[] = {
         "resolve\"\n" },
 };
 
+/* The greeting of a connection to a master of a cluster, and of both. */
+#define CLUSTER_GREETED(conn)                                                            \
+    conn "> CLIENT SETNAME n\n" conn "> PING\n" conn "< +OK\n" conn "< +PONG\n"
+#define MEMBER_UP(out, in) CLUSTER_GREETED(out) CLUSTER_GREETED(in)
+
+/* a is in slot 15495, b in 3300. */
+#define ROW(first, last, at) "[:" first ", :" last ", [127.0.0.1, :$" at "]]"
+#define MAP_A "[" ROW("0", "16383", "A") "]"
+#define MAP_AB "[" ROW("0", "8191", "A") ", " ROW("8192", "16383", "B") "]"
+
+/* A, which has all slots; A1 has told so, A2 publishes, A3 listens. */
+#define CLUSTER_UP                                                                       \
+    CLUSTER_GREETED("A1")                                                                \
+    "A1> CLUSTER SLOTS\n"                                                                \
+    "A1< " MAP_A "\n"                                                                    \
+    "A1 closed\n" MEMBER_UP("A2", "A3") "= up\n"
+
+/* The same with two masters: B1 publishes, B2 listens. */
+#define CLUSTER_UP_2                                                                     \
+    CLUSTER_GREETED("A1")                                                                \
+    "A1> CLUSTER SLOTS\n"                                                                \
+    "A1< " MAP_AB "\n"                                                                   \
+    "A1 closed\n" MEMBER_UP("A2", "A3") MEMBER_UP("B1", "B2") "= up\n"
+
+static const struct script clusters[] = {
+    { "topics live where their slots are", "redis+cluster://127.0.0.1:$A", true,
+        CLUSTER_UP_2 "! sub a\n"
+                     "! sub b\n"
+                     "B2> SSUBSCRIBE a\n"
+                     "A3> SSUBSCRIBE b\n"
+                     "A3< [ssubscribe, b, :1]\n"
+                     "= subscribed b\n"
+                     "log redis connected\" masters=2\n"
+                     "B2< [ssubscribe, a, :1]\n"
+                     "= subscribed a\n"
+                     "! pub b hello\n"
+                     "A2> SPUBLISH b hello\n"
+                     "A2< :1\n"
+                     "A3< [smessage, b, hello]\n"
+                     "= message b hello\n" },
+
+    { "a subscription that is refused is refused alone", "redis+cluster://127.0.0.1:$A",
+        true,
+        CLUSTER_UP "! sub a\n"
+                   "! sub b\n"
+                   "A3> SSUBSCRIBE a\n"
+                   "A3> SSUBSCRIBE b\n"
+                   "A3< -NOPERM no\n"
+                   "A3< [ssubscribe, b, :1]\n"
+                   "= refused a NOPERM no\n"
+                   "= subscribed b\n"
+                   "count topics_refused 1\n" },
+
+    { "a cluster that is down is left", "redis+cluster://127.0.0.1:$A", true,
+        CLUSTER_UP "! sub a\n"
+                   "A3> SSUBSCRIBE a\n"
+                   "A3< -CLUSTERDOWN The cluster is down\n"
+                   "A2 closed\n"
+                   "A3 closed\n"
+                   "= down\n" },
+
+    { "MOVED is followed by subscriptions, unsubscriptions and payloads",
+        "redis+cluster://127.0.0.1:$A", true,
+        CLUSTER_UP "! sub a\n"
+                   "! pub a one\n"
+                   "! pub a two\n"
+                   "A3> SSUBSCRIBE a\n"
+                   "A2> SPUBLISH a one\n"
+                   "A2> SPUBLISH a two\n"
+                   "A3< -MOVED 15495 127.0.0.1:$B\n"
+                   "A2< -MOVED 15495 127.0.0.1:$B\n"
+                   "A2< -MOVED 15495 127.0.0.1:$B\n" MEMBER_UP(
+                       "B1", "B2") "B1> SPUBLISH a one\n"
+                                   "B1> SPUBLISH a two\n"
+                                   "B2> SSUBSCRIBE a\n"
+                                   "B2< [ssubscribe, a, :1]\n"
+                                   "= subscribed a\n"
+                                   "! unsub a\n"
+                                   "B2> SUNSUBSCRIBE a\n"
+                                   "B2< -MOVED 15495 127.0.0.1:$A\n"
+                                   "A3> SUNSUBSCRIBE a\n"
+                                   "A3< [sunsubscribe, a, :0]\n"
+                                   "B1< :1\n"
+                                   "B1< :1\n"
+                                   "count refused 0\n" },
+
+    { "a slot that is sent in circles is not followed for ever",
+        "redis+cluster://127.0.0.1:$A", true,
+        CLUSTER_UP "! sub a\n"
+                   "A3> SSUBSCRIBE a\n"
+                   "A3< -MOVED 15495 127.0.0.1:$B\n" MEMBER_UP(
+                       "B1", "B2") "B2> SSUBSCRIBE a\n"
+                                   "B2< -MOVED 15495 127.0.0.1:$A\n"
+                                   "A3> SSUBSCRIBE a\n"
+                                   "A3< -MOVED 15495 127.0.0.1:$B\n"
+                                   "B2> SSUBSCRIBE a\n"
+                                   "B2< -MOVED 15495 127.0.0.1:$A\n"
+                                   "A3> SSUBSCRIBE a\n"
+                                   "A3< -MOVED 15495 127.0.0.1:$B\n"
+                                   "B2> SSUBSCRIBE a\n"
+                                   "B2< -MOVED 15495 127.0.0.1:$A\n"
+                                   "A3> SSUBSCRIBE a\n"
+                                   "A3< -MOVED 15495 127.0.0.1:$B\n"
+                                   "B2> SSUBSCRIBE a\n"
+                                   "B2< -MOVED 15495 127.0.0.1:$A\n"
+                                   "A3> SSUBSCRIBE a\n"
+                                   "A3< -MOVED 15495 127.0.0.1:$B\n"
+                                   "= down\n"
+                                   "log a slot is sent in circles\n" },
+
+    { "old maps of others do not take a new master away", "redis+cluster://127.0.0.1:$A",
+        true,
+        CLUSTER_UP "! sub a\n"
+                   "A3> SSUBSCRIBE a\n"
+                   "A3< -MOVED 15495 127.0.0.1:$B\n" MEMBER_UP(
+                       "B1", "B2") "B2> SSUBSCRIBE a\n"
+                                   "B2< [ssubscribe, a, :1]\n"
+                                   "= subscribed a\n"
+                                   "+ 500\n"
+                                   "A2> CLUSTER SLOTS\n"
+                                   "A2< " MAP_A "\n"
+                                   "+ 500\n"
+                                   "B1> CLUSTER SLOTS\n"
+                                   "B1< " MAP_AB "\n"
+                                   "+ 1\n"
+                                   "no log unavailable\n" },
+
+    { "a master that has become a replica is left", "redis+cluster://127.0.0.1:$A", true,
+        CLUSTER_UP_2 "! sub a\n"
+                     "B2> SSUBSCRIBE a\n"
+                     "B2< [ssubscribe, a, :1]\n"
+                     "= subscribed a\n"
+                     "+ 30000\n"
+                     "A2> CLUSTER SLOTS\n"
+                     "A2< " MAP_A "\n"
+                     "+ 500\n"
+                     "B1> CLUSTER SLOTS\n"
+                     "B1< " MAP_A "\n"
+                     "= down\n"
+                     "log why=\"it is not a master any more\n" },
+
+    { "a slot that is taken away is told", "redis+cluster://127.0.0.1:$A", true,
+        CLUSTER_UP "! sub a\n"
+                   "A3> SSUBSCRIBE a\n"
+                   "A3< [ssubscribe, a, :1]\n"
+                   "= subscribed a\n"
+                   "A3< [sunsubscribe, a, :0]\n"
+                   "= lost a\n"
+                   "! sub a\n"
+                   "A3> SSUBSCRIBE a\n"
+                   "A3< -MOVED 15495 127.0.0.1:$B\n" MEMBER_UP(
+                       "B1", "B2") "B2> SSUBSCRIBE a\n"
+                                   "B2< [ssubscribe, a, :1]\n"
+                                   "= subscribed a\n" },
+};
+
+/* A and B are Sentinels, C and D the Redis servers. */
+#define SENTINEL_ASKED(conn)                                                             \
+    CLUSTER_GREETED(conn)                                                                \
+    conn "> SENTINEL get-master-addr-by-name main\n" conn "> SUBSCRIBE +switch-master\n"
+#define MASTER_GREETED(conn)                                                             \
+    conn "> CLIENT SETNAME n\n" conn "> ROLE\n" conn "< +OK\n" conn "< [master, :0, "    \
+                                                                    "[]]\n"
+
+static const struct script sentinels[] = {
+    { "one that knows tells where the master is, and where it moves",
+        "redis+sentinel://127.0.0.1:$A,127.0.0.1:$B/main", false,
+        SENTINEL_ASKED(
+            "A1") "A1< nil\n"
+                  "A1 closed\n" SENTINEL_ASKED(
+                      "B1") "B1< [127.0.0.1, $C]\n"
+                            "B1< [subscribe, +switch-master, :1]\n" MASTER_GREETED("C1")
+                                MASTER_GREETED(
+                                    "C2") "= up\n"
+                                          "B1< [message, +switch-master, other 127.0.0.1 "
+                                          "$C 127.0.0.1 $D]\n"
+                                          "B1< [message, +switch-master, main 127.0.0.1 "
+                                          "$C 127.0.0.1 $D]\n"
+                                          "C1 closed\n"
+                                          "C2 closed\n"
+                                          "= down\n"
+                                          "log the master has moved\n" MASTER_GREETED(
+                                              "D1")
+                                              MASTER_GREETED(
+                                                  "D2") "= up\n"
+                                                        /* The Sentinel may go: what it
+                                                           said holds. */
+                                                        "B1 close\n"
+                                                        "+ 100\n" SENTINEL_ASKED(
+                                                            "A2") "A2< [127.0.0.1, $D]\n"
+                                                                  "A2< [subscribe, "
+                                                                  "+switch-master, :1]\n"
+                                                                  "! pub a still\n"
+                                                                  "D1> PUBLISH a "
+                                                                  "still\n" },
+
+    { "a master that is none is asked for again", "redis+sentinel://127.0.0.1:$A/main",
+        false,
+        SENTINEL_ASKED(
+            "A1") "A1< [127.0.0.1, $C]\n"
+                  "A1< [subscribe, +switch-master, :1]\n"
+                  "C1> CLIENT SETNAME n\n"
+                  "C1> ROLE\n"
+                  "C1< +OK\n"
+                  "C1< [slave, 127.0.0.1, :1, connect, :0]\n"
+                  "+ 1\n"
+                  "C1 closed\n"
+                  "+ 100\n"
+                  "A1 closed\n" SENTINEL_ASKED(
+                      "A2") "A2< [127.0.0.1, $D]\n"
+                            "A2< [subscribe, +switch-master, :1]\n" MASTER_GREETED("D1")
+                                MASTER_GREETED("D2") "= up\n" },
+
+    { "none knows the master", "redis+sentinel://127.0.0.1:$A/main", false,
+        SENTINEL_ASKED("A1") "A1< nil\n"
+                             "A1 closed\n"
+                             "log redis unavailable\n"
+                             "log it does not know this master\n" },
+
+    { "a sentinel that tells nonsense is left", "redis+sentinel://127.0.0.1:$A/main",
+        false,
+        SENTINEL_ASKED("A1") "A1< [127.0.0.1, 99999]\n"
+                             "A1 closed\n"
+                             "log it told an address that cannot be\n" },
+};
+
+static void
+sentinels_are_as_written(void **state)
+{
+    for (size_t i = 0; i < sizeof(sentinels) / sizeof(*sentinels); i++)
+        script_run(&sentinels[i]);
+}
+
+static void
+clusters_are_as_written(void **state)
+{
+    for (size_t i = 0; i < sizeof(clusters) / sizeof(*clusters); i++)
+        script_run(&clusters[i]);
+}
+
 static void
 one_redis_is_as_written(void **state)
 {
@@ -175,7 +531,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(connections_are_as_written),
         cmocka_unit_test(one_redis_is_as_written),
+        cmocka_unit_test(sentinels_are_as_written),
+        cmocka_unit_test(clusters_are_as_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
