@@ -46,7 +46,7 @@ write_uid(struct peal_slice prefix, bool sharded, char out[PEAL_ADAPTER_UID_MAX]
 static bool
 has_room(struct peal_adapter *a)
 {
-    return a->link->ops->queued(a->link) + a->out.len <= a->queue_max;
+    return a->link->b.ops->queued(&a->link->b) + a->out.len <= a->queue_max;
 }
 
 static peal_err
@@ -82,7 +82,7 @@ peal_adapter_send(struct peal_adapter *a, const struct peal_sio_redis_msg *m,
         result = PEAL_STAT_ADAPTER_DROPPED;
     } else {
         p = (struct peal_payload){ peal_buf_slice(&a->name), peal_buf_slice(&a->out) };
-        a->link->ops->publish(a->link, &p, 1);
+        peal_backplane_publish(&a->link->b, &p, 1);
     }
     peal_stat_add(&a->loop->stats, result, 1);
 }
@@ -342,7 +342,7 @@ peal_adapter_new(const struct peal_adapter_config *config, struct peal_adapter *
 void
 peal_adapter_start(struct peal_adapter *a)
 {
-    peal_backplane_start(a->link, &events, a);
+    peal_backplane_start(&a->link->b, &events, a);
 }
 
 const _Atomic bool *
@@ -363,8 +363,7 @@ peal_adapter_free(struct peal_adapter **ap)
     peal_adapter_ack_requests_free(a);
     peal_adapter_deferred_free(a);
     peal_adapter_remote_ops_free(a);
-    if (a->link != NULL)
-        a->link->ops->free(a->link);
+    peal_redis_pubsub_free(&a->link);
     peal_adapter_subscriptions_free(a);
     peal_map_fini(&a->topics);
     if (a->reader != NULL)

@@ -14,6 +14,7 @@
 #ifndef PEAL_ADAPTER_ADAPTER_H
 #define PEAL_ADAPTER_ADAPTER_H
 
+#include "backplane/redis_pubsub.h"
 #include "hub/relay.h"
 
 struct peal_adapter;
@@ -22,13 +23,13 @@ struct peal_adapter;
 extern const struct peal_backplane_counters peal_adapter_counters;
 
 struct peal_adapter_config {
-    struct peal_loop *loop;      /* the control thread's; kept */
-    struct peal_hub *hub;        /* kept */
-    struct peal_relay *relay;    /* kept; the adapter becomes its peer */
-    struct peal_backplane *link; /* to that Redis; taken on PEAL_OK */
-    bool sharded;                /* as createShardedAdapter, in its dynamic mode */
-    struct peal_slice key;       /* "socket.io" unless they say otherwise; copied */
-    struct peal_slice prefix;    /* of the relay: whoever has the same is one of us */
+    struct peal_loop *loop;         /* the control thread's; kept */
+    struct peal_hub *hub;           /* kept */
+    struct peal_relay *relay;       /* kept; the adapter becomes its peer */
+    struct peal_redis_pubsub *link; /* to that Redis; taken on PEAL_OK */
+    bool sharded;                   /* as createShardedAdapter, in its dynamic mode */
+    struct peal_slice key;          /* "socket.io" unless they say otherwise; copied */
+    struct peal_slice prefix;       /* of the relay: whoever has the same is one of us */
     size_t queue_max; /* bytes that may wait for that Redis; beyond, they are dropped */
     /* Called once: what the others say arrives from now on. arg is kept. */
     void (*ready)(void *arg);

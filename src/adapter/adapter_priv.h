@@ -17,7 +17,7 @@ struct peal_adapter {
     struct peal_loop *loop;
     struct peal_hub *hub;
     struct peal_relay *relay;
-    struct peal_backplane *link;
+    struct peal_redis_pubsub *link;
     bool sharded;
     bool up;               /* the link */
     _Atomic bool complete; /* and all is subscribed that was wanted when it came */

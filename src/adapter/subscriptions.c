@@ -147,7 +147,7 @@ subscribe(struct peal_adapter *a, struct subject *s)
 {
     s->asked = true;
     s->missing = s->n_topics;
-    a->link->ops->subscribe(a->link, peal_buf_slice(&s->topics[0]));
+    a->link->b.ops->subscribe(&a->link->b, peal_buf_slice(&s->topics[0]));
     if (s->n_topics > 1)
         a->link->ops->subscribe_pattern(a->link, peal_buf_slice(&s->topics[1]));
 }
@@ -159,7 +159,7 @@ release(struct peal_adapter *a, struct subject *s)
     if (s->missing > 0)
         return; /* later */
     if (s->asked) {
-        a->link->ops->unsubscribe(a->link, peal_buf_slice(&s->topics[0]));
+        a->link->b.ops->unsubscribe(&a->link->b, peal_buf_slice(&s->topics[0]));
         if (s->n_topics > 1)
             a->link->ops->unsubscribe_pattern(a->link, peal_buf_slice(&s->topics[1]));
     }
@@ -327,7 +327,7 @@ peal_adapter_refused(struct peal_adapter *a, struct peal_slice topic, const char
 
     if (s == NULL || !s->own)
         return settle(a, s);
-    a->link->ops->restart(a->link, why);
+    a->link->b.ops->restart(&a->link->b, why);
     return false;
 }
 
@@ -340,7 +340,7 @@ peal_adapter_lost(struct peal_adapter *a, struct peal_slice topic)
         return;
     peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_GAPS, 1);
     s->missing += s->missing < s->n_topics; /* else it was not confirmed yet */
-    a->link->ops->subscribe(a->link, topic);
+    a->link->b.ops->subscribe(&a->link->b, topic);
 }
 
 void

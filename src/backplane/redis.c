@@ -1,504 +1,100 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One Redis as the backplane. Two connections, for a listening one may send little else;
- * it is up when both are greeted. When one ends the other is ended too: what one of them
- * missed cannot be told, so both begin again.
- *
- * A replica takes a PUBLISH without an error and delivers it to its own subscribers
- * alone. A planned failover turns the master into one and leaves its connections open, so
- * ROLE is asked once a second on the connection that publishes, and the link goes down
- * when the answer is not "master". Redis answers in order: the answers are counted to
- * tell which one is that to ROLE.
- *
- * With Sentinel the one Redis is whatever they say the master is. Classic pub/sub of a
- * Redis Cluster is the same on each of its nodes, so one of them is taken, and another
- * one when it fails.
+ * Redis in the registry of backplanes: the URL tells whether it is one Redis, one found
+ * by Sentinels, or a cluster. Between nodes one Redis speaks the classic dialect, which
+ * every version has; a cluster the sharded one, so that a payload visits one master.
  */
-#include "backplane/redis.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "backplane/redis_cluster.h"
-#include "backplane/redis_conn.h"
-#include "backplane/redis_link.h"
-#include "backplane/redis_pending.h"
-#include "backplane/redis_sentinel.h"
-#include "base/assert.h"
+#include "backplane/redis_one.h"
 
-#define ROLE_MS 1000 /* between two questions */
+/* Why it cannot be read, as static English, or NULL. Release url in any case. */
+static const char *
+read_url(const char *text, struct peal_redis_url *url, peal_err *err_out)
+{
+    const char *why = NULL;
 
-struct redis {
-    struct peal_backplane b; /* first */
-    struct peal_redis_link link;
+    *err_out = peal_redis_url_parse(peal_slice_str(text), url, &why);
+    return *err_out == PEAL_EINVAL ? why : NULL;
+}
+
+static const char *
+redis_check(const char *text)
+{
     struct peal_redis_url url;
-    char *name, *master; /* master: host, as Sentinel has it */
-    struct peal_tls_ctx *tls;
-    struct peal_sentinel *sentinel; /* or NULL */
-    struct peal_redis_conn_config config;
-    struct peal_redis_conn *in, *out; /* NULL: not connected */
-    struct peal_timer again;          /* down: the next attempt; up: the next ROLE */
-    struct peal_link pending;         /* subscriptions without an answer */
-    unsigned next;                    /* of the hosts of a cluster */
-    uint64_t unanswered;              /* publishes */
-    uint64_t n_sent, n_answered;      /* commands of the out connection */
-    uint64_t role_at; /* the number of the last ROLE; 0: none is under way */
-    uint64_t n_published, n_at_role; /* publishes; before that ROLE */
-    uint64_t n_proven;               /* of them, those that a master took */
-    bool up, sharded;
-    bool said_no_role;
-};
+    peal_err err;
+    const char *why = read_url(text, &url, &err);
 
-static struct peal_loop *
-loop_of(const struct redis *r)
-{
-    return r->link.loop;
+    peal_redis_url_fini(&url);
+    return why;
 }
 
-static void
-down(struct redis *r, const char *why)
+const char *
+peal_redis_pubsub_check(const char *text, enum peal_redis_dialect dialect)
 {
-    bool was_up = r->up;
-    char where[320];
+    struct peal_redis_url url;
+    const char *why = NULL;
+    peal_err err;
 
-    peal_redis_conn_close(&r->in);
-    peal_redis_conn_close(&r->out);
-    peal_redis_pending_clear(&r->pending);
-    snprintf(where, sizeof(where), "host=%s port=%u", r->config.host, r->config.port);
-    peal_loop_start(
-        loop_of(r), &r->again, peal_redis_link_down(&r->link, where, why, r->unanswered));
-    r->unanswered = r->n_sent = r->n_answered = r->role_at = 0;
-    r->n_published = r->n_at_role = r->n_proven = 0;
-    r->up = false;
-    if (was_up)
-        r->b.events->down(r->b.arg);
+    if (peal_backplane_kind_of(text) != &peal_backplane_redis)
+        return "needs a Redis as backplane";
+    (void)read_url(text, &url, &err);
+    if (err == PEAL_OK && url.kind == PEAL_REDIS_CLUSTER && dialect == PEAL_REDIS_CLASSIC)
+        why = "must be redis-sharded on a Redis Cluster";
+    peal_redis_url_fini(&url);
+    return why;
 }
-
-static void
-on_in_closed(void *arg, const char *why)
-{
-    struct redis *r = arg;
-
-    r->in = NULL;
-    down(r, why);
-}
-
-static void
-on_out_closed(void *arg, const char *why)
-{
-    struct redis *r = arg;
-
-    r->out = NULL;
-    down(r, why);
-}
-
-/* The role of the Redis. */
-
-static void
-ask_role(struct redis *r)
-{
-    struct peal_slice words[] = { PEAL_S("ROLE") };
-
-    peal_loop_start(loop_of(r), &r->again, ROLE_MS);
-    if (r->role_at != 0)
-        return; /* its silence is seen by the connection */
-    peal_redis_conn_command(r->out, words, 1);
-    r->role_at = ++r->n_sent;
-    r->n_at_role = r->n_published;
-}
-
-/* What was published since the last good answer may have reached nobody: it is counted.
- */
-static void
-on_role(struct redis *r, const redisReply *reply)
-{
-    struct peal_slice role = peal_redis_role_of(reply);
-    char why[80];
-
-    r->role_at = 0;
-    if (role.len == 0) {
-        peal_timer_stop(&r->again); /* the permission was taken away meanwhile */
-        return;
-    }
-    if (peal_slice_eq(role, PEAL_S("master"))) {
-        r->n_proven = r->n_at_role;
-        return;
-    }
-    snprintf(why, sizeof(why), "it is not a master any more, its role is %.*s",
-        (int)role.len, role.data);
-    r->unanswered = r->n_published - r->n_proven;
-    down(r, why);
-}
-
-static void
-watch_role(struct redis *r)
-{
-    if (r->config.role == PEAL_REDIS_ANY_ROLE)
-        return;
-    if (peal_redis_conn_tells_role(r->out)) {
-        peal_loop_start(loop_of(r), &r->again, ROLE_MS);
-        return;
-    }
-    if (!r->said_no_role)
-        peal_log(loop_of(r)->config.log, PEAL_LOG_WARN,
-            "redis does not tell its role: a failover may go unnoticed",
-            "host=%s port=%u", r->config.host, r->config.port);
-    r->said_no_role = true;
-}
-
-/* What is received. */
-
-static void
-on_in_ready(void *arg)
-{
-    struct redis *r = arg;
-
-    r->up = true;
-    watch_role(r);
-    peal_redis_link_up(&r->link);
-    r->b.events->up(r->b.arg);
-}
-
-static void
-on_subscribed(struct redis *r, enum peal_redis_change change, struct peal_slice topic)
-{
-    char where[320];
-
-    (void)peal_redis_pending_answer(&r->pending, change, topic);
-    snprintf(where, sizeof(where), "host=%s port=%u", r->config.host, r->config.port);
-    peal_redis_link_works(&r->link, where);
-    r->b.events->subscribed(r->b.arg, topic);
-}
-
-static void
-on_unsubscribed(struct redis *r, enum peal_redis_change change, struct peal_slice topic)
-{
-    if (!peal_redis_pending_answer(&r->pending, change, topic))
-        r->b.events->lost(r->b.arg, topic);
-}
-
-/* Is it about the connection, or about the one topic whose turn it is to be answered? */
-static void
-on_in_error(struct redis *r, const redisReply *reply)
-{
-    struct peal_redis_pending *p = peal_redis_pending_first(&r->pending);
-    bool joins;
-
-    if (p == NULL || peal_redis_dooms(peal_redis_text(reply))) {
-        down(r, reply->str);
-        return;
-    }
-    joins = p->change == PEAL_REDIS_SUBSCRIBE || p->change == PEAL_REDIS_PSUBSCRIBE;
-    peal_list_unlink(&p->link); /* the event may bring the link down */
-    if (joins) {
-        peal_redis_link_topic_refused(&r->link, peal_redis_pending_topic(p), reply->str);
-        r->b.events->refused(r->b.arg, peal_redis_pending_topic(p), reply->str);
-    }
-    free(p);
-}
-
-/* [message, topic, payload], [pmessage, pattern, topic, payload], [subscribe, topic, n],
- * [psubscribe, pattern, n], and so on; with an s before them in sharded pub/sub. */
-static void
-on_in(void *arg, const redisReply *reply)
-{
-    struct redis *r = arg;
-    struct peal_slice kind, topic;
-
-    if (reply->type == REDIS_REPLY_ERROR) {
-        on_in_error(r, reply);
-        return;
-    }
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 3)
-        return;
-    kind = peal_redis_text(reply->element[0]);
-    topic = peal_redis_text(reply->element[reply->elements - 2]);
-    if (peal_slice_eq(kind, PEAL_S("message")) ||
-        peal_slice_eq(kind, PEAL_S("smessage")) ||
-        peal_slice_eq(kind, PEAL_S("pmessage")))
-        r->b.events->message(
-            r->b.arg, topic, peal_redis_text(reply->element[reply->elements - 1]));
-    else if (peal_slice_eq(kind, PEAL_S("subscribe")) ||
-             peal_slice_eq(kind, PEAL_S("ssubscribe")))
-        on_subscribed(r, PEAL_REDIS_SUBSCRIBE, topic);
-    else if (peal_slice_eq(kind, PEAL_S("psubscribe")))
-        on_subscribed(r, PEAL_REDIS_PSUBSCRIBE, topic);
-    else if (peal_slice_eq(kind, PEAL_S("unsubscribe")) ||
-             peal_slice_eq(kind, PEAL_S("sunsubscribe")))
-        on_unsubscribed(r, PEAL_REDIS_UNSUBSCRIBE, topic);
-    else if (peal_slice_eq(kind, PEAL_S("punsubscribe")))
-        on_unsubscribed(r, PEAL_REDIS_PUNSUBSCRIBE, topic);
-}
-
-/* What is answered to commands of the out connection: to a publish, how many got it. An
- * error is about one publish (no permission, for example), or says that this server is of
- * no use any more. */
-static void
-on_out(void *arg, const redisReply *reply)
-{
-    struct redis *r = arg;
-
-    if (++r->n_answered == r->role_at) {
-        on_role(r, reply);
-        return;
-    }
-    r->unanswered -= r->unanswered > 0;
-    if (reply->type != REDIS_REPLY_ERROR)
-        return;
-    peal_redis_link_refused(&r->link, reply->str, 1);
-    if (peal_slice_starts(peal_redis_text(reply), PEAL_S("READONLY")) ||
-        peal_redis_dooms(peal_redis_text(reply)))
-        down(r, reply->str);
-}
-
-static const struct peal_redis_conn_ops in_ops = {
-    .ready = on_in_ready, .reply = on_in, .closed = on_in_closed
-};
-
-/* One after the other: what is wrong is wrong once. */
-static void
-on_out_ready(void *arg)
-{
-    struct redis *r = arg;
-
-    if (peal_redis_conn_new(loop_of(r), &r->config, &in_ops, r, &r->in) != PEAL_OK)
-        down(r, "cannot dial");
-}
-
-static const struct peal_redis_conn_ops out_ops = {
-    .ready = on_out_ready, .reply = on_out, .closed = on_out_closed
-};
-
-static void
-connect_to(struct redis *r, const char *host, uint16_t port)
-{
-    r->config.host = host;
-    r->config.port = port;
-    if (peal_redis_conn_new(loop_of(r), &r->config, &out_ops, r, &r->out) != PEAL_OK)
-        down(r, "cannot dial");
-}
-
-static void
-begin(struct redis *r)
-{
-    const struct peal_redis_host *h = &r->url.hosts[r->next++ % r->url.n_hosts];
-
-    if (r->sentinel != NULL)
-        peal_sentinel_ask(r->sentinel);
-    else
-        connect_to(r, h->name, h->port);
-}
-
-static void
-on_again(struct peal_timer *t)
-{
-    struct redis *r = PEAL_CONTAINER(t, struct redis, again);
-
-    if (r->up)
-        ask_role(r);
-    else
-        begin(r);
-}
-
-static void
-redis_start(struct peal_backplane *b)
-{
-    begin((struct redis *)b);
-}
-
-/* Sentinel says where the master is. */
-static void
-on_master(void *arg, const char *host, uint16_t port)
-{
-    struct redis *r = arg;
-    bool same = port == r->config.port && strcmp(host, r->config.host) == 0;
-    char *copy;
-
-    if (r->out != NULL && same)
-        return;
-    if (r->out != NULL)
-        down(r, "the master has moved");
-    if ((copy = strdup(host)) == NULL) {
-        down(r, "out of memory");
-        return;
-    }
-    peal_timer_stop(&r->again);
-    free(r->master);
-    r->master = copy;
-    connect_to(r, copy, port);
-}
-
-/* It goes on asking by itself. */
-static void
-on_no_master(void *arg, const char *why)
-{
-    struct redis *r = arg;
-
-    if (r->out != NULL)
-        return;
-    down(r, why);
-    peal_timer_stop(&r->again);
-}
-
-static const struct peal_sentinel_ops sentinel_ops = { .master = on_master,
-    .none = on_no_master };
-
-static void
-change(struct redis *r, enum peal_redis_change change, struct peal_slice topic)
-{
-    static const char *const classic[] = { "SUBSCRIBE", "UNSUBSCRIBE", "PSUBSCRIBE",
-        "PUNSUBSCRIBE" };
-    static const char *const sharded[] = { "SSUBSCRIBE", "SUNSUBSCRIBE" };
-    struct peal_slice words[] = { PEAL_S(""), topic };
-
-    if (!r->up)
-        return;
-    if (peal_redis_pending_add(&r->pending, change, topic) == NULL) {
-        down(r, "out of memory");
-        return;
-    }
-    words[0] = peal_slice_str(r->sharded ? sharded[change] : classic[change]);
-    peal_redis_conn_command(r->in, words, 2);
-}
-
-static void
-redis_subscribe(struct peal_backplane *b, struct peal_slice topic)
-{
-    change((struct redis *)b, PEAL_REDIS_SUBSCRIBE, topic);
-}
-
-static void
-redis_unsubscribe(struct peal_backplane *b, struct peal_slice topic)
-{
-    change((struct redis *)b, PEAL_REDIS_UNSUBSCRIBE, topic);
-}
-
-static void
-redis_subscribe_pattern(struct peal_backplane *b, struct peal_slice pattern)
-{
-    PEAL_ASSERT(!((struct redis *)b)->sharded);
-    change((struct redis *)b, PEAL_REDIS_PSUBSCRIBE, pattern);
-}
-
-static void
-redis_unsubscribe_pattern(struct peal_backplane *b, struct peal_slice pattern)
-{
-    PEAL_ASSERT(!((struct redis *)b)->sharded);
-    change((struct redis *)b, PEAL_REDIS_PUNSUBSCRIBE, pattern);
-}
-
-static void
-redis_publish(struct peal_backplane *b, const struct peal_payload *list, unsigned n)
-{
-    struct redis *r = (struct redis *)b;
-    struct peal_slice words[] = { r->sharded ? PEAL_S("SPUBLISH") : PEAL_S("PUBLISH"),
-        PEAL_S(""), PEAL_S("") };
-
-    for (unsigned i = 0; r->up && i < n; i++) {
-        words[1] = list[i].topic;
-        words[2] = list[i].bytes;
-        peal_redis_conn_command(r->out, words, 3);
-        r->n_sent++;
-        r->n_published++;
-        r->unanswered++;
-    }
-}
-
-static size_t
-redis_queued(const struct peal_backplane *b)
-{
-    const struct redis *r = (const struct redis *)b;
-
-    return r->out != NULL ? peal_redis_conn_queued(r->out) : 0;
-}
-
-static void
-redis_restart(struct peal_backplane *b, const char *why)
-{
-    struct redis *r = (struct redis *)b;
-
-    if (r->up)
-        down(r, why);
-}
-
-static void
-redis_free(struct peal_backplane *b)
-{
-    struct redis *r = (struct redis *)b;
-
-    peal_timer_stop(&r->again);
-    peal_redis_conn_close(&r->in);
-    peal_redis_conn_close(&r->out);
-    peal_redis_pending_clear(&r->pending);
-    peal_sentinel_free(&r->sentinel);
-    peal_tls_ctx_release(r->tls);
-    peal_redis_url_fini(&r->url);
-    free(r->master);
-    free(r->name);
-    free(r);
-}
-
-static const struct peal_backplane_ops ops = { .name = "redis",
-    .start = redis_start,
-    .subscribe = redis_subscribe,
-    .unsubscribe = redis_unsubscribe,
-    .subscribe_pattern = redis_subscribe_pattern,
-    .unsubscribe_pattern = redis_unsubscribe_pattern,
-    .publish = redis_publish,
-    .queued = redis_queued,
-    .restart = redis_restart,
-    .free = redis_free };
 
 static peal_err
-prepare(struct redis *r, const char *name, struct peal_buf *why)
+open_url(const struct peal_backplane_config *config, struct peal_redis_url *url,
+    enum peal_redis_dialect dialect, struct peal_redis_pubsub **out, struct peal_buf *why)
 {
-    struct peal_redis_url *u = &r->url;
-    peal_err err;
-
-    if ((r->name = strdup(name)) == NULL)
-        return PEAL_ENOMEM;
-    if (u->tls && (err = peal_tls_client_ctx_new(
-                       u->ca, u->cert, u->key, u->verify, &r->tls, why)) != PEAL_OK)
-        return err;
-    r->config = (struct peal_redis_conn_config){ .host = u->hosts[0].name,
-        .port = u->hosts[0].port,
-        .tls = r->tls,
-        .user = u->user,
-        .password = u->password,
-        .name = r->name,
-        .role = u->kind == PEAL_REDIS_SENTINEL ? PEAL_REDIS_MASTER
-                : u->kind == PEAL_REDIS_ONE    ? PEAL_REDIS_MASTER_IF_TOLD
-                                               : PEAL_REDIS_ANY_ROLE };
-    if (u->kind != PEAL_REDIS_SENTINEL)
-        return PEAL_OK;
-    return peal_sentinel_new(
-        r->link.loop, u, r->tls, r->name, &sentinel_ops, r, &r->sentinel);
+    if (url->kind == PEAL_REDIS_CLUSTER)
+        return peal_redis_cluster_new(config, url, out, why);
+    return peal_redis_one_new(config, url, dialect, out, why);
 }
 
+static peal_err
+redis_open(const struct peal_backplane_config *config, struct peal_backplane **out,
+    struct peal_buf *why)
+{
+    struct peal_redis_pubsub *p;
+    peal_err err = peal_redis_pubsub_open(config, PEAL_REDIS_CLASSIC, &p, why);
+
+    if (err == PEAL_OK)
+        *out = &p->b;
+    return err;
+}
+
+/* A cluster has the sharded dialect only: classic pub/sub there visits every master. */
 peal_err
-peal_redis_new(struct peal_loop *loop, struct peal_redis_url *url, bool sharded,
-    const char *name, const struct peal_backplane_counters *counters,
-    struct peal_backplane **out, struct peal_buf *why)
+peal_redis_pubsub_open(const struct peal_backplane_config *config,
+    enum peal_redis_dialect dialect, struct peal_redis_pubsub **out, struct peal_buf *why)
 {
-    struct redis *r;
+    struct peal_redis_url url;
     peal_err err;
+    const char *text = read_url(config->url, &url, &err);
 
-    if (sharded && url->kind == PEAL_REDIS_CLUSTER)
-        return peal_redis_cluster_new(loop, url, name, counters, out, why);
-    if ((r = calloc(1, sizeof(*r))) == NULL)
-        return PEAL_ENOMEM;
-    r->b.ops = &ops;
-    r->link.loop = loop;
-    r->link.counters = counters;
-    peal_list_init(&r->pending);
-    r->sharded = sharded;
-    r->again.fn = on_again;
-    r->url = *url;
-    *url = (struct peal_redis_url){ 0 };
-    if ((err = prepare(r, name, why)) != PEAL_OK) {
-        redis_free(&r->b);
-        return err;
-    }
-    *out = &r->b;
-    return PEAL_OK;
+    if (err == PEAL_OK)
+        err = open_url(config, &url, dialect, out, why);
+    else if (text != NULL && peal_buf_add_slice(why, peal_slice_str(text)) != PEAL_OK)
+        err = PEAL_ENOMEM;
+    peal_redis_url_fini(&url);
+    return err;
 }
+
+void
+peal_redis_pubsub_free(struct peal_redis_pubsub **pp)
+{
+    if (*pp != NULL)
+        (*pp)->b.ops->free(&(*pp)->b);
+    *pp = NULL;
+}
+
+/* All of them: what comes after it is the URL's to read, and to complain of. */
+static const char *const schemes[] = { "redis", NULL };
+
+const struct peal_backplane_kind peal_backplane_redis = {
+    .schemes = schemes,
+    .check = redis_check,
+    .open = redis_open,
+};

@@ -26,7 +26,7 @@ struct known {
 };
 
 struct cluster {
-    struct peal_backplane b; /* first */
+    struct peal_redis_pubsub p; /* first */
     struct peal_redis_link link;
     struct peal_redis_url url;
     char *name;
@@ -46,6 +46,12 @@ struct cluster {
 };
 
 static const struct peal_redis_member_ops member_ops;
+
+static struct cluster *
+of(struct peal_backplane *b)
+{
+    return PEAL_CONTAINER(b, struct cluster, p.b);
+}
 
 static struct peal_loop *
 loop_of(const struct cluster *c)
@@ -129,7 +135,7 @@ down(struct cluster *c, const char *host, uint16_t port, const char *why)
     c->tried = 0;
     peal_loop_start(loop_of(c), &c->again, pause);
     if (was_up)
-        c->b.events->down(c->b.arg);
+        c->p.b.events->down(c->p.b.arg);
 }
 
 /* It is not about one of them. */
@@ -161,7 +167,7 @@ check_up(struct cluster *c)
     c->up = true;
     peal_redis_link_up(&c->link);
     peal_loop_start(loop_of(c), &c->again, REFRESH_MS);
-    c->b.events->up(c->b.arg);
+    c->p.b.events->up(c->p.b.arg);
 }
 
 /* The map. */
@@ -392,7 +398,7 @@ on_subscribed(void *arg, struct peal_slice topic)
 
     snprintf(where, sizeof(where), "masters=%u", c->n_members);
     peal_redis_link_works(&c->link, where);
-    c->b.events->subscribed(c->b.arg, topic);
+    c->p.b.events->subscribed(c->p.b.arg, topic);
 }
 
 static void
@@ -401,7 +407,7 @@ on_lost(void *arg, struct peal_slice topic)
     struct cluster *c = arg;
 
     refresh_soon(c);
-    c->b.events->lost(c->b.arg, topic);
+    c->p.b.events->lost(c->p.b.arg, topic);
 }
 
 static void
@@ -409,7 +415,7 @@ on_message(void *arg, struct peal_slice topic, struct peal_slice payload)
 {
     struct cluster *c = arg;
 
-    c->b.events->message(c->b.arg, topic, payload);
+    c->p.b.events->message(c->p.b.arg, topic, payload);
 }
 
 static void
@@ -418,7 +424,7 @@ on_topic_refused(void *arg, struct peal_slice topic, const char *why)
     struct cluster *c = arg;
 
     peal_redis_link_topic_refused(&c->link, topic, why);
-    c->b.events->refused(c->b.arg, topic, why);
+    c->p.b.events->refused(c->p.b.arg, topic, why);
 }
 
 /* A topic that is to be left is followed, too: it may be subscribed at the new place. */
@@ -490,13 +496,13 @@ static const struct peal_redis_member_ops member_ops = { .ready = on_ready,
 static void
 cluster_start(struct peal_backplane *b)
 {
-    find((struct cluster *)b);
+    find(of(b));
 }
 
 static void
 cluster_subscribe(struct peal_backplane *b, struct peal_slice topic)
 {
-    struct cluster *c = (struct cluster *)b;
+    struct cluster *c = of(b);
     unsigned slot = peal_redis_slot(topic);
 
     if (c->up && peal_redis_member_subscribe(c->owner[slot], topic, slot, 0) != PEAL_OK)
@@ -506,7 +512,7 @@ cluster_subscribe(struct peal_backplane *b, struct peal_slice topic)
 static void
 cluster_unsubscribe(struct peal_backplane *b, struct peal_slice topic)
 {
-    struct cluster *c = (struct cluster *)b;
+    struct cluster *c = of(b);
     unsigned slot = peal_redis_slot(topic);
 
     if (c->up && peal_redis_member_unsubscribe(c->owner[slot], topic, slot, 0) != PEAL_OK)
@@ -516,7 +522,7 @@ cluster_unsubscribe(struct peal_backplane *b, struct peal_slice topic)
 static void
 cluster_publish(struct peal_backplane *b, const struct peal_payload *list, unsigned n)
 {
-    struct cluster *c = (struct cluster *)b;
+    struct cluster *c = of(b);
 
     for (unsigned i = 0; c->up && i < n; i++) {
         struct peal_slice words[] = { PEAL_S("SPUBLISH"), list[i].topic, list[i].bytes };
@@ -533,7 +539,7 @@ cluster_publish(struct peal_backplane *b, const struct peal_payload *list, unsig
 static size_t
 cluster_queued(const struct peal_backplane *b)
 {
-    const struct cluster *c = (const struct cluster *)b;
+    const struct cluster *c = PEAL_CONTAINER(b, const struct cluster, p.b);
     const struct peal_link *l;
     size_t n = 0;
 
@@ -545,7 +551,7 @@ cluster_queued(const struct peal_backplane *b)
 static void
 cluster_restart(struct peal_backplane *b, const char *why)
 {
-    struct cluster *c = (struct cluster *)b;
+    struct cluster *c = of(b);
 
     if (c->up)
         down_all(c, why);
@@ -554,7 +560,7 @@ cluster_restart(struct peal_backplane *b, const char *why)
 static void
 cluster_free(struct peal_backplane *b)
 {
-    struct cluster *c = (struct cluster *)b;
+    struct cluster *c = of(b);
 
     peal_timer_stop(&c->again);
     peal_redis_conn_close(&c->finder);
@@ -565,7 +571,10 @@ cluster_free(struct peal_backplane *b)
     free(c);
 }
 
+static const struct peal_redis_pubsub_ops no_patterns;
+
 static const struct peal_backplane_ops ops = { .name = "redis cluster",
+    .payload_max = PEAL_REDIS_PAYLOAD_MAX,
     .start = cluster_start,
     .subscribe = cluster_subscribe,
     .unsubscribe = cluster_unsubscribe,
@@ -575,24 +584,24 @@ static const struct peal_backplane_ops ops = { .name = "redis cluster",
     .free = cluster_free };
 
 peal_err
-peal_redis_cluster_new(struct peal_loop *loop, struct peal_redis_url *url,
-    const char *name, const struct peal_backplane_counters *counters,
-    struct peal_backplane **out, struct peal_buf *why)
+peal_redis_cluster_new(const struct peal_backplane_config *config,
+    struct peal_redis_url *url, struct peal_redis_pubsub **out, struct peal_buf *why)
 {
     struct cluster *c = calloc(1, sizeof(*c));
     peal_err err = PEAL_ENOMEM;
 
     if (c == NULL)
         return PEAL_ENOMEM;
-    c->b.ops = &ops;
-    c->link.loop = loop;
-    c->link.counters = counters;
+    c->p.ops = &no_patterns;
+    c->p.b.ops = &ops;
+    c->p.b.loop = c->link.loop = config->loop;
+    c->p.b.counters = c->link.counters = config->counters;
     c->again.fn = on_again;
     peal_list_init(&c->members);
     c->next = (unsigned)peal_random_u64();
     c->url = *url;
     *url = (struct peal_redis_url){ 0 };
-    if ((c->name = strdup(name)) == NULL)
+    if ((c->name = strdup(config->name)) == NULL)
         goto fail;
     if (c->url.tls && (err = peal_tls_client_ctx_new(c->url.ca, c->url.cert, c->url.key,
                            c->url.verify, &c->tls, why)) != PEAL_OK)
@@ -600,9 +609,9 @@ peal_redis_cluster_new(struct peal_loop *loop, struct peal_redis_url *url,
     c->config = (struct peal_redis_conn_config){
         .tls = c->tls, .user = c->url.user, .password = c->url.password, .name = c->name
     };
-    *out = &c->b;
+    *out = &c->p;
     return PEAL_OK;
 fail:
-    cluster_free(&c->b);
+    cluster_free(&c->p.b);
     return err;
 }

@@ -12,13 +12,11 @@
 #ifndef PEAL_BACKPLANE_REDIS_CLUSTER_H
 #define PEAL_BACKPLANE_REDIS_CLUSTER_H
 
-#include "backplane/backplane.h"
+#include "backplane/redis_pubsub.h"
 #include "backplane/redis_url.h"
 
-/* As peal_redis_new, which calls this. */
-PEAL_MUST_USE peal_err peal_redis_cluster_new(struct peal_loop *loop,
-    struct peal_redis_url *url, const char *name,
-    const struct peal_backplane_counters *counters, struct peal_backplane **out,
-    struct peal_buf *why);
+/* As peal_redis_one_new; the dialect is the sharded one. */
+PEAL_MUST_USE peal_err peal_redis_cluster_new(const struct peal_backplane_config *config,
+    struct peal_redis_url *url, struct peal_redis_pubsub **out, struct peal_buf *why);
 
 #endif

@@ -14,6 +14,10 @@
 
 #include "backplane/backplane.h"
 
+/* Bytes of one word of a command: proto-max-bulk-len of Redis, unless it is configured.
+ */
+#define PEAL_REDIS_PAYLOAD_MAX (512u << 20)
+
 struct peal_redis_link {
     struct peal_loop *loop;
     const struct peal_backplane_counters *counters;

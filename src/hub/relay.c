@@ -91,7 +91,7 @@ peal_relay_free(struct peal_relay **rp)
     *rp = NULL;
     r->hub->relay = NULL;
     peal_timer_stop(&r->tick);
-    r->backplane->ops->free(r->backplane);
+    peal_backplane_free(&r->backplane);
     peal_relay_topics_free(r);
     peal_relay_deliveries_free(r);
     peal_batches_fini(&r->batches);

@@ -117,7 +117,7 @@ peal_relay_flush(struct peal_relay *r)
         return; /* it waits, bounded by queue_max */
     if ((list = peal_batches_list(&r->batches, &n), n) == 0)
         return;
-    r->backplane->ops->publish(r->backplane, list, n);
+    peal_backplane_publish(r->backplane, list, n);
     peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_PUBLISHED, n);
     peal_batches_remove_first(&r->batches, n);
     relay_count_queued(r, before);
@@ -176,6 +176,6 @@ peal_relay_publish_control(struct peal_relay *r, struct peal_slice bytes)
         p.bytes = peal_buf_slice(&sealed);
     }
     if (err == PEAL_OK)
-        r->backplane->ops->publish(r->backplane, &p, 1);
+        peal_backplane_publish(r->backplane, &p, 1);
     peal_buf_fini(&sealed);
 }

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "backplane/redis.h"
+#include "backplane/redis_pubsub.h"
 #include "hub/seal.h"
 #include "server/server_priv.h"
 #include "wire/hostport.h"
@@ -96,22 +96,25 @@ describe(struct peal_server *n, struct peal_node_report *own)
     find_address(n, own->address, sizeof(own->address));
 }
 
-static bool
-make_link(struct peal_server *n, bool sharded,
-    const struct peal_backplane_counters *counters, struct peal_backplane **out)
+/* What a link is made of; the caller names what it counts in. */
+static struct peal_backplane_config
+link_config(const struct peal_server *n, const struct peal_backplane_counters *counters)
 {
-    struct peal_buf why = { 0 };
-    struct peal_redis_url url;
-    const char *text = "";
-    peal_err err = peal_redis_url_parse(peal_slice_str(n->o->backplane), &url, &text);
+    return (struct peal_backplane_config){ .url = n->o->backplane,
+        .loop = n->control,
+        .name = n->api.name,
+        .counters = counters };
+}
 
-    if (err == PEAL_OK)
-        err = peal_redis_new(n->control, &url, sharded, n->api.name, counters, out, &why);
+/* Releases why. */
+static bool
+link_made(struct peal_server *n, peal_err err, struct peal_buf *why)
+{
     if (err != PEAL_OK)
-        peal_log(&n->log, PEAL_LOG_ERROR, "the backplane cannot be used",
-            "why=\"%s%.*s\"", text, (int)why.len, why.len > 0 ? why.data : "");
-    peal_redis_url_fini(&url);
-    peal_buf_fini(&why);
+        peal_log(&n->log, PEAL_LOG_ERROR, "the backplane cannot be used", "why=\"%.*s\"",
+            why->len > 0 ? (int)why->len : 13,
+            why->len > 0 ? why->data : "out of memory");
+    peal_buf_fini(why);
     return err == PEAL_OK;
 }
 
@@ -153,7 +156,9 @@ static bool
 make_relay(struct peal_server *n)
 {
     const struct peal_strings *secrets = &n->o->backplane_secret;
+    struct peal_backplane_config link = link_config(n, &peal_relay_counters);
     struct peal_slice list[PEAL_SEAL_KEYS_MAX];
+    struct peal_buf why = { 0 };
     struct peal_relay_config config = { .loop = n->control,
         .prefix = peal_slice_str(n->o->backplane_prefix),
         .secrets = list,
@@ -162,18 +167,19 @@ make_relay(struct peal_server *n)
 
     for (; config.n_secrets < secrets->n; config.n_secrets++)
         list[config.n_secrets] = peal_slice_str(secrets->v[config.n_secrets]);
-    if (!make_link(n, strstr(n->o->backplane, "+cluster://") != NULL,
-            &peal_relay_counters, &config.backplane))
+    if (!link_made(n, peal_backplane_open(&link, &config.backplane, &why), &why))
         return false;
     if (peal_relay_new(n->hub, &config, &n->relay) == PEAL_OK)
         return true;
-    config.backplane->ops->free(config.backplane);
+    peal_backplane_free(&config.backplane);
     return peal_server_no_memory(n);
 }
 
 static bool
 make_adapter(struct peal_server *n)
 {
+    struct peal_backplane_config link = link_config(n, &peal_adapter_counters);
+    struct peal_buf why = { 0 };
     struct peal_adapter_config config = { .loop = n->control,
         .hub = n->hub,
         .relay = n->relay,
@@ -184,20 +190,24 @@ make_adapter(struct peal_server *n)
         .ready = start_nodes,
         .arg = n };
 
-    if (!make_link(n, config.sharded, &peal_adapter_counters, &config.link))
+    if (!link_made(n,
+            peal_redis_pubsub_open(&link,
+                config.sharded ? PEAL_REDIS_SHARDED : PEAL_REDIS_CLASSIC, &config.link,
+                &why),
+            &why))
         return false;
     if (peal_adapter_new(&config, &n->adapter) == PEAL_OK) {
         n->api.adapter_up = peal_adapter_up(n->adapter);
         return true;
     }
-    config.link->ops->free(config.link);
+    peal_redis_pubsub_free(&config.link);
     return peal_server_no_memory(n);
 }
 
 bool
 peal_cluster_on(const struct peal_server *n)
 {
-    return strcmp(n->o->backplane, "memory") != 0;
+    return !peal_backplane_kind_of(n->o->backplane)->alone;
 }
 
 bool

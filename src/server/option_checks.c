@@ -4,7 +4,7 @@
 
 #include <sys/un.h>
 
-#include "backplane/redis_url.h"
+#include "backplane/backplane.h"
 #include "wire/addr.h"
 #include "wire/hostport.h"
 
@@ -119,17 +119,7 @@ peal_check_advertise(const char *value)
 const char *
 peal_check_backplane(const char *value)
 {
-    struct peal_redis_url url;
-    const char *why = "memory, or the URL of a Redis";
-
-    if (strcmp(value, "memory") == 0)
-        return NULL;
-    if (strstr(value, "://") != NULL &&
-        peal_redis_url_parse(peal_slice_str(value), &url, &why) == PEAL_OK) {
-        peal_redis_url_fini(&url);
-        return NULL;
-    }
-    return why;
+    return peal_backplane_check(value);
 }
 
 const char *

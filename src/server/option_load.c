@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "app/rules.h"
+#include "backplane/redis_pubsub.h"
 #include "server/option_set_priv.h"
 
 #define KEY_MAX 128
@@ -321,12 +322,29 @@ need(struct peal_option_loader *l, bool right, const char *name, const char *tex
         peal_option_complain(l, &src, name, "%s", text);
 }
 
+/* Why the backplane is none for the adapter, or NULL. */
+static const char *
+adapter_fault(const struct peal_options *o)
+{
+    switch (o->socketio_adapter) {
+    case PEAL_ADAPTER_REDIS:
+        return peal_redis_pubsub_check(o->backplane, PEAL_REDIS_CLASSIC);
+    case PEAL_ADAPTER_SHARDED:
+        return peal_redis_pubsub_check(o->backplane, PEAL_REDIS_SHARDED);
+    default:
+        return NULL;
+    }
+}
+
 /* What options ask of each other. */
 static void
 check_together(struct peal_option_loader *l)
 {
     const struct peal_options *o = l->o;
-    bool alone = o->backplane == NULL || strcmp(o->backplane, "memory") == 0;
+    const struct peal_backplane_kind *kind =
+        o->backplane != NULL ? peal_backplane_kind_of(o->backplane) : NULL;
+    bool alone = kind == NULL || kind->alone;
+    const char *no_adapter = kind == NULL ? NULL : adapter_fault(o);
 
     need(l, o->listen.n > 0, "listen",
         "is required: where to listen, such as 0.0.0.0:8080 (--dev: 127.0.0.1:8080)");
@@ -344,12 +362,8 @@ check_together(struct peal_option_loader *l)
             "needs 16 characters or more, by chance: openssl rand -hex 16");
     need(l, o->socketio_adapter_key != NULL, "socketio.adapter_key", "must not be empty");
     need(l, !o->rebalance || !alone, "rebalance", "needs other nodes: set backplane");
-    need(l, o->socketio_adapter == PEAL_ADAPTER_OFF || !alone, "socketio.adapter",
-        "needs a Redis as backplane");
-    need(l,
-        o->socketio_adapter != PEAL_ADAPTER_REDIS || alone ||
-            strstr(o->backplane, "+cluster:") == NULL,
-        "socketio.adapter", "must be redis-sharded on a Redis Cluster");
+    if (no_adapter != NULL)
+        need(l, false, "socketio.adapter", no_adapter);
 }
 
 /* Rules are read by the application; here only to say what it would not take. */

@@ -256,6 +256,7 @@ release(struct peal_backplane *b)
 }
 
 static const struct peal_backplane_ops ops = { .name = "sim",
+    .payload_max = 1 << 20,
     .start = start,
     .subscribe = subscribe,
     .unsubscribe = unsubscribe,

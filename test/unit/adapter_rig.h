@@ -19,9 +19,9 @@
 #include "wire/msgpack.h"
 
 struct redis {
-    struct peal_backplane b; /* first */
-    size_t backed;           /* what it says of its queue */
-    bool quiet;              /* nothing is written down */
+    struct peal_redis_pubsub p; /* first */
+    size_t backed;              /* what it says of its queue */
+    bool quiet;                 /* nothing is written down */
     const char *me;
     struct peal_buf log;
 };
@@ -58,15 +58,15 @@ redis_unsubscribe(struct peal_backplane *b, struct peal_slice topic)
 }
 
 static inline void
-redis_subscribe_pattern(struct peal_backplane *b, struct peal_slice pattern)
+redis_subscribe_pattern(struct peal_redis_pubsub *p, struct peal_slice pattern)
 {
-    redis_note((struct redis *)b, "psub", pattern, "");
+    redis_note((struct redis *)p, "psub", pattern, "");
 }
 
 static inline void
-redis_unsubscribe_pattern(struct peal_backplane *b, struct peal_slice pattern)
+redis_unsubscribe_pattern(struct peal_redis_pubsub *p, struct peal_slice pattern)
 {
-    redis_note((struct redis *)b, "punsub", pattern, "");
+    redis_note((struct redis *)p, "punsub", pattern, "");
 }
 
 /* JSON of what is JSON or MessagePack; bytes in it stay placeholders. */
@@ -121,12 +121,16 @@ redis_free(struct peal_backplane *b)
     peal_buf_fini(&((struct redis *)b)->log);
 }
 
+static const struct peal_redis_pubsub_ops redis_pubsub_ops = {
+    .subscribe_pattern = redis_subscribe_pattern,
+    .unsubscribe_pattern = redis_unsubscribe_pattern
+};
+
 static const struct peal_backplane_ops redis_ops = { .name = "redis",
+    .payload_max = 1 << 20,
     .start = redis_start,
     .subscribe = redis_subscribe,
     .unsubscribe = redis_unsubscribe,
-    .subscribe_pattern = redis_subscribe_pattern,
-    .unsubscribe_pattern = redis_unsubscribe_pattern,
     .publish = redis_publish,
     .queued = redis_queued,
     .restart = redis_restart,
@@ -150,11 +154,11 @@ site_open(struct site *s, bool sharded)
 
     rig_open(&s->r, 1 << 20, 0);
     s->ready = 0;
-    s->redis = (struct redis){ .b.ops = &redis_ops };
+    s->redis = (struct redis){ .p.ops = &redis_pubsub_ops, .p.b.ops = &redis_ops };
     config.loop = s->r.control;
     config.hub = s->r.hub;
     config.relay = s->r.relay;
-    config.link = &s->redis.b;
+    config.link = &s->redis.p;
     CHECK_OK(peal_adapter_new(&config, &s->a));
     s->redis.me = s->a->uid;
     peal_adapter_start(s->a);
@@ -197,14 +201,14 @@ turns(struct site *s)
 static inline void
 confirmed(struct site *s, const char *topic)
 {
-    s->redis.b.events->subscribed(s->redis.b.arg, peal_slice_str(topic));
+    s->redis.p.b.events->subscribed(s->redis.p.b.arg, peal_slice_str(topic));
     turns(s);
 }
 
 static inline void
 redis_up(struct site *s)
 {
-    s->redis.b.events->up(s->redis.b.arg);
+    s->redis.p.b.events->up(s->redis.p.b.arg);
     if (s->a->sharded) {
         SAID(s, "sub k#/#\n");
         confirmed(s, "k#/#");
@@ -222,8 +226,8 @@ redis_up(struct site *s)
 static inline void
 told(struct site *s, const char *topic, const char *json)
 {
-    s->redis.b.events->message(
-        s->redis.b.arg, peal_slice_str(topic), peal_slice_str(json));
+    s->redis.p.b.events->message(
+        s->redis.p.b.arg, peal_slice_str(topic), peal_slice_str(json));
 }
 
 static inline struct peal_buf
@@ -242,7 +246,8 @@ told_packed(struct site *s, const char *topic, const char *json)
 {
     struct peal_buf b = packed(json);
 
-    s->redis.b.events->message(s->redis.b.arg, peal_slice_str(topic), peal_buf_slice(&b));
+    s->redis.p.b.events->message(
+        s->redis.p.b.arg, peal_slice_str(topic), peal_buf_slice(&b));
     peal_buf_fini(&b);
 }
 

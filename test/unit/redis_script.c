@@ -17,8 +17,9 @@
 
 #include <hiredis/hiredis.h>
 
-#include "backplane/redis.h"
+#include "backplane/redis_pubsub.h"
 #include "base/buf.h"
+#include "base/wheel.h"
 #include "clock.h"
 
 #define SERVERS 4
@@ -47,7 +48,7 @@ struct play {
     struct peal_loop *loop;
     struct peal_log log;
     size_t log_seen;
-    struct peal_backplane *b;
+    struct peal_redis_pubsub *b; /* NULL: freed */
     struct server servers[SERVERS];
     struct peer peers[PEERS_MAX];
     unsigned n_peers;
@@ -356,30 +357,29 @@ static void
 act(struct play *p, struct peal_slice rest)
 {
     struct peal_slice verb = peal_slice_cut(&rest, ' '), topic;
-    const struct peal_backplane_ops *ops = p->b->ops;
+    const struct peal_backplane_ops *ops = p->b->b.ops;
 
     if (peal_slice_eq(verb, PEAL_S("restart"))) {
-        ops->restart(p->b, "the test says so");
+        ops->restart(&p->b->b, "the test says so");
         return;
     }
     if (peal_slice_eq(verb, PEAL_S("free"))) {
-        ops->free(p->b);
-        p->b = NULL;
+        peal_redis_pubsub_free(&p->b);
         return;
     }
     topic = peal_slice_cut(&rest, ' ');
     if (peal_slice_eq(verb, PEAL_S("sub"))) {
-        ops->subscribe(p->b, topic);
+        ops->subscribe(&p->b->b, topic);
     } else if (peal_slice_eq(verb, PEAL_S("unsub"))) {
-        ops->unsubscribe(p->b, topic);
+        ops->unsubscribe(&p->b->b, topic);
     } else if (peal_slice_eq(verb, PEAL_S("psub"))) {
-        ops->subscribe_pattern(p->b, topic);
+        p->b->ops->subscribe_pattern(p->b, topic);
     } else if (peal_slice_eq(verb, PEAL_S("punsub"))) {
-        ops->unsubscribe_pattern(p->b, topic);
+        p->b->ops->unsubscribe_pattern(p->b, topic);
     } else if (peal_slice_eq(verb, PEAL_S("pub"))) {
         struct peal_payload payload = { topic, rest };
 
-        ops->publish(p->b, &payload, 1);
+        peal_backplane_publish(&p->b->b, &payload, 1);
     } else {
         wrong(p, "what is", verb.data);
     }
@@ -529,8 +529,7 @@ play_open(struct play *p)
         .engine = PEAL_IO_EPOLL, .queue_bytes_max = 1 << 20, .log = &p->log
     };
     struct peal_buf text = { 0 }, why = { 0 };
-    struct peal_redis_url url;
-    const char *complaint = "";
+    struct peal_backplane_config link = { .name = "n", .counters = &counters };
 
     p->log = (struct peal_log){ .fd = memfd_create("log", MFD_CLOEXEC),
         .level = PEAL_LOG_DEBUG };
@@ -538,10 +537,11 @@ play_open(struct play *p)
         server_open(&p->servers[i]);
     CHECK_OK(peal_loop_new(&config, &p->loop));
     expand(p, peal_slice_str(p->script->url), &text);
-    CHECK_OK(peal_redis_url_parse(peal_slice_str(text.data), &url, &complaint));
-    CHECK_OK(
-        peal_redis_new(p->loop, &url, p->script->sharded, "n", &counters, &p->b, &why));
-    peal_backplane_start(p->b, &events, p);
+    link.url = text.data;
+    link.loop = p->loop;
+    CHECK_OK(peal_redis_pubsub_open(&link,
+        p->script->sharded ? PEAL_REDIS_SHARDED : PEAL_REDIS_CLASSIC, &p->b, &why));
+    peal_backplane_start(&p->b->b, &events, p);
     peal_buf_fini(&text);
     peal_buf_fini(&why);
 }
@@ -563,8 +563,7 @@ play_close(struct play *p)
             wrong(p, r->name, r->commands.data);
         peal_buf_fini(&r->commands);
     }
-    if (p->b != NULL)
-        p->b->ops->free(p->b);
+    peal_redis_pubsub_free(&p->b);
     peal_loop_free(&p->loop);
     for (unsigned i = 0; i < p->n_peers; i++) {
         peer_close(&p->peers[i]);

@@ -145,6 +145,7 @@ fake_free(struct peal_backplane *b)
 }
 
 static const struct peal_backplane_ops fake_ops = { .name = "fake",
+    .payload_max = 1 << 20,
     .start = fake_start,
     .subscribe = fake_subscribe,
     .unsubscribe = fake_unsubscribe,

@@ -107,14 +107,14 @@ a_lost_link_lets_nobody_wait_and_all_is_asked_for_again(void **state)
     quit(&s, &b);
     CHECK(!peal_session_all_subscribed(&a.s));
     SAID(&s, CHAT_SUBS "sub k-request#/gone#\npsub k#/gone#*\n");
-    s.redis.b.events->down(s.redis.b.arg);
+    s.redis.p.b.events->down(s.redis.p.b.arg);
     turns(&s);
     CHECK(peal_session_all_subscribed(&a.s));
     CHECK_INT(stat_of(&s.r, PEAL_STAT_ADAPTER_GAPS), 1);
     enter(&s, 1, &b, "/new");
     CHECK(peal_session_all_subscribed(&b.s));
     SAID(&s, "");
-    s.redis.b.events->up(s.redis.b.arg);
+    s.redis.p.b.events->up(s.redis.p.b.arg);
     SAID(&s, ROOT_SUBS CHAT_SUBS "sub k-request#/new#\npsub k#/new#*\n");
     for (unsigned i = 0; i < 6; i++)
         confirmed(&s, all[i]);
@@ -137,8 +137,8 @@ a_refused_namespace_keeps_nobody_waiting_and_the_root_ends_the_link(void **state
     SAID(&s, CHAT_SUBS);
     confirmed(&s, "k-request#/chat#");
     CHECK(!peal_session_all_subscribed(&a.s));
-    s.redis.b.events->refused(s.redis.b.arg, PEAL_S("k#/chat#*"), "NOPERM");
-    s.redis.b.events->refused(s.redis.b.arg, PEAL_S("k#/nobody's#*"), "NOPERM");
+    s.redis.p.b.events->refused(s.redis.p.b.arg, PEAL_S("k#/chat#*"), "NOPERM");
+    s.redis.p.b.events->refused(s.redis.p.b.arg, PEAL_S("k#/nobody's#*"), "NOPERM");
     turns(&s);
     CHECK(peal_session_all_subscribed(&a.s));
     CHECK(*peal_adapter_up(s.a));
@@ -147,11 +147,11 @@ a_refused_namespace_keeps_nobody_waiting_and_the_root_ends_the_link(void **state
     SAID(&s, "unsub k-request#/chat#\npunsub k#/chat#*\n");
 
     /* Again with the next link; of the root a server has to have everything. */
-    s.redis.b.events->down(s.redis.b.arg);
+    s.redis.p.b.events->down(s.redis.p.b.arg);
     CHECK(!*peal_adapter_up(s.a));
-    s.redis.b.events->up(s.redis.b.arg);
+    s.redis.p.b.events->up(s.redis.p.b.arg);
     SAID(&s, ROOT_SUBS);
-    s.redis.b.events->refused(s.redis.b.arg, PEAL_S("k#/#*"), "NOPERM");
+    s.redis.p.b.events->refused(s.redis.p.b.arg, PEAL_S("k#/#*"), "NOPERM");
     SAID(&s, "restart NOPERM\n");
     CHECK(!*peal_adapter_up(s.a));
     site_close(&s);
@@ -202,9 +202,9 @@ sharded_rooms_have_channels_of_their_own(void **state)
     CHECK(peal_session_all_subscribed(&a.s));
 
     /* A slot has moved. */
-    s.redis.b.events->lost(s.redis.b.arg, PEAL_S("k#/chat#room#"));
-    s.redis.b.events->lost(s.redis.b.arg, PEAL_S("k#/#"));
-    s.redis.b.events->lost(s.redis.b.arg, PEAL_S("k#/#nobody's#"));
+    s.redis.p.b.events->lost(s.redis.p.b.arg, PEAL_S("k#/chat#room#"));
+    s.redis.p.b.events->lost(s.redis.p.b.arg, PEAL_S("k#/#"));
+    s.redis.p.b.events->lost(s.redis.p.b.arg, PEAL_S("k#/#nobody's#"));
     SAID(&s, "sub k#/chat#room#\nsub k#/#\n");
     CHECK_INT(stat_of(&s.r, PEAL_STAT_ADAPTER_GAPS), 2);
     enter(&s, 1, &b, "/chat#room");
@@ -491,11 +491,12 @@ what_our_own_nodes_say_is_dropped(void **state)
         config = (struct peal_adapter_config){ .loop = s->r.control,
             .hub = s->r.hub,
             .relay = s->r.relay,
-            .link = &sites[1].redis.b,
+            .link = &sites[1].redis.p,
             .sharded = sharded,
             .key = PEAL_S("k"),
             .prefix = PEAL_S("t2") };
-        sites[1].redis = (struct redis){ .b.ops = &redis_ops };
+        sites[1].redis =
+            (struct redis){ .p.ops = &redis_pubsub_ops, .p.b.ops = &redis_ops };
         CHECK_OK(peal_adapter_new(&config, &sites[1].a));
         CHECK(strcmp(s->a->uid, sites[1].a->uid) != 0);
         CHECK_INT(strlen(s->a->uid), sharded ? 16 : 6);

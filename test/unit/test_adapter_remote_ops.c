@@ -480,7 +480,7 @@ without_memory_nothing_breaks(void **state)
             enter(&s, 1, &b, "/");
             alloc_one = 1;
             alloc_left = n;
-            s.redis.b.events->message(s.redis.b.arg, peal_slice_str(letters[i].topic),
+            s.redis.p.b.events->message(s.redis.p.b.arg, peal_slice_str(letters[i].topic),
                 peal_buf_slice(&payload));
             turns(&s);
             done = alloc_left >= 0; /* none has failed */

@@ -262,19 +262,6 @@ static const struct script one_redis[] = {
            "log redis refused a publish\" why=\"NOPERM no publish\n"
            "+ 3000\n" },
 
-    { "classic pub/sub of a cluster asks nobody's role", "redis+cluster://127.0.0.1:$A",
-        false,
-        "A1> CLIENT SETNAME n\n"
-        "A1> PING\n"
-        "A1< +OK\n"
-        "A1< +PONG\n"
-        "A2> CLIENT SETNAME n\n"
-        "A2> PING\n"
-        "A2< +OK\n"
-        "A2< +PONG\n"
-        "= up\n"
-        "+ 3000\n" },
-
     { "a host name that does not resolve", "redis://no..name:$A", false,
         "log redis unavailable\" host=no..name port=$A why=\"its host name does not "
         "resolve\"\n" },
@@ -442,7 +429,7 @@ static const struct script clusters[] = {
     conn "> SENTINEL get-master-addr-by-name main\n" conn "> SUBSCRIBE +switch-master\n"
 #define MASTER_GREETED(conn)                                                             \
     conn "> CLIENT SETNAME n\n" conn "> ROLE\n" conn "< +OK\n" conn "< [master, :0, "    \
-                                                                    "[]]\n"
+         "[]]\n"
 
 static const struct script sentinels[] = {
     { "one that knows tells where the master is, and where it moves",
