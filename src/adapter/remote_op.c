@@ -197,7 +197,7 @@ on_part(struct peal_loop *loop, struct peal_task *task)
         .n_except = j->except.n };
 
     if (sh != NULL && !j->nobody && peal_select(sh, &what, on_socket, p) != PEAL_OK)
-        peal_stat_add(peal_shard_stats(sh), PEAL_STAT_LETTERS_LOST, 1);
+        peal_stat_add(peal_shard_stats(sh), PEAL_STAT_WORKER_LOST, 1);
     if (sh != NULL && j->op == PEAL_SIO_REDIS_ASK_ROOMS)
         peal_shard_each_channel(sh, on_channel, p);
     p->task.fn = on_part_done;

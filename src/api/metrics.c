@@ -18,7 +18,7 @@ sum(const struct peal_api_node *node, enum peal_stat id)
     /* The control thread has connections and turns too, but serves no client. It
      * publishes, and is told of acknowledgements, for Node servers. */
     if (node->control != NULL &&
-        (id == PEAL_STAT_LETTERS_LOST || id == PEAL_STAT_PUBLISHED ||
+        (id == PEAL_STAT_WORKER_LOST || id == PEAL_STAT_PUBLISHED ||
             id == PEAL_STAT_ANSWERED ||
             (id >= PEAL_STAT_BACKPLANE_CONNECTS && id <= PEAL_STAT_ADAPTER_REFUSED)))
         total += peal_stat_get(&node->control->stats, id);

@@ -118,9 +118,9 @@
         "Calls of the HTTP API")                                                         \
     X(API_ERRORS, C, "peal_api_requests_total", "result=\"error\"", "")                  \
     X(API_UNAUTHORIZED, C, "peal_api_requests_total", "result=\"unauthorized\"", "")     \
-    X(LETTERS_LOST, C, "peal_worker_messages_lost_total", "reason=\"memory\"",           \
+    X(WORKER_LOST, C, "peal_worker_messages_lost_total", "reason=\"memory\"",            \
         "Messages that did not reach the subscribers of a worker")                       \
-    X(BACKLOG_DROPPED, C, "peal_worker_messages_lost_total", "reason=\"backlog\"", "")   \
+    X(WORKER_DROPPED, C, "peal_worker_messages_lost_total", "reason=\"backlog\"", "")    \
     X(BACKPLANE_CONNECTS, C, "peal_backplane_connects_total", "",                        \
         "Times that the link to the backplane was made")                                 \
     X(BACKPLANE_GAPS, C, "peal_backplane_gaps_total", "",                                \

@@ -255,7 +255,7 @@ ask_all(struct peal_shard *sh, struct peal_ack_share *p)
     if (p->n > 0 && (p->owed = calloc(p->n, sizeof(*p->owed))) != NULL)
         p->n_owed = p->n;
     else if (p->n > 0)
-        peal_stat_add(stats, PEAL_STAT_LETTERS_LOST, 1);
+        peal_stat_add(stats, PEAL_STAT_WORKER_LOST, 1);
     p->n = 0;
     if (p->n_owed > 0)
         peal_meant_for(sh, p->ask->msg, ask_one, p);

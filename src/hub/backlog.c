@@ -33,7 +33,7 @@ peal_backlog_add(
     _Atomic size_t *b = &h->backlog[worker].bytes;
 
     if (atomic_load_explicit(b, memory_order_relaxed) + bytes > PEAL_BACKLOG_HARD) {
-        peal_stat_add(stats, PEAL_STAT_BACKLOG_DROPPED, 1);
+        peal_stat_add(stats, PEAL_STAT_WORKER_DROPPED, 1);
         return false;
     }
     atomic_fetch_add_explicit(b, bytes, memory_order_relaxed);

@@ -12,15 +12,15 @@
  * Membership stays exact: who leaves gets what was published before; who joins does not.
  * So does order: before something is sent to a session past its channels, it catches up.
  */
-#include <assert.h>
 #include <stdlib.h>
 
+#include "base/vec.h"
 #include "hub/hub_priv.h"
 
 /* Is none of m's exclusions a channel that a session here can be in? Mostly it is the
  * sender's id; then nobody's subscriptions have to be looked through. */
 static bool
-excludes_ids_only(struct peal_shard *sh, const struct peal_msg *m)
+msg_excludes_ids_only(struct peal_shard *sh, const struct peal_msg *m)
 {
     for (unsigned i = 0; i < m->n_except; i++)
         if (peal_shard_channel(sh, m->except[i]) != NULL)
@@ -29,39 +29,45 @@ excludes_ids_only(struct peal_shard *sh, const struct peal_msg *m)
 }
 
 static inline bool
-has_id(const struct peal_session *s, struct peal_slice name)
+session_has_id(const struct peal_session *s, struct peal_slice name)
 {
     return peal_slice_eq(peal_channel_address(name), peal_session_id(s));
 }
 
 /* Is s kept from m, by an exclusion or because it has it from an earlier channel? */
 static bool
-skip(const struct peal_session *s, const struct peal_msg *m, unsigned k, bool except_ids)
+fanout_skips(
+    const struct peal_session *s, const struct peal_msg *m, unsigned k, bool except_ids)
 {
     for (unsigned i = 0; i < m->n_except; i++)
-        if (has_id(s, m->except[i]) ||
+        if (session_has_id(s, m->except[i]) ||
             (!except_ids && peal_session_is_subscribed(s, m->except[i])))
             return true;
     for (unsigned i = 0; i < k; i++)
-        if (has_id(s, m->channels[i].name) ||
+        if (session_has_id(s, m->channels[i].name) ||
             peal_session_is_subscribed(s, m->channels[i].name))
             return true;
     return false;
 }
 
 static inline bool
-is_skipped(
+fanout_must_skip(
     const struct peal_session *s, const struct peal_msg *m, unsigned k, bool except_ids)
 {
-    return (m->n_except > 0 || k > 0) && skip(s, m, k, except_ids);
+    return (m->n_except > 0 || k > 0) && fanout_skips(s, m, k, except_ids);
 }
 
 static inline unsigned
-deliver(struct peal_session *s, struct peal_msg *m, unsigned k, bool except_ids)
+fanout_deliver(struct peal_session *s, struct peal_msg *m, unsigned k, bool except_ids)
 {
-    if (is_skipped(s, m, k, except_ids))
+    bool delivered;
+
+    if (fanout_must_skip(s, m, k, except_ids))
         return 0;
-    return s->ops->deliver(s, m, k);
+    s->shard->delivering = true;
+    delivered = s->ops->deliver(s, m, k);
+    s->shard->delivering = false;
+    return delivered;
 }
 
 /* Channels of this size, or less, are served at once. */
@@ -78,14 +84,14 @@ peal_deliver_session(
 {
     peal_session_catch_up(s);
     peal_stat_add(peal_shard_stats(sh), PEAL_STAT_DELIVERED,
-        deliver(s, m, k, excludes_ids_only(sh, m)));
+        fanout_deliver(s, m, k, msg_excludes_ids_only(sh, m)));
 }
 
 void
 peal_meant_for(struct peal_shard *sh, struct peal_msg *m,
     bool (*fn)(void *arg, struct peal_session *s, unsigned k), void *arg)
 {
-    bool except_ids = excludes_ids_only(sh, m);
+    bool except_ids = msg_excludes_ids_only(sh, m);
 
     for (unsigned k = 0; k < m->n_channels; k++) {
         struct peal_slice name = m->channels[k].name;
@@ -93,10 +99,10 @@ peal_meant_for(struct peal_shard *sh, struct peal_msg *m,
         struct peal_session *s = peal_session_find(sh, peal_channel_address(name));
 
         for (uint32_t i = 0; ch != NULL && i < ch->n; i++)
-            if (!is_skipped(ch->members[i]->session, m, k, except_ids) &&
+            if (!fanout_must_skip(ch->members[i]->session, m, k, except_ids) &&
                 !fn(arg, ch->members[i]->session, k))
                 return;
-        if (s != NULL && !is_skipped(s, m, k, except_ids) && !fn(arg, s, k))
+        if (s != NULL && !fanout_must_skip(s, m, k, except_ids) && !fn(arg, s, k))
             return;
     }
 }
@@ -104,7 +110,7 @@ peal_meant_for(struct peal_shard *sh, struct peal_msg *m,
 /* Says to publishers whether f is more than there should be: from the maximum on, until
  * half of it is gone. */
 static void
-mark_full(struct peal_shard *sh, struct peal_fanout *f)
+fanout_mark_full(struct peal_shard *sh, struct peal_fanout *f)
 {
     bool over =
         f->n >= PEAL_CHANNEL_BACKLOG_MAX || f->bytes >= PEAL_CHANNEL_BACKLOG_BYTES_MAX;
@@ -119,7 +125,7 @@ mark_full(struct peal_shard *sh, struct peal_fanout *f)
 
 /* Gives up the first n items. */
 static void
-drop_items(struct peal_shard *sh, struct peal_fanout *f, uint32_t n)
+fanout_drop_items(struct peal_shard *sh, struct peal_fanout *f, uint32_t n)
 {
     size_t bytes = 0;
 
@@ -131,12 +137,12 @@ drop_items(struct peal_shard *sh, struct peal_fanout *f, uint32_t n)
     f->n -= n;
     f->bytes -= bytes;
     peal_backlog_sub(sh->hub, sh->index, bytes);
-    mark_full(sh, f);
+    fanout_mark_full(sh, f);
 }
 
 /* The cursor begins anew, with what has come meanwhile. */
 static void
-begin_batch(struct peal_fanout *f)
+fanout_begin_batch(struct peal_fanout *f)
 {
     size_t bytes = 0;
 
@@ -153,7 +159,7 @@ peal_fanout_free(struct peal_shard *sh, struct peal_channel *ch)
 
     if (f == NULL)
         return;
-    drop_items(sh, f, f->n);
+    fanout_drop_items(sh, f, f->n);
     peal_list_unlink(&f->link);
     free(f->items);
     free(f);
@@ -166,7 +172,7 @@ peal_fanout_free(struct peal_shard *sh, struct peal_channel *ch)
  * stay for ever, those that are far behind are drawn along once in 2^30 messages.
  */
 static uint32_t
-next_seq(struct peal_channel *ch)
+channel_next_seq(struct peal_channel *ch)
 {
     if (++ch->seq % PEAL_SEQ_RENEW == 0)
         for (uint32_t i = 0; i < ch->n; i++)
@@ -176,7 +182,8 @@ next_seq(struct peal_channel *ch)
 }
 
 static peal_err
-put_off(struct peal_shard *sh, struct peal_channel *ch, struct peal_msg *m, unsigned k)
+fanout_put_off(
+    struct peal_shard *sh, struct peal_channel *ch, struct peal_msg *m, unsigned k)
 {
     struct peal_fanout *f = ch->fanout;
 
@@ -188,42 +195,35 @@ put_off(struct peal_shard *sh, struct peal_channel *ch, struct peal_msg *m, unsi
         peal_list_append(&sh->fanouts, &f->link);
         peal_loop_again(sh->loop); /* it may be after the hook has run */
     }
-    if (f->n == f->cap) {
-        uint32_t cap = f->cap ? f->cap * 2 : 4;
-        struct peal_fanout_item *items = realloc(f->items, cap * sizeof(*items));
-
-        if (items == NULL) {
-            if (f->n == 0)
-                peal_fanout_free(sh, ch);
-            return PEAL_ENOMEM;
-        }
-        f->items = items;
-        f->cap = cap;
+    if (PEAL_GROW(f->items, f->cap, f->n + 1) != PEAL_OK) {
+        if (f->n == 0)
+            peal_fanout_free(sh, ch);
+        return PEAL_ENOMEM;
     }
     f->items[f->n++] = (struct peal_fanout_item){ .msg = peal_msg_retain(m),
-        .seq = next_seq(ch),
+        .seq = channel_next_seq(ch),
         .k = (uint16_t)k,
-        .except_ids = excludes_ids_only(sh, m) };
+        .except_ids = msg_excludes_ids_only(sh, m) };
     f->bytes += peal_msg_weight(m);
-    mark_full(sh, f);
+    fanout_mark_full(sh, f);
     return PEAL_OK;
 }
 
 /* Puts m off for a later turn. false: there is no memory to wait with. */
 static bool
-wait_for_turn(
+fanout_wait(
     struct peal_shard *sh, struct peal_channel *ch, struct peal_msg *m, unsigned k)
 {
     struct peal_stats *stats = peal_shard_stats(sh);
 
     if (!peal_backlog_add(sh->hub, sh->index, peal_msg_weight(m), stats))
         return true;
-    if (put_off(sh, ch, m, k) == PEAL_OK)
+    if (fanout_put_off(sh, ch, m, k) == PEAL_OK)
         return true;
     peal_backlog_sub(sh->hub, sh->index, peal_msg_weight(m));
     if (ch->fanout == NULL)
         return false;
-    peal_stat_add(stats, PEAL_STAT_LETTERS_LOST, 1); /* it must not overtake others */
+    peal_stat_add(stats, PEAL_STAT_WORKER_LOST, 1); /* it must not overtake others */
     return true;
 }
 
@@ -234,18 +234,18 @@ peal_deliver_channel(
     unsigned delivered = 0;
     bool except_ids;
 
-    if ((ch->fanout != NULL || ch->n > SMALL) && wait_for_turn(sh, ch, m, k))
+    if ((ch->fanout != NULL || ch->n > SMALL) && fanout_wait(sh, ch, m, k))
         return;
-    except_ids = excludes_ids_only(sh, m);
+    except_ids = msg_excludes_ids_only(sh, m);
     for (uint32_t i = 0; i < ch->n; i++) {
         peal_session_catch_up(ch->members[i]->session);
-        delivered += deliver(ch->members[i]->session, m, k, except_ids);
+        delivered += fanout_deliver(ch->members[i]->session, m, k, except_ids);
     }
     peal_stat_add(peal_shard_stats(sh), PEAL_STAT_DELIVERED, delivered);
 }
 
 static unsigned
-deliver_items(
+fanout_deliver_items(
     struct peal_sub *sub, const struct peal_fanout *f, uint32_t from, uint32_t to)
 {
     unsigned delivered = 0;
@@ -254,18 +254,18 @@ deliver_items(
         const struct peal_fanout_item *x = &f->items[i];
 
         if ((int32_t)(x->seq - sub->since) > 0)
-            delivered += deliver(sub->session, x->msg, x->k, x->except_ids);
+            delivered += fanout_deliver(sub->session, x->msg, x->k, x->except_ids);
     }
     return delivered;
 }
 
 /* What has not reached sub yet. */
 static unsigned
-deliver_rest(struct peal_sub *sub)
+fanout_deliver_rest(struct peal_sub *sub)
 {
     const struct peal_fanout *f = sub->channel->fanout;
 
-    return deliver_items(sub, f, sub->at < f->cursor ? f->batch : 0, f->n);
+    return fanout_deliver_items(sub, f, sub->at < f->cursor ? f->batch : 0, f->n);
 }
 
 void
@@ -278,7 +278,7 @@ peal_session_catch_up(struct peal_session *s)
     for (struct peal_sub *sub = s->subs; sub != NULL; sub = sub->next) {
         if (sub->channel->fanout == NULL)
             continue;
-        delivered += deliver_rest(sub);
+        delivered += fanout_deliver_rest(sub);
         sub->since = sub->channel->seq;
     }
     peal_stat_add(peal_shard_stats(s->shard), PEAL_STAT_DELIVERED, delivered);
@@ -286,7 +286,7 @@ peal_session_catch_up(struct peal_session *s)
 
 /* Asks the cache for the members to come: what they point to is spread all over. */
 static void
-prefetch(const struct peal_channel *ch, uint32_t at)
+fanout_prefetch(const struct peal_channel *ch, uint32_t at)
 {
     if (at + 8 < ch->n)
         __builtin_prefetch(ch->members[at + 8]);
@@ -297,24 +297,25 @@ prefetch(const struct peal_channel *ch, uint32_t at)
 /* Carries batches to as many members as the budget allows. A batch that is as large as it
  * may be is the last one of the turn: connections are written before more comes. */
 static void
-advance(struct peal_shard *sh, struct peal_fanout *f)
+fanout_advance(struct peal_shard *sh, struct peal_fanout *f)
 {
     struct peal_channel *ch = f->channel;
     unsigned delivered = 0;
     bool large = false;
 
+    PEAL_ASSERT(f->cursor <= ch->n && f->batch <= f->n);
     while (f->n > 0 && sh->left > 0 && !large) {
         if (f->cursor == 0)
-            begin_batch(f);
+            fanout_begin_batch(f);
         while (f->cursor < ch->n && sh->left > 0) {
-            prefetch(ch, f->cursor);
-            delivered += deliver_items(ch->members[f->cursor++], f, 0, f->batch);
+            fanout_prefetch(ch, f->cursor);
+            delivered += fanout_deliver_items(ch->members[f->cursor++], f, 0, f->batch);
             sh->left -= f->batch < sh->left ? f->batch : sh->left;
         }
         if (f->cursor < ch->n)
             break;
         large = f->batch < f->n;
-        drop_items(sh, f, f->batch);
+        fanout_drop_items(sh, f, f->batch);
         f->cursor = f->batch = 0;
     }
     peal_stat_add(peal_shard_stats(sh), PEAL_STAT_DELIVERED, delivered);
@@ -336,7 +337,7 @@ peal_fanout_turn(void *shard)
         struct peal_fanout *f = PEAL_CONTAINER(l, struct peal_fanout, link);
 
         peal_list_append(&sh->fanouts, &f->link);
-        advance(sh, f);
+        fanout_advance(sh, f);
     }
     /* Channels take turns: those that were not reached are first in the next one. */
     while ((l = peal_list_take(&sh->fanouts)) != NULL)
@@ -357,6 +358,7 @@ peal_fanout_leave(struct peal_sub *sub)
 
     if (f == NULL)
         return;
+    PEAL_ASSERT(f->cursor <= ch->n && ch->members[sub->at] == sub);
     if (sub->at < f->cursor) {
         /* The last of those who have the batch takes the place, and the place of that one
          * becomes the hole: nobody moves across the cursor. */

@@ -1,5 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of hub/ share: shards, channels, subscriptions. */
+/*
+ * What the files of hub/ share.
+ *
+ *   hub.c            hub, shards and sessions; publishing
+ *   subscriptions.c  channels and their members
+ *   confirm.c        waiting until a channel is subscribed on the backplane
+ *   fanout.c         delivery to members, in slices
+ *   backlog.c        how much waits, and who is told; publisher.c: who is paused for it
+ *   ids.c, names.c   whose id it is; how rooms are named
+ *   select.c         sockets by rooms
+ *   ackreq.c         events that are to be acknowledged
+ *   outbox.c         what a worker has to say to the relay
+ *
+ * The relay and what it consists of is in relay_priv.h.
+ */
 #ifndef PEAL_HUB_HUB_PRIV_H
 #define PEAL_HUB_HUB_PRIV_H
 
@@ -7,11 +21,9 @@
 #include "base/map.h"
 #include "hub/hub.h"
 
-#define PEAL_INTEREST_SLOTS                                                              \
-    65536 /* channel hashes that are told apart; a power of two                          \
-           */
-
-#define PEAL_FULL_SLOTS 4096 /* the same for backlogs */
+/* Channel hashes that are told apart, powers of two: for interest, for backlogs. */
+#define PEAL_INTEREST_SLOTS 65536
+#define PEAL_FULL_SLOTS 4096
 
 /* Messages of a channel whose delivery goes on in later turns. */
 struct peal_fanout {
@@ -49,7 +61,7 @@ struct peal_channel {
     struct peal_fanout *fanout; /* NULL: nothing was put off */
     uint32_t name_len;
     bool confirmed; /* what other nodes publish arrives; true without others */
-    uint64_t asked; /* number of the parcel that says it is wanted */
+    uint64_t asked; /* number of the batch that asks the relay for it */
     char name[];
 };
 
@@ -80,10 +92,11 @@ struct peal_hub {
     _Atomic uint64_t full[PEAL_FULL_SLOTS];
     _Atomic uint64_t paused; /* a bit for each worker with publishers that are paused */
     struct peal_backlog {
-        _Alignas(64) _Atomic size_t bytes; /* that wait for, or on, this worker */
-        struct peal_task relief;           /* tells it that there is less of a backlog */
+        _Atomic size_t bytes;    /* that wait for, or on, this worker */
+        struct peal_task relief; /* tells it that there is less of a backlog */
         struct peal_hub *hub;
         _Atomic bool relief_posted;
+        char apart[31]; /* each has a cache line */
     } backlog[PEAL_WORKERS_MAX];
 };
 
@@ -101,8 +114,9 @@ struct peal_shard {
     struct peal_link asks;           /* parts of requests, hub/ackreq.h */
     uint64_t next_ask;               /* id of an acknowledgement */
     size_t held;                     /* peal_shard_count_held */
-    bool congested;                  /* congestion holds what the last publishes met */
-    bool relieved;                   /* the hook is to look at those that are paused */
+    bool delivering; /* sessions are given messages: nobody may subscribe or leave */
+    bool congested;  /* congestion holds what the last publishes met */
+    bool relieved;   /* the hook is to look at those that are paused */
     struct peal_congestion congestion;
     struct peal_map publishers; /* client -> struct publisher, see publisher.c */
     struct peal_link paused;    /* those that wait for a smaller backlog */
@@ -139,6 +153,14 @@ peal_channel_address(struct peal_slice channel)
         peal_slice_cut(&rest, '#');
     return rest;
 }
+
+/* peal_waiters_tell_gone is for a session that leaves ch, or ends; confirm.c. */
+void peal_waiters_tell_gone(struct peal_channel *ch, const struct peal_session *s);
+
+/* peal_hub_set_relay joins hub and relay, NULL: parts them; before any loop of a worker
+ * runs, or when none does any more. */
+void peal_hub_set_relay(
+    struct peal_hub *h, struct peal_relay *relay, struct peal_loop *control);
 
 /* Backlogs; backlog.c. */
 

@@ -24,7 +24,7 @@ peal_relay_batch_free(struct peal_relay_batch *p)
 
 /* Room for one more command. NULL: out of memory. */
 static struct peal_relay_cmd *
-add(struct peal_shard *sh)
+outbox_add(struct peal_shard *sh)
 {
     struct peal_relay_batch *p = sh->outbox;
     unsigned cap = p == NULL ? CMDS_FIRST : p->cap * 2;
@@ -49,7 +49,7 @@ add(struct peal_shard *sh)
 
 /* More channels than one can mean more topics than one. */
 static uint32_t
-number_for(struct peal_hub *h, const struct peal_msg *m)
+outbox_number(struct peal_hub *h, const struct peal_msg *m)
 {
     uint32_t number = 0;
 
@@ -62,14 +62,14 @@ peal_err
 peal_outbox_publish(struct peal_shard *sh, struct peal_msg *m)
 {
     struct peal_relay *r = sh->hub->relay;
-    struct peal_blob *record = peal_envelope_record(m, number_for(sh->hub, m));
+    struct peal_blob *record = peal_envelope_record(m, outbox_number(sh->hub, m));
     struct peal_relay_cmd *o = NULL;
     peal_err err = PEAL_ENOMEM;
 
     if (record != NULL && !peal_relay_has_room(r, record->len))
         err = PEAL_EAGAIN;
     else if (record != NULL)
-        o = add(sh);
+        o = outbox_add(sh);
     if (o == NULL) {
         peal_stat_add(peal_shard_stats(sh), PEAL_STAT_BACKPLANE_DROPPED, 1);
         peal_blob_release(record);
@@ -81,10 +81,11 @@ peal_outbox_publish(struct peal_shard *sh, struct peal_msg *m)
 }
 
 static peal_err
-say(struct peal_shard *sh, enum peal_relay_cmd_kind kind, struct peal_slice channel)
+outbox_add_channel(
+    struct peal_shard *sh, enum peal_relay_cmd_kind kind, struct peal_slice channel)
 {
     struct peal_blob *name = peal_blob_copy(channel);
-    struct peal_relay_cmd *o = name != NULL ? add(sh) : NULL;
+    struct peal_relay_cmd *o = name != NULL ? outbox_add(sh) : NULL;
 
     if (o == NULL) {
         peal_blob_release(name);
@@ -97,13 +98,13 @@ say(struct peal_shard *sh, enum peal_relay_cmd_kind kind, struct peal_slice chan
 peal_err
 peal_outbox_subscribe(struct peal_shard *sh, struct peal_slice channel)
 {
-    return say(sh, PEAL_RELAY_CMD_SUBSCRIBE, channel);
+    return outbox_add_channel(sh, PEAL_RELAY_CMD_SUBSCRIBE, channel);
 }
 
 void
 peal_outbox_unsubscribe(struct peal_shard *sh, struct peal_slice channel)
 {
-    (void)!say(sh, PEAL_RELAY_CMD_UNSUBSCRIBE,
+    (void)!outbox_add_channel(sh, PEAL_RELAY_CMD_UNSUBSCRIBE,
         channel); /* else it stays subscribed for nothing */
 }
 

@@ -64,10 +64,7 @@ peal_relay_new(
     peal_batches_init(&r->batches, r->node, &r->seal);
     peal_list_init(&r->idle);
     peal_loop_hook(r->loop, relay_on_turn, r);
-    for (unsigned i = 0; i < hub->n_shards; i++)
-        peal_loop_hook(hub->shards[i]->loop, peal_outbox_turn, hub->shards[i]);
-    hub->control = config->loop;
-    hub->relay = r;
+    peal_hub_set_relay(hub, r, config->loop);
     *out = r;
     return PEAL_OK;
 }
@@ -89,7 +86,7 @@ peal_relay_free(struct peal_relay **rp)
     if (r == NULL)
         return;
     *rp = NULL;
-    r->hub->relay = NULL;
+    peal_hub_set_relay(r->hub, NULL, NULL);
     peal_timer_stop(&r->tick);
     peal_backplane_free(&r->backplane);
     peal_relay_topics_free(r);

@@ -95,7 +95,7 @@ relay_deliver_to(struct peal_relay *r, unsigned worker, struct peal_msg *m)
     b = worker_batch_of(r, worker);
     if (b == NULL || PEAL_GROW(b->msgs, b->cap, b->n + 1) != PEAL_OK) {
         peal_backlog_sub(r->hub, worker, peal_msg_weight(m));
-        peal_stat_add(&r->loop->stats, PEAL_STAT_LETTERS_LOST, 1);
+        peal_stat_add(&r->loop->stats, PEAL_STAT_WORKER_LOST, 1);
         return;
     }
     b->msgs[b->n++] = peal_msg_retain(m);
@@ -114,7 +114,7 @@ static void
 relay_on_bad(struct peal_relay *r, struct peal_slice topic, peal_err err)
 {
     if (err == PEAL_ENOMEM) {
-        peal_stat_add(&r->loop->stats, PEAL_STAT_LETTERS_LOST, 1);
+        peal_stat_add(&r->loop->stats, PEAL_STAT_WORKER_LOST, 1);
         return;
     }
     peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_BAD, 1);

@@ -219,7 +219,7 @@ what_is_posted_to_a_worker_is_bounded(void **state)
     CHECK_INT(n, soft);
     for (; n < hard + 5; n++)
         publish(&r, 0, MIB, NULL); /* by those that do not wait */
-    CHECK_INT(counted(&r, 0, PEAL_STAT_BACKLOG_DROPPED), 5);
+    CHECK_INT(counted(&r, 0, PEAL_STAT_WORKER_DROPPED), 5);
     CHECK(peal_hub_backlog(r.hub) <= PEAL_BACKLOG_HARD);
     CHECK_INT(c.resumed, 0);
     r.sh[1]->turn_budget = 1000 * MEMBERS;
@@ -244,7 +244,7 @@ what_a_worker_puts_off_is_bounded(void **state)
     rig_open(&r);
     for (unsigned i = 0; i < hard + 5; i++)
         publish(&r, 1, MIB, NULL);
-    CHECK_INT(counted(&r, 1, PEAL_STAT_BACKLOG_DROPPED), 5);
+    CHECK_INT(counted(&r, 1, PEAL_STAT_WORKER_DROPPED), 5);
     r.sh[1]->turn_budget = 1000 * MEMBERS;
     while (r.members[MEMBERS - 1].n < hard)
         turn(&r, 1);
