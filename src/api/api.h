@@ -23,6 +23,8 @@ struct peal_api_node {
     const struct peal_cors *cors;   /* of /api/; NULL: off */
     struct peal_loop *const *loops; /* of all workers, whose counters /metrics adds up */
     unsigned n_loops;
+    const char *const *protocols; /* names, in the order of peal_stats.sessions */
+    unsigned n_protocols;
     struct peal_loop *control; /* whose counters of the backplane are added; or NULL */
     struct peal_hub *hub;      /* whose backlog is in /metrics; or NULL */
     struct peal_nodes *nodes;  /* of the cluster; NULL: this is the only node */

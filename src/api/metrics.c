@@ -97,6 +97,23 @@ put_build(struct peal_buf *out, const struct peal_api_node *node)
     return err == PEAL_OK ? peal_buf_add(out, "} 1\n", 4) : err;
 }
 
+/* Sessions that are open, in one family: its labels add up to all of them. */
+static peal_err
+put_sessions(struct peal_buf *out, const struct peal_api_node *node)
+{
+    peal_err err = put_head(out, "peal_sessions", "gauge", "Sessions open now");
+
+    for (unsigned k = 0; err == PEAL_OK && k < node->n_protocols; k++) {
+        int64_t n = 0;
+
+        for (unsigned i = 0; i < node->n_loops; i++)
+            n += peal_stats_sessions_of(&node->loops[i]->stats, k);
+        err = peal_buf_printf(out, "peal_sessions{protocol=\"%s\"} %lld\n",
+            node->protocols[k], (long long)n);
+    }
+    return err;
+}
+
 static peal_err
 put_node(struct peal_buf *out, const struct peal_api_node *node)
 {
@@ -174,6 +191,8 @@ peal_api_metrics_text(const struct peal_api_node *node, struct peal_buf *out)
         err = put_node(out, node);
     if (err == PEAL_OK)
         err = put_backlog(out, node);
+    if (err == PEAL_OK)
+        err = put_sessions(out, node);
     if (err == PEAL_OK)
         err = put_cluster(out, node);
     for (unsigned id = 0; err == PEAL_OK && id < PEAL_STAT_N; id++)

@@ -54,9 +54,7 @@ put_alone(const struct peal_api *api, struct peal_writer *w)
         const struct peal_stats *stats = &node->loops[i]->stats;
 
         own.connections += peal_stat_get(stats, PEAL_STAT_CONNECTIONS);
-        own.sessions += peal_stat_get(stats, PEAL_STAT_WS_SESSIONS) +
-                        peal_stat_get(stats, PEAL_STAT_SSE_SESSIONS) +
-                        peal_stat_get(stats, PEAL_STAT_EIO_SESSIONS);
+        own.sessions += peal_stats_sessions(stats);
     }
     snprintf(own.name, sizeof(own.name), "%s", node->name ? node->name : "");
     snprintf(own.version, sizeof(own.version), "%s", node->version ? node->version : "");

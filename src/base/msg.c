@@ -87,16 +87,16 @@ peal_msg_release(struct peal_msg *m)
         return;
     for (unsigned i = 0; i < m->n_atts; i++)
         peal_blob_release(m->atts[i]);
-    for (unsigned i = 0; i < PEAL_FMT_N; i++)
+    for (unsigned i = 0; i < PEAL_MSG_FORMATS_MAX; i++)
         peal_blob_release(atomic_load_explicit(&m->encoded[i], memory_order_relaxed));
     free(m);
 }
 
 struct peal_blob *
-peal_msg_bytes(
-    struct peal_msg *m, enum peal_format fmt, peal_msg_encode_fn *encode, void *ctx)
+peal_msg_bytes(struct peal_msg *m, unsigned format, peal_msg_encode_fn *encode, void *ctx)
 {
-    struct peal_blob *have = atomic_load_explicit(&m->encoded[fmt], memory_order_acquire);
+    struct peal_blob *have =
+        atomic_load_explicit(&m->encoded[format], memory_order_acquire);
     struct peal_blob *mine;
 
     if (have != NULL)
@@ -105,7 +105,7 @@ peal_msg_bytes(
         return NULL;
     /* Two workers may build at once; the first to arrive wins, the other throws away. */
     if (atomic_compare_exchange_strong_explicit(
-            &m->encoded[fmt], &have, mine, memory_order_acq_rel, memory_order_acquire))
+            &m->encoded[format], &have, mine, memory_order_acq_rel, memory_order_acquire))
         return mine;
     peal_blob_release(mine);
     return have;

@@ -14,6 +14,7 @@
 
 #define PEAL_CHANNELS_MAX 1000   /* channels, or exclusions, of one message */
 #define PEAL_MSG_NAMES_MAX 16384 /* the same of one that does not leave its node */
+#define PEAL_MSG_FORMATS_MAX 16  /* wire formats whose bytes a message caches */
 #define PEAL_ATTACHMENTS_MAX 32  /* of one message; what is found fits 32 bits */
 
 enum peal_data_kind {
@@ -26,23 +27,6 @@ enum peal_msg_flags {
     PEAL_MSG_VOLATILE = 1,    /* drop for a receiver whose connection is not writable */
     PEAL_MSG_NO_COMPRESS = 2, /* do not deflate */
     PEAL_MSG_NEEDS_ACK = 4    /* to be acknowledged, see hub/ackreq.h */
-};
-
-/* Wire formats whose bytes a message caches. */
-enum peal_format {
-    PEAL_FMT_WS,         /* /ws, one channel: one whole frame */
-    PEAL_FMT_WS_DEFLATE, /* the same, permessage-deflate, 15 bits, no context */
-    PEAL_FMT_ENVELOPE,   /* /ws, several channels: frame with the envelope */
-    PEAL_FMT_ENVELOPE_DEFLATE,
-    PEAL_FMT_SSE,         /* one event */
-    PEAL_FMT_SSE_CHUNKED, /* the same as one chunk of HTTP/1.1 */
-    PEAL_FMT_SIO,         /* Socket.IO over WebSocket: header frame, attachment frames */
-    PEAL_FMT_SIO_DEFLATE,
-    PEAL_FMT_SIO_POLL,    /* Engine.IO polling payload piece, attachments in base64 */
-    PEAL_FMT_SIO_B64,     /* over WebSocket for a client that cannot take binary */
-    PEAL_FMT_SIO_MSGPACK, /* the msgpack parser over WebSocket: one binary frame */
-    PEAL_FMT_SIO_MSGPACK_POLL,
-    PEAL_FMT_N
 };
 
 struct peal_channel_name {
@@ -61,7 +45,7 @@ struct peal_msg {
     struct peal_slice nsp;   /* Socket.IO namespace, "/" for plain channels */
     struct peal_slice event; /* raw JSON token, normally a string with quotes, or empty */
     struct peal_slice args;
-    _Atomic(struct peal_blob *) encoded[PEAL_FMT_N];
+    _Atomic(struct peal_blob *) encoded[PEAL_MSG_FORMATS_MAX];
 };
 
 /* What a message is made of; everything is borrowed and copied, attachments are held. */
@@ -101,10 +85,11 @@ typedef struct peal_blob *peal_msg_encode_fn(const struct peal_msg *m, void *ctx
 
 /*
  * peal_msg_bytes returns m in a format, borrowed: it lives as long as m. encode is called
- * only the first time. NULL: out of memory.
+ * only the first time. format is an index that its users agree on (wire/encode.h), below
+ * PEAL_MSG_FORMATS_MAX. NULL: out of memory.
  */
 struct peal_blob *peal_msg_bytes(
-    struct peal_msg *m, enum peal_format fmt, peal_msg_encode_fn *encode, void *ctx);
+    struct peal_msg *m, unsigned format, peal_msg_encode_fn *encode, void *ctx);
 
 /* peal_channel_hash is the same on every worker of this process (interest tables). */
 uint32_t peal_channel_hash(struct peal_slice name);

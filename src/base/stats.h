@@ -57,12 +57,12 @@
         "Requests refused because their head or body breaks HTTP or a limit")            \
     X(HTTP_TIMEOUT, C, "peal_http_timeouts_total", "",                                   \
         "Connections closed because a request did not arrive in time")                   \
-    X(WS_SESSIONS, G, "peal_sessions", "protocol=\"ws\"", "Sessions open now")           \
-    X(SSE_SESSIONS, G, "peal_sessions", "protocol=\"sse\"", "")                          \
-    X(EIO_SESSIONS, G, "peal_sessions", "protocol=\"engineio\"", "")                     \
-    X(SIO_SESSIONS, G, "peal_sessions", "protocol=\"socketio\"", "")                     \
-    X(EIO_POLLING, G, "peal_polling_sessions", "",                                       \
-        "Engine.IO sessions on HTTP long polling")                                       \
+    X(POLLING_SESSIONS, G, "peal_polling_sessions", "",                                  \
+        "Sessions on HTTP long polling, which need new connections now and then")        \
+    X(SIO_CONNECTING, G, "peal_socketio_connecting_sessions", "",                        \
+        "Socket.IO sessions that have joined no namespace yet")                          \
+    X(SIO_SOCKETS, G, "peal_socketio_sockets", "",                                       \
+        "Namespaces that Socket.IO clients have joined, summed over clients")            \
     X(SESSIONS_WAITING, G, "peal_sessions_waiting", "",                                  \
         "Newcomers that wait to be admitted: see admission.lag, sessions.rate and "      \
         "sessions.max")                                                                  \
@@ -189,8 +189,13 @@ struct peal_stat_info {
 
 extern const struct peal_stat_info peal_stat_table[PEAL_STAT_N];
 
+#define PEAL_PROTOCOLS_MAX 8
+
 struct peal_stats {
     _Atomic int64_t v[PEAL_STAT_N];
+    /* Sessions open now, of each protocol: one family whose labels are the protocols'
+     * names, which base does not know. */
+    _Atomic int64_t sessions[PEAL_PROTOCOLS_MAX];
 };
 
 /* Thread: the one that owns s. A plain load and store, since nobody else writes. */
@@ -200,6 +205,32 @@ peal_stat_add(struct peal_stats *s, enum peal_stat id, int64_t n)
     int64_t v = atomic_load_explicit(&s->v[id], memory_order_relaxed);
 
     atomic_store_explicit(&s->v[id], v + n, memory_order_relaxed);
+}
+
+static inline void
+peal_stats_add_sessions(struct peal_stats *s, unsigned protocol, int64_t n)
+{
+    int64_t v = atomic_load_explicit(&s->sessions[protocol], memory_order_relaxed);
+
+    atomic_store_explicit(&s->sessions[protocol], v + n, memory_order_relaxed);
+}
+
+/* Any thread. */
+static inline int64_t
+peal_stats_sessions_of(const struct peal_stats *s, unsigned protocol)
+{
+    return atomic_load_explicit(&s->sessions[protocol], memory_order_relaxed);
+}
+
+/* peal_stats_sessions is how many sessions of any protocol are open. Any thread. */
+static inline int64_t
+peal_stats_sessions(const struct peal_stats *s)
+{
+    int64_t n = 0;
+
+    for (unsigned i = 0; i < PEAL_PROTOCOLS_MAX; i++)
+        n += atomic_load_explicit(&s->sessions[i], memory_order_relaxed);
+    return n;
 }
 
 static inline int64_t

@@ -27,8 +27,7 @@
 
 #include "base/assert.h"
 #include "base/id.h"
-#include "proto/eio.h"
-#include "proto/plain.h"
+#include "proto/proto.h"
 
 #define TICK_MS                                                                          \
     20 /* between two looks at tokens, places and those that wait too long               \
@@ -55,13 +54,8 @@ admission_is_full(const struct peal_proto *p)
 
     if (c->sessions_max == 0)
         return false;
-    for (unsigned i = 0; i < c->n_loops; i++) {
-        const struct peal_stats *s = &c->loops[i]->stats;
-
-        n += peal_stat_get(s, PEAL_STAT_EIO_SESSIONS) +
-             peal_stat_get(s, PEAL_STAT_WS_SESSIONS) +
-             peal_stat_get(s, PEAL_STAT_SSE_SESSIONS);
-    }
+    for (unsigned i = 0; i < c->n_loops; i++)
+        n += peal_stats_sessions(&c->loops[i]->stats);
     return n >= c->sessions_max;
 }
 
@@ -84,14 +78,14 @@ admission_take(struct peal_proto *p)
 }
 
 static bool
-admission_refuse(struct peal_proto *p, struct peal_http *h, enum peal_newcomer newcomer,
-    enum peal_stat reason)
+admission_refuse(struct peal_proto *p, struct peal_http *h, peal_http_fn *turn_away,
+    void *ctx, enum peal_stat reason)
 {
     struct peal_admission *a = &p->admission;
 
     peal_stat_add(peal_proto_stats(p), reason, 1);
-    if (newcomer == PEAL_NEWCOMER_STREAM) {
-        peal_sse_turn_away(p, h);
+    if (turn_away != NULL) {
+        turn_away(h, ctx);
     } else if (a->closed) {
         peal_http_close(h, PEAL_CLOSE_LOCAL);
     } else {
@@ -206,22 +200,24 @@ admission_wait(struct peal_proto *p, struct peal_http *h)
 }
 
 bool
-peal_admission_try(struct peal_proto *p, struct peal_http *h, enum peal_newcomer newcomer)
+peal_admission_try(
+    struct peal_proto *p, struct peal_http *h, peal_http_fn *turn_away, void *ctx)
 {
     struct peal_admission *a = &p->admission;
 
     if (a->resumed == h) {
         a->resumed = NULL; /* a request that is pipelined behind it is another newcomer */
-        return a->refuse_as == NULL || admission_refuse(p, h, newcomer, *a->refuse_as);
+        return a->refuse_as == NULL ||
+               admission_refuse(p, h, turn_away, ctx, *a->refuse_as);
     }
     if (a->closed)
-        return admission_refuse(p, h, newcomer, PEAL_STAT_REFUSED_DRAINING);
-    if (newcomer == PEAL_NEWCOMER_SOCKET && admission_is_full(p))
-        return admission_refuse(p, h, newcomer, PEAL_STAT_REFUSED_SESSIONS_MAX);
+        return admission_refuse(p, h, turn_away, ctx, PEAL_STAT_REFUSED_DRAINING);
+    if (turn_away == NULL && admission_is_full(p))
+        return admission_refuse(p, h, turn_away, ctx, PEAL_STAT_REFUSED_SESSIONS_MAX);
     if (a->n_waiting == 0 && admission_take(p))
         return true;
     if (!admission_wait(p, h))
-        return admission_refuse(p, h, newcomer, PEAL_STAT_REFUSED_QUEUE_FULL);
+        return admission_refuse(p, h, turn_away, ctx, PEAL_STAT_REFUSED_QUEUE_FULL);
     return false;
 }
 
@@ -244,18 +240,4 @@ peal_session_drain_at(const struct peal_proto *p)
         return 0;
     return peal_loop_now_ms(p->loop) + age - age / 10 +
            peal_random_u64() % (age / 10 * 2 + 1);
-}
-
-void
-peal_sessions_shed(struct peal_proto *p, unsigned n)
-{
-    uint64_t plain = peal_plain_drain(p, 0, true);
-    uint64_t all = plain + peal_eio_drain(p, 0, true);
-    unsigned share;
-
-    if (n > all)
-        n = (unsigned)all;
-    share = all > 0 ? (unsigned)(plain * n / all) : 0;
-    peal_plain_drain(p, share, true);
-    peal_eio_drain(p, n - share, true);
 }

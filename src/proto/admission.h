@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Admission: which newcomers may begin a session on a worker, and when; how old sessions
- * may become, and which ones go when there are too many.
+ * Admission: which newcomers may begin a session on a worker, and when; and how old
+ * sessions may become.
  * Thread: the worker's loop.
  */
 #ifndef PEAL_PROTO_ADMISSION_H
@@ -11,12 +11,6 @@
 #include "http/http.h"
 
 struct peal_proto;
-
-/* How a newcomer is refused. */
-enum peal_newcomer {
-    PEAL_NEWCOMER_SOCKET, /* 503; its client comes back by itself */
-    PEAL_NEWCOMER_STREAM  /* a stream that ends; at an error status it would give up */
-};
 
 /* Part of struct peal_proto. */
 struct peal_admission {
@@ -40,21 +34,16 @@ void peal_admission_close(struct peal_proto *p);
  * that can be wrong with the request has been looked at, and before any work is done for
  * it. true: yes. false: it waits, and begin is called again; or it is answered, and
  * counted.
+ *
+ *   turn_away  answers a newcomer that is refused, with ctx; it is for clients that an
+ *              error status would keep from ever coming back, so they wait for
+ *              sessions.max as well. NULL: 503, for clients that come back by themselves.
  */
 bool peal_admission_try(
-    struct peal_proto *p, struct peal_http *h, enum peal_newcomer newcomer);
+    struct peal_proto *p, struct peal_http *h, peal_http_fn *turn_away, void *ctx);
 
 /* peal_session_drain_at returns when a session that begins now is to be drained:
  * sessions.max_age from now, 10 % more or less. Loop time in ms, or 0: never. */
 uint64_t peal_session_drain_at(const struct peal_proto *p);
-
-/*
- * peal_sessions_shed closes n sessions as a drain does, for nodes that have fewer. The
- * youngest go: most of them have come in the storm that made this node the fuller one,
- * they have the least built up, and those that have been here for long keep what works
- * for them. (The longest silent would be better still; to know them would cost every
- * session memory.)
- */
-void peal_sessions_shed(struct peal_proto *p, unsigned n);
 
 #endif

@@ -75,7 +75,7 @@ handshake_ok(struct peal_eio *e, struct peal_http *h, const struct request *r)
 static bool
 read_request(struct peal_eio *e, struct peal_http *h, struct request *r)
 {
-    const struct peal_proto_config *c = e->proto->config;
+    const struct peal_eio_config *c = e->config;
     struct peal_slice query = h->head->query;
     struct peal_slice transport = peal_query_raw(query, PEAL_S("transport"));
 
@@ -105,7 +105,7 @@ version_ok(const struct peal_http *h)
 static bool
 origin_ok(struct peal_eio *e, struct peal_http *h)
 {
-    const struct peal_cors *cors = &e->proto->config->sio_cors;
+    const struct peal_cors *cors = &e->config->cors;
 
     if (peal_http_origin_ok(h, cors->origins, cors->n))
         return true;
@@ -163,8 +163,8 @@ forward(struct peal_eio *e, struct peal_http *h, struct peal_slice sid)
     struct peal_node_report there;
     struct peal_http_forward_to to = { .secret = there.secret,
         .connect_timeout_ms = FORWARD_CONNECT_MS,
-        .idle_timeout_ms = p->config->ping_interval_ms + p->config->ping_timeout_ms +
-                           p->config->upgrade_timeout_ms,
+        .idle_timeout_ms = e->config->ping_interval_ms + e->config->ping_timeout_ms +
+                           e->config->upgrade_timeout_ms,
         .failed = on_unreachable,
         .ctx = e };
     uint32_t node;
@@ -201,9 +201,9 @@ find(struct peal_eio *e, struct peal_http *h, const struct request *r, bool may_
             refuse(e, h, r, PEAL_EIO_SESSION_UNKNOWN, NULL);
         return NULL;
     }
-    if (s->parted && (r->upgrade || !is(h, PEAL_S("GET"))))
+    if (s->state == PEAL_EIO_PARTED && (r->upgrade || !is(h, PEAL_S("GET"))))
         refuse(e, h, r, PEAL_EIO_SESSION_UNKNOWN, NULL);
-    else if (s->parted)
+    else if (s->state == PEAL_EIO_PARTED)
         return s;
     else if ((!r->upgrade && r->websocket != (s->polling == NULL)) || !version_ok(h))
         refuse(e, h, r, PEAL_EIO_BAD_REQUEST,
@@ -216,16 +216,16 @@ find(struct peal_eio *e, struct peal_http *h, const struct request *r, bool may_
 }
 
 void
-peal_eio_begin(struct peal_http *h, void *proto)
+peal_eio_http_begin(struct peal_http *h, void *eio)
 {
-    struct peal_eio *e = ((struct peal_proto *)proto)->eio;
+    struct peal_eio *e = eio;
     struct peal_eio_session *s;
     struct request r;
 
-    if (peal_http_cors(h, &e->proto->config->sio_cors) || !read_request(e, h, &r))
+    if (peal_http_cors(h, &e->config->cors) || !read_request(e, h, &r))
         return;
     if (r.sid.data == NULL) {
-        (void)(check_new(e, h, &r) && peal_admission_try(proto, h, PEAL_NEWCOMER_SOCKET));
+        (void)(check_new(e, h, &r) && peal_admission_try(e->proto, h, NULL, NULL));
         return;
     }
     if ((s = find(e, h, &r, true)) == NULL || r.upgrade || is(h, PEAL_S("GET")))
@@ -240,8 +240,8 @@ peal_eio_begin(struct peal_http *h, void *proto)
 static void
 open_polling(struct peal_eio *e, struct peal_http *h, bool b64)
 {
-    const struct peal_proto_config *c = e->proto->config;
-    struct peal_eio_session *s = peal_eio_session_new(e, true, b64);
+    const struct peal_eio_config *c = e->config;
+    struct peal_eio_session *s = peal_eio_session_new(e, PEAL_EIO_ON_POLLING, b64);
     struct peal_buf text = { 0 };
     struct peal_blob *body = NULL;
 
@@ -265,9 +265,9 @@ open_polling(struct peal_eio *e, struct peal_http *h, bool b64)
 }
 
 void
-peal_eio_handle(struct peal_http *h, void *proto)
+peal_eio_http_handle(struct peal_http *h, void *eio)
 {
-    struct peal_eio *e = ((struct peal_proto *)proto)->eio;
+    struct peal_eio *e = eio;
     struct peal_eio_session *s;
     struct request r;
 
@@ -287,7 +287,7 @@ peal_eio_handle(struct peal_http *h, void *proto)
     /* Checked again: a body may have come between. */
     if ((s = find(e, h, &r, false)) == NULL)
         return;
-    if (s->parted)
+    if (s->state == PEAL_EIO_PARTED)
         peal_eio_last_poll(s, h);
     else if (r.upgrade)
         peal_eio_ws_probe(s, h);

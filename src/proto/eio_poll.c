@@ -14,12 +14,12 @@ peal_eio_polling_new(struct peal_eio_session *s)
     if ((s->polling = calloc(1, sizeof(*s->polling))) == NULL)
         return PEAL_ENOMEM;
     s->polling->session = s;
-    peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_EIO_POLLING, 1);
+    peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_POLLING_SESSIONS, 1);
     return PEAL_OK;
 }
 
 static void
-drop_pieces(struct peal_eio_polling *p)
+poll_drop_pieces(struct peal_eio_polling *p)
 {
     for (uint32_t i = 0; i < p->n; i++)
         peal_blob_release(p->pieces[i].blob);
@@ -27,15 +27,15 @@ drop_pieces(struct peal_eio_polling *p)
     p->bytes = 0;
 }
 
-/* The POST that was parked is the caller's to answer. */
+/* The POST that was deferred is the caller's to answer. */
 static struct peal_http *
-unpark(struct peal_eio_session *s)
+post_undefer(struct peal_eio_session *s)
 {
     struct peal_eio_polling *p = s->polling;
     struct peal_http *h = p->post;
 
     p->post = NULL;
-    p->parked = false;
+    p->deferred = false;
     peal_buf_fini(&p->body);
     h->gone = NULL;
     return h;
@@ -48,16 +48,16 @@ peal_eio_polling_free(struct peal_eio_session *s)
 
     if (p == NULL)
         return;
-    if (p->parked)
-        peal_http_reply(unpark(s), 400, NULL, PEAL_S(""));
+    if (p->deferred)
+        peal_http_reply(post_undefer(s), 400, NULL, PEAL_S(""));
     else if (p->post != NULL)
         p->post->user = NULL; /* it is answered when its body is there */
-    drop_pieces(p);
+    poll_drop_pieces(p);
     free(p->pieces);
     peal_list_unlink(&p->dirty);
     free(p);
     s->polling = NULL;
-    peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_EIO_POLLING, -1);
+    peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_POLLING_SESSIONS, -1);
 }
 
 void
@@ -69,12 +69,12 @@ peal_eio_answer(struct peal_http *h, const char *type, struct peal_blob *body)
 
 /* The answer's body in the coding that its client takes. NULL: it goes as it is. */
 static struct peal_blob *
-compress(struct peal_eio_session *s, struct peal_http *h, struct peal_blob *body)
+poll_compress(struct peal_eio_session *s, struct peal_http *h, struct peal_blob *body)
 {
     enum peal_coding coding = s->polling->coding;
     struct peal_blob *b;
 
-    if (!s->eio->proto->config->http_compression || body->len < PEAL_GZIP_THRESHOLD)
+    if (!s->eio->config->http_compression || body->len < PEAL_GZIP_THRESHOLD)
         return NULL;
     peal_http_add(h, "Vary", "Accept-Encoding");
     if (coding == PEAL_CODING_NONE)
@@ -95,14 +95,14 @@ peal_eio_release(struct peal_eio_session *s, struct peal_blob *body)
         return;
     s->polling->poll = NULL;
     h->gone = NULL;
-    small = compress(s, h, body);
+    small = poll_compress(s, h, body);
     peal_eio_answer(h, PEAL_EIO_TYPE_PACKETS, small != NULL ? small : body);
     peal_blob_release(small);
 }
 
 /* All pieces, with separators between. NULL: out of memory. */
 static struct peal_blob *
-join(const struct peal_eio_polling *p)
+poll_join(const struct peal_eio_polling *p)
 {
     size_t len = p->bytes + p->n;
     struct peal_blob *b;
@@ -125,7 +125,7 @@ join(const struct peal_eio_polling *p)
 }
 
 static void
-mark_dirty(struct peal_eio_session *s)
+poll_mark_dirty(struct peal_eio_session *s)
 {
     if (peal_list_linked(&s->polling->dirty))
         return;
@@ -135,10 +135,10 @@ mark_dirty(struct peal_eio_session *s)
 
 /* To be ended by the hook: never from inside a send. */
 static void
-doom(struct peal_eio_session *s)
+poll_doom(struct peal_eio_session *s)
 {
     s->doomed = 1;
-    mark_dirty(s);
+    poll_mark_dirty(s);
 }
 
 void
@@ -149,11 +149,11 @@ peal_eio_flush(struct peal_eio_session *s)
 
     if (p->poll == NULL || p->n == 0)
         return;
-    if ((body = join(p)) == NULL) {
-        doom(s);
+    if ((body = poll_join(p)) == NULL) {
+        poll_doom(s);
         return;
     }
-    drop_pieces(p);
+    poll_drop_pieces(p);
     peal_eio_release(s, body);
     peal_blob_release(body);
 }
@@ -180,7 +180,7 @@ peal_eio_turn(void *eio)
 
 /* The memory that the pieces take, as an output queue counts it. */
 static size_t
-pieces_size(const struct peal_eio_polling *p)
+poll_pieces_size(const struct peal_eio_polling *p)
 {
     return p->bytes + (size_t)p->n * PEAL_CONN_ITEM_COST;
 }
@@ -188,10 +188,10 @@ pieces_size(const struct peal_eio_polling *p)
 /* Drops pieces that may go: those of one tag, or (tag 0) the oldest until their size is
  * below max. */
 static void
-drop_some(struct peal_eio_session *s, uint32_t tag, size_t max)
+poll_drop_some(struct peal_eio_session *s, uint32_t tag, size_t max)
 {
     struct peal_eio_polling *p = s->polling;
-    size_t size = pieces_size(p);
+    size_t size = poll_pieces_size(p);
     uint32_t kept = 0;
 
     for (uint32_t i = 0; i < p->n; i++) {
@@ -212,32 +212,32 @@ drop_some(struct peal_eio_session *s, uint32_t tag, size_t max)
 
 /* Makes room as the slow policy has it. false: this piece is the one to go. */
 static bool
-make_room(struct peal_eio_session *s, size_t len, uint32_t tag)
+poll_make_room(struct peal_eio_session *s, size_t len, uint32_t tag)
 {
-    const struct peal_proto_config *c = s->eio->proto->config;
+    const struct peal_loop_config *c = &peal_eio_loop(s)->config;
     struct peal_eio_polling *p = s->polling;
     size_t max = c->queue_bytes_max, need = len + PEAL_CONN_ITEM_COST;
 
     if (c->slow_policy == PEAL_SLOW_LATEST && tag != 0)
-        drop_some(s, tag, 0);
-    if (pieces_size(p) + need <= max)
+        poll_drop_some(s, tag, 0);
+    if (poll_pieces_size(p) + need <= max)
         return true;
     if (c->slow_policy != PEAL_SLOW_DISCONNECT) {
         /* An eighth more than needed, for each time passes over all of them. */
-        drop_some(s, 0, max - max / 8 > need ? max - max / 8 - need : 0);
-        if (pieces_size(p) + need <= max)
+        poll_drop_some(s, 0, max - max / 8 > need ? max - max / 8 - need : 0);
+        if (poll_pieces_size(p) + need <= max)
             return true;
         if (tag != 0) {
             peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_SLOW_DROPPED, 1);
             return false;
         }
     }
-    doom(s);
+    poll_doom(s);
     return false;
 }
 
 static bool
-grow(struct peal_eio_polling *p)
+poll_grow(struct peal_eio_polling *p)
 {
     uint32_t cap = p->cap > 0 ? p->cap * 2 : 4;
     struct peal_eio_piece *v;
@@ -256,16 +256,16 @@ peal_eio_queue(struct peal_eio_session *s, struct peal_blob *piece, uint32_t tag
 {
     struct peal_eio_polling *p = s->polling;
 
-    if (s->doomed || !make_room(s, piece->len, tag))
+    if (s->doomed || !poll_make_room(s, piece->len, tag))
         return false;
-    if (!grow(p)) {
-        doom(s);
+    if (!poll_grow(p)) {
+        poll_doom(s);
         return false;
     }
     p->pieces[p->n++] = (struct peal_eio_piece){ peal_blob_retain(piece), tag };
     p->bytes += piece->len;
     if (p->poll != NULL)
-        mark_dirty(s);
+        poll_mark_dirty(s);
     return true;
 }
 
@@ -274,7 +274,7 @@ peal_eio_close_poll(struct peal_eio_session *s, struct peal_blob *last)
 {
     struct peal_http *h = s->polling->poll;
 
-    if (s->leaving) {
+    if (s->draining) {
         s->polling->poll = NULL;
         h->gone = NULL;
         peal_http_close_after(h); /* by a new connection it can reach another node */
@@ -285,7 +285,7 @@ peal_eio_close_poll(struct peal_eio_session *s, struct peal_blob *last)
 
 /* The client gave up its poll: nothing of this session can be trusted to arrive. */
 static void
-poll_gone(struct peal_http *h)
+poll_on_gone(struct peal_http *h)
 {
     struct peal_eio_session *s = h->user;
 
@@ -307,10 +307,10 @@ peal_eio_get(struct peal_eio_session *s, struct peal_http *h)
     p->poll = h;
     p->coding = peal_coding_accepted(h->head);
     h->user = s;
-    h->gone = poll_gone;
+    h->gone = poll_on_gone;
     if (p->n > 0) {
         peal_eio_flush(s);
-    } else if (s->closing) {
+    } else if (s->state == PEAL_EIO_CLOSING) {
         peal_eio_close_poll(s, s->eio->noop_close);
     } else if (probe != NULL && probe->probed && probe->noop) {
         probe->noop = 0;
@@ -320,14 +320,14 @@ peal_eio_get(struct peal_eio_session *s, struct peal_http *h)
 
 /* A connection is lost in the middle of a body; one too large leaves the session. */
 static void
-post_gone(struct peal_http *h)
+post_on_gone(struct peal_http *h)
 {
     struct peal_eio_session *s = h->user;
 
     if (s == NULL)
         return;
     s->polling->post = NULL;
-    s->polling->parked = false;
+    s->polling->deferred = false;
     peal_buf_fini(&s->polling->body);
     if (h->conn->fd < 0)
         peal_eio_end(s, s->eio->close, PEAL_END_LOST, "in the middle of a POST");
@@ -338,50 +338,49 @@ peal_eio_post_begin(struct peal_eio_session *s, struct peal_http *h)
 {
     struct peal_slice type = peal_httphead_get(h->head, PEAL_S("Content-Type"));
     struct peal_http *first = s->polling->post;
-    bool parked = s->polling->parked; /* then the end of the session answers it */
+    bool deferred = s->polling->deferred; /* then the end of the session answers it */
 
     if (first == NULL && !peal_slice_ieq(peal_slice_trim(peal_slice_cut(&type, ';')),
                              PEAL_S("application/octet-stream"))) {
         s->polling->post = h;
         h->user = s;
-        h->gone = post_gone;
+        h->gone = post_on_gone;
         return;
     }
     peal_http_reply(h, 400, NULL, PEAL_S(""));
     peal_eio_fail(s, first != NULL ? "a second POST while one is coming"
                                    : "a POST of application/octet-stream");
-    if (first != NULL && !parked)
+    if (first != NULL && !deferred)
         peal_http_close(first, PEAL_CLOSE_PROTO);
 }
 
 /* Deals with packets of a body until its client is to be paused: true. */
 static bool
-run_packets(struct peal_eio_session *s, struct peal_slice *rest, bool whole)
+post_run_packets(struct peal_eio_session *s, struct peal_slice *rest, bool whole)
 {
     struct peal_slice packet;
 
     while (peal_eiopkt_payload_next(rest, &packet) && peal_eio_on_packet(s, packet))
-        if (!peal_eio_may_read(s) && !whole && !s->ended && !s->closing &&
-            s->polling != NULL)
+        if (!peal_eio_may_read(s) && !whole && peal_eio_is_open(s) && s->polling != NULL)
             return true;
     return false;
 }
 
 static void
-park(struct peal_eio_session *s, struct peal_http *h, size_t at, bool done)
+post_defer(struct peal_eio_session *s, struct peal_http *h, size_t at, bool done)
 {
     struct peal_eio_polling *p = s->polling;
 
     p->post = h;
     p->body_at = at;
     p->body_done = done;
-    p->parked = true;
+    p->deferred = true;
     h->user = s;
-    h->gone = post_gone;
+    h->gone = post_on_gone;
 }
 
 static void
-answer_post(struct peal_http *h)
+post_answer(struct peal_http *h)
 {
     peal_http_add(h, "Cache-Control", "no-store");
     peal_http_reply(h, 200, "text/html", PEAL_S("ok"));
@@ -401,14 +400,14 @@ peal_eio_post(struct peal_http *h)
     s->polling->post = NULL;
     if (rest.data == NULL)
         rest = PEAL_S("");
-    if (run_packets(s, &rest, false)) {
+    if (post_run_packets(s, &rest, false)) {
         if (peal_buf_add_slice(&s->polling->body, rest) == PEAL_OK) {
-            park(s, h, 0, rest.data == NULL);
+            post_defer(s, h, 0, rest.data == NULL);
             return;
         }
-        run_packets(s, &rest, true); /* without memory it cannot wait */
+        post_run_packets(s, &rest, true); /* without memory it cannot wait */
     }
-    answer_post(h);
+    post_answer(h);
 }
 
 void
@@ -419,20 +418,20 @@ peal_eio_post_rest(struct peal_eio_session *s, bool whole)
     struct peal_slice rest = { NULL, 0 };
     struct peal_http *h;
 
-    if (!p->parked)
+    if (!p->deferred)
         return;
     if (!p->body_done)
         rest = body.len == 0
                    ? PEAL_S("")
                    : peal_slice_of(body.data + p->body_at, body.len - p->body_at);
     p->body = (struct peal_buf){ 0 };
-    h = unpark(s);
-    if (run_packets(s, &rest, whole)) {
+    h = post_undefer(s);
+    if (post_run_packets(s, &rest, whole)) {
         s->polling->body = body;
-        park(s, h, rest.data != NULL ? (size_t)(rest.data - body.data) : 0,
+        post_defer(s, h, rest.data != NULL ? (size_t)(rest.data - body.data) : 0,
             rest.data == NULL);
         return;
     }
     peal_buf_fini(&body);
-    answer_post(h);
+    post_answer(h);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of Engine.IO share: the session, and who does what. */
+/* What the files of Engine.IO share: the engine, the session and its states. */
 #ifndef PEAL_PROTO_EIO_PRIV_H
 #define PEAL_PROTO_EIO_PRIV_H
 
@@ -9,15 +9,18 @@
 #include "wire/eio.h"
 #include "wire/gzip.h"
 
+/* The protocol on one worker. */
 struct peal_eio {
+    struct peal_protocol base; /* first */
     struct peal_proto *proto;
-    const struct peal_eio_ops *ops;
-    struct peal_map sessions; /* id -> session, also those that are closing */
-    struct peal_link all;     /* oldest first, but for those that are closing */
-    unsigned n_all;
-    struct peal_link closing;
-    struct peal_link dirty; /* polling sessions that the hook is to look at */
+    const struct peal_eio_config *config;
+    struct peal_map sessions; /* id -> session, whatever its state */
+    struct peal_link open;    /* those that have not ended, oldest first */
+    unsigned n_open;
+    struct peal_link closing; /* CLOSING and PARTED */
+    struct peal_link dirty;   /* polling sessions that the hook is to look at */
     struct peal_gzip *gzip;
+    struct peal_buf scratch; /* see peal_eio_scratch */
     /* Packets that are always the same. */
     struct peal_blob *ping_frame, *ping, *noop, *close, *noop_close;
 };
@@ -26,7 +29,7 @@ struct peal_eio {
 struct peal_eio_probe {
     struct peal_wsconn ws;
     struct peal_eio_session *session; /* NULL: none to upgrade */
-    const struct peal_proto *proto;
+    struct peal_proto *proto;
     struct peal_timer timer;
     uint64_t deadline;   /* of the upgrade, loop time in ms */
     unsigned probed : 1; /* 2probe has come */
@@ -34,20 +37,19 @@ struct peal_eio_probe {
 };
 
 struct peal_eio_piece {
-    struct peal_blob *blob; /* held */
+    struct peal_blob *blob; /* retained */
     uint32_t tag;
 };
 
 /* What a session has as long as it is on polling. */
 struct peal_eio_polling {
     struct peal_eio_session *session;
-    struct peal_http *poll;  /* parked, or NULL */
+    struct peal_http *poll;  /* that waits for something to say, or NULL */
     enum peal_coding coding; /* that its answer may have */
-    struct peal_http
-        *post; /* whose body is coming, or (parked) is not dealt with; or NULL */
-    struct peal_buf body; /* of a POST that is parked, because its client is paused */
-    size_t body_at;       /* up to where it has been dealt with */
-    bool parked, body_done;
+    struct peal_http *post;  /* whose body is coming, or deferred; or NULL */
+    struct peal_buf body;    /* of a POST that is deferred while its client is paused */
+    size_t body_at;          /* up to where it has been dealt with */
+    bool deferred, body_done;
     struct peal_eio_probe *probe;
     struct peal_eio_piece *pieces; /* packets for the next poll */
     uint32_t n, cap;
@@ -55,25 +57,34 @@ struct peal_eio_polling {
     struct peal_link dirty;
 };
 
+/* The states of a session; eio_session.c has a drawing. */
+enum peal_eio_state {
+    PEAL_EIO_OPENING,   /* made; its client has not been told */
+    PEAL_EIO_POLLING,   /* carried by long polling */
+    PEAL_EIO_PROBING,   /* the same, and a WebSocket is about to take over */
+    PEAL_EIO_WEBSOCKET, /* carried by a WebSocket */
+    PEAL_EIO_CLOSING,   /* ended by the server; a poll is to carry the news */
+    PEAL_EIO_PARTED,    /* ended by its client, whose last poll may be on its way */
+    PEAL_EIO_ENDED,     /* forgotten; its memory goes at the end of the turn */
+    PEAL_EIO_STATE_N
+};
+
 struct peal_eio_session {
     struct peal_eio *eio;
-    struct peal_link link;
-    struct peal_eio_polling *polling; /* NULL: on WebSocket */
+    struct peal_link link;            /* on eio->open or eio->closing */
+    struct peal_eio_polling *polling; /* NULL: not on polling */
     struct peal_wsconn ws;
     struct peal_timer timer; /* the earlier of the two */
     uint64_t due;            /* of the next ping, or the pong; loop time in ms */
-    uint64_t deadline;       /* of joining something, then of leaving; 0: none */
+    uint64_t deadline;       /* of joining something, then of being drained; 0: none */
     char id[PEAL_ID_LEN];
-    unsigned b64 : 1;     /* takes no binary frames */
-    unsigned waiting : 1; /* for a pong */
-    unsigned graced : 1;  /* the wait has been prolonged once */
-    unsigned opened : 1;  /* ops->open has been called */
-    unsigned joined : 1;  /* something, or needs not */
-    unsigned closing : 1; /* ops->close has been called; waits for a poll to say so */
-    unsigned leaving : 1; /* its client is to come back, by another connection */
-    unsigned doomed : 1;  /* its queue is over the limit: to be ended by the hook */
-    unsigned ended : 1;
-    unsigned parted : 1; /* ended by its client; one poll of it may still be on its way */
+    uint8_t state;         /* enum peal_eio_state; peal_eio_set_state alone writes it */
+    unsigned b64 : 1;      /* takes no binary frames */
+    unsigned waiting : 1;  /* for a pong */
+    unsigned graced : 1;   /* the wait has been prolonged once */
+    unsigned joined : 1;   /* something, or needs not */
+    unsigned draining : 1; /* its client is to come back, by another connection */
+    unsigned doomed : 1;   /* its queue is over the limit: to be ended by the hook */
     _Alignas(8) char user[];
 };
 
@@ -89,16 +100,41 @@ peal_eio_loop(const struct peal_eio_session *s)
     return s->eio->proto->loop;
 }
 
-/* Sessions; eio.c. */
+/* peal_eio_is_open: may packets still be sent to it, and are its own still read? */
+static inline bool
+peal_eio_is_open(const struct peal_eio_session *s)
+{
+    return s->state <= PEAL_EIO_WEBSOCKET;
+}
 
-/* NULL: out of memory. polling: which transport it begins on. */
-struct peal_eio_session *peal_eio_session_new(struct peal_eio *e, bool polling, bool b64);
+/* Requests; eio_http.c. Their ctx is the struct peal_eio. */
+
+void peal_eio_http_begin(struct peal_http *h, void *eio);
+void peal_eio_http_handle(struct peal_http *h, void *eio);
+
+/* peal_eio_refuse answers a request with an error and its code. */
+void peal_eio_refuse(struct peal_http *h, enum peal_eiopkt_code code);
+
+/* Sessions; eio_session.c. */
+
+enum peal_eio_transport_kind {
+    PEAL_EIO_ON_POLLING,
+    PEAL_EIO_ON_WEBSOCKET
+};
+
+/* NULL: out of memory. kind: which transport it begins on. */
+struct peal_eio_session *peal_eio_session_new(
+    struct peal_eio *e, enum peal_eio_transport_kind kind, bool b64);
+
+/* peal_eio_set_state moves s along an edge of the drawing, and to the list of its state.
+ */
+void peal_eio_set_state(struct peal_eio_session *s, enum peal_eio_state to);
 
 /* peal_eio_may_read: may more of the client be read now, after a message of it? false:
  * not until the session goes on by itself; or it has ended. */
 bool peal_eio_may_read(struct peal_eio_session *s);
 
-/* peal_eio_start begins the heartbeat and calls ops->open. */
+/* peal_eio_start opens the session: its heartbeat begins, its rider is told. */
 void peal_eio_start(struct peal_eio_session *s);
 
 /* peal_eio_overdue ends a session whose pong is late, though its timer has not fired yet:
@@ -111,7 +147,7 @@ bool peal_eio_on_packet(struct peal_eio_session *s, struct peal_slice packet);
 bool peal_eio_on_binary_message(struct peal_eio_session *s, struct peal_slice data);
 
 /*
- * peal_eio_end forgets the session at once: parked polls are answered with last, its
+ * peal_eio_end forgets the session at once: a poll that waits is answered with last, its
  * WebSockets close with an empty frame. Fine if it has ended.
  */
 void peal_eio_end(struct peal_eio_session *s, struct peal_blob *last,
@@ -125,28 +161,33 @@ void peal_eio_end(struct peal_eio_session *s, struct peal_blob *last,
 void peal_eio_part(struct peal_eio_session *s);
 void peal_eio_last_poll(struct peal_eio_session *s, struct peal_http *h);
 
+/* peal_eio_drain_session closes the transport so that the client comes back. A Socket.IO
+ * DISCONNECT, or a close code that means the end, would keep it from that. */
+void peal_eio_drain_session(struct peal_eio_session *s);
+
 /* peal_eio_fail ends a session whose client broke the protocol; counted. */
 void peal_eio_fail(struct peal_eio_session *s, const char *detail);
 
 /* Polling; eio_poll.c. */
 
 PEAL_MUST_USE peal_err peal_eio_polling_new(struct peal_eio_session *s);
-/* What is parked or coming is dropped or answered before. */
+/* A poll that waits must have been answered before. */
 void peal_eio_polling_free(struct peal_eio_session *s);
 bool peal_eio_queue(struct peal_eio_session *s, struct peal_blob *piece, uint32_t tag);
 void peal_eio_get(struct peal_eio_session *s, struct peal_http *h);
 void peal_eio_post_begin(struct peal_eio_session *s, struct peal_http *h);
 void peal_eio_post(struct peal_http *h);
-/* peal_eio_post_rest goes on with the body of a POST that is parked, if there is one.
+/* peal_eio_post_rest goes on with the body of a POST that is deferred, if there is one.
  * whole: to its end, even if the client is to be paused again. */
 void peal_eio_post_rest(struct peal_eio_session *s, bool whole);
-/* peal_eio_release answers the parked poll, if any, with body. */
+/* peal_eio_release answers the poll that waits, if any, with body. */
 void peal_eio_release(struct peal_eio_session *s, struct peal_blob *body);
-/* peal_eio_flush answers the parked poll, if any, with what is queued, if anything. */
+/* peal_eio_flush answers the poll that waits, if any, with what is queued, if anything.
+ */
 void peal_eio_flush(struct peal_eio_session *s);
 /*
- * peal_eio_close_poll answers the parked poll so that the client learns of the close, and
- * ends s. last closes it for good. A session that is to come back gets an error instead:
+ * peal_eio_close_poll answers the poll that waits so that the client learns of the close,
+ * and ends s. last closes it for good. A session that is drained gets an error instead:
  * the official clients reconnect after either, python-socketio only after an error.
  */
 void peal_eio_close_poll(struct peal_eio_session *s, struct peal_blob *last);
@@ -154,9 +195,6 @@ bool peal_eio_turn(void *eio);
 /* peal_eio_answer is every 200 of polling. */
 #define PEAL_EIO_TYPE_PACKETS "text/plain; charset=UTF-8"
 void peal_eio_answer(struct peal_http *h, const char *type, struct peal_blob *body);
-
-/* peal_eio_refuse answers a request with an error and its code; eio_http.c. */
-void peal_eio_refuse(struct peal_http *h, enum peal_eiopkt_code code);
 
 /* WebSocket and the way to it; eio_ws.c. */
 

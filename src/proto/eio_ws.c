@@ -17,17 +17,17 @@
 /* Sessions on WebSocket. */
 
 static struct peal_eio_session *
-session_of(struct peal_wsconn *w)
+ws_session_of(struct peal_wsconn *w)
 {
     return PEAL_CONTAINER(w, struct peal_eio_session, ws);
 }
 
 static void
-on_message(struct peal_wsconn *w, bool binary, struct peal_slice payload)
+ws_on_message(struct peal_wsconn *w, bool binary, struct peal_slice payload)
 {
-    struct peal_eio_session *s = session_of(w);
+    struct peal_eio_session *s = ws_session_of(w);
 
-    if (s->ended || s->closing)
+    if (!peal_eio_is_open(s))
         return;
     if (binary)
         peal_eio_on_binary_message(s, payload);
@@ -38,33 +38,34 @@ on_message(struct peal_wsconn *w, bool binary, struct peal_slice payload)
 }
 
 static void
-on_closed(struct peal_wsconn *w, uint16_t code, enum peal_close why, const char *detail)
+ws_on_closed(
+    struct peal_wsconn *w, uint16_t code, enum peal_close why, const char *detail)
 {
-    peal_eio_end(session_of(w), NULL, peal_session_end_of(why), detail);
+    peal_eio_end(ws_session_of(w), NULL, peal_session_end_of(why), detail);
 }
 
 static struct peal_deflate *
-codec(const struct peal_wsconn *w)
+ws_codec(const struct peal_wsconn *w)
 {
     return PEAL_CONTAINER(w, struct peal_eio_session, ws)->eio->proto->deflate;
 }
 
-static const struct peal_wsconn_ops session_ops = {
-    .message = on_message, .codec = codec, .closed = on_closed
+static const struct peal_wsconn_ops ws_session_ops = {
+    .message = ws_on_message, .codec = ws_codec, .closed = ws_on_closed
 };
 
 static struct peal_wsconn_config
-config_of(const struct peal_eio *e)
+ws_config_of(const struct peal_eio *e)
 {
-    return (struct peal_wsconn_config){ .limits = &e->proto->config->sio_ws,
-        .deflate = e->proto->config->sio_deflate };
+    return (struct peal_wsconn_config){ .limits = &e->config->ws,
+        .deflate = e->config->deflate };
 }
 
 /* The handshake packet goes first. */
 static bool
-send_open(struct peal_eio_session *s)
+ws_send_open(struct peal_eio_session *s)
 {
-    const struct peal_proto_config *c = s->eio->proto->config;
+    const struct peal_eio_config *c = s->eio->config;
     struct peal_buf text = { 0 };
     struct peal_blob *b = NULL;
     bool ok;
@@ -81,15 +82,20 @@ send_open(struct peal_eio_session *s)
 void
 peal_eio_ws_open(struct peal_eio *e, struct peal_http *h, bool b64)
 {
-    struct peal_wsconn_config config = config_of(e);
-    struct peal_eio_session *s = peal_eio_session_new(e, false, b64);
+    struct peal_wsconn_config config = ws_config_of(e);
+    struct peal_eio_session *s = peal_eio_session_new(e, PEAL_EIO_ON_WEBSOCKET, b64);
+    peal_err err;
 
     if (s == NULL) {
         peal_http_close(h, PEAL_CLOSE_ERROR);
         return;
     }
-    if (peal_wsconn_accept(&s->ws, h, &config, &session_ops) != PEAL_OK ||
-        !send_open(s)) {
+    if ((err = peal_wsconn_accept(&s->ws, h, &config, &ws_session_ops)) != PEAL_OK) {
+        peal_eio_end(s, NULL, err == PEAL_EPROTO ? PEAL_END_BAD_INPUT : PEAL_END_MEMORY,
+            "in its handshake");
+        return;
+    }
+    if (!ws_send_open(s)) {
         peal_eio_end(s, NULL, PEAL_END_MEMORY, NULL);
         return;
     }
@@ -100,37 +106,42 @@ peal_eio_ws_open(struct peal_eio *e, struct peal_http *h, bool b64)
 
 /* The probe's WebSocket is closed, or was moved. */
 static void
-forget(struct peal_eio_probe *probe)
+probe_forget(struct peal_eio_probe *probe)
 {
-    if (probe->session != NULL)
-        probe->session->polling->probe = NULL;
+    struct peal_eio_session *s = probe->session;
+
+    if (s != NULL) {
+        s->polling->probe = NULL;
+        if (s->state == PEAL_EIO_PROBING)
+            peal_eio_set_state(s, PEAL_EIO_POLLING);
+    }
     probe->session = NULL;
     peal_timer_stop(&probe->timer);
     peal_loop_free_later(probe->proto->loop, free, probe);
 }
 
 static void
-give_up(struct peal_eio_probe *probe)
+probe_give_up(struct peal_eio_probe *probe)
 {
     peal_wsconn_close(&probe->ws, PEAL_WS_CLOSE_NONE, PEAL_S(""));
-    forget(probe);
+    probe_forget(probe);
 }
 
 void
 peal_eio_probe_free(struct peal_eio_session *s)
 {
     if (s->polling->probe != NULL)
-        give_up(s->polling->probe);
+        probe_give_up(s->polling->probe);
 }
 
 static void
-on_tick(struct peal_timer *t)
+probe_on_tick(struct peal_timer *t)
 {
     struct peal_eio_probe *probe = PEAL_CONTAINER(t, struct peal_eio_probe, timer);
     uint64_t now = peal_loop_now_ms(probe->proto->loop);
 
     if (now >= probe->deadline) {
-        give_up(probe);
+        probe_give_up(probe);
         return;
     }
     peal_eio_release(probe->session, probe->session->eio->noop);
@@ -139,7 +150,7 @@ on_tick(struct peal_timer *t)
 }
 
 static void
-on_probe(struct peal_eio_probe *probe)
+probe_on_probe(struct peal_eio_probe *probe)
 {
     struct peal_eio_session *s = probe->session;
 
@@ -153,7 +164,7 @@ on_probe(struct peal_eio_probe *probe)
 
 /* Sends a piece of a polling body as frames: a packet between two separators each. */
 static bool
-send_piece(struct peal_eio_session *s, struct peal_slice piece, uint32_t tag)
+upgrade_send_piece(struct peal_eio_session *s, struct peal_slice piece, uint32_t tag)
 {
     enum peal_sio_transport t = peal_eio_transport(s);
     struct peal_slice packet;
@@ -178,24 +189,25 @@ send_piece(struct peal_eio_session *s, struct peal_slice piece, uint32_t tag)
 
 /* The client has stopped polling: the WebSocket is the transport now. */
 static void
-upgrade(struct peal_eio_probe *probe)
+probe_upgrade(struct peal_eio_probe *probe)
 {
     struct peal_eio_session *s = probe->session;
     struct peal_eio_polling *p = s->polling;
     bool ok = true;
 
     peal_eio_post_rest(s, true); /* it comes before what the WebSocket brings */
-    if (s->ended || s->polling == NULL)
+    if (!peal_eio_is_open(s))
         return;
     peal_eio_flush(s); /* no official client has a poll open now */
     peal_eio_release(s, s->eio->noop);
-    if (s->ended || s->polling == NULL)
+    if (s->state != PEAL_EIO_PROBING || s->doomed)
         return;
-    peal_wsconn_move(&s->ws, &probe->ws, &session_ops);
-    forget(probe);
+    peal_wsconn_move(&s->ws, &probe->ws, &ws_session_ops);
+    peal_eio_set_state(s, PEAL_EIO_WEBSOCKET);
+    probe_forget(probe);
     s->polling = NULL;
     for (uint32_t i = 0; i < p->n && ok; i++)
-        ok = send_piece(s, peal_blob_slice(p->pieces[i].blob), 0);
+        ok = upgrade_send_piece(s, peal_blob_slice(p->pieces[i].blob), 0);
     s->polling = p;
     peal_eio_polling_free(s);
     if (!ok)
@@ -203,25 +215,25 @@ upgrade(struct peal_eio_probe *probe)
 }
 
 static void
-on_probe_message(struct peal_wsconn *w, bool binary, struct peal_slice payload)
+probe_on_message(struct peal_wsconn *w, bool binary, struct peal_slice payload)
 {
     struct peal_eio_probe *probe = PEAL_CONTAINER(w, struct peal_eio_probe, ws);
 
     if (probe->session == NULL)
         return;
     if (!binary && peal_slice_eq(payload, PEAL_S("2probe")) && !probe->probed)
-        on_probe(probe);
+        probe_on_probe(probe);
     else if (!binary && peal_slice_eq(payload, PEAL_S("5")))
-        upgrade(probe);
+        probe_upgrade(probe);
     else
-        give_up(probe);
+        probe_give_up(probe);
 }
 
 static void
-on_probe_closed(
+probe_on_closed(
     struct peal_wsconn *w, uint16_t code, enum peal_close why, const char *detail)
 {
-    forget(PEAL_CONTAINER(w, struct peal_eio_probe, ws));
+    probe_forget(PEAL_CONTAINER(w, struct peal_eio_probe, ws));
 }
 
 static struct peal_deflate *
@@ -231,14 +243,14 @@ probe_codec(const struct peal_wsconn *w)
 }
 
 static const struct peal_wsconn_ops probe_ops = {
-    .message = on_probe_message, .codec = probe_codec, .closed = on_probe_closed
+    .message = probe_on_message, .codec = probe_codec, .closed = probe_on_closed
 };
 
 void
 peal_eio_ws_probe(struct peal_eio_session *s, struct peal_http *h)
 {
-    struct peal_wsconn_config config = config_of(s->eio);
-    const struct peal_proto *p = s->eio->proto;
+    struct peal_wsconn_config config = ws_config_of(s->eio);
+    struct peal_proto *p = s->eio->proto;
     struct peal_eio_probe *probe = calloc(1, sizeof(*probe));
 
     if (probe == NULL) {
@@ -246,17 +258,18 @@ peal_eio_ws_probe(struct peal_eio_session *s, struct peal_http *h)
         return;
     }
     probe->proto = p;
-    probe->timer.fn = on_tick;
+    probe->timer.fn = probe_on_tick;
     if (peal_wsconn_accept(&probe->ws, h, &config, &probe_ops) != PEAL_OK) {
         free(probe);
         return;
     }
-    if (s->closing || s->polling == NULL || s->polling->probe != NULL) {
-        give_up(probe);
+    if (s->state != PEAL_EIO_POLLING) {
+        probe_give_up(probe);
         return;
     }
     probe->session = s;
     s->polling->probe = probe;
-    probe->deadline = peal_loop_now_ms(p->loop) + p->config->upgrade_timeout_ms;
-    peal_loop_start(p->loop, &probe->timer, p->config->upgrade_timeout_ms);
+    peal_eio_set_state(s, PEAL_EIO_PROBING);
+    probe->deadline = peal_loop_now_ms(p->loop) + s->eio->config->upgrade_timeout_ms;
+    peal_loop_start(p->loop, &probe->timer, s->eio->config->upgrade_timeout_ms);
 }

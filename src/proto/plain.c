@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Plain sessions: which channels a request names, and whether it may have them. */
+/*
+ * Plain sessions: which channels a request names, whether it may have them, and the ages
+ * of those that are open.
+ *
+ * A session begins in three steps: peal_plain_init, peal_plain_subscribe (which may
+ * refuse the request), peal_plain_begin. Only then is it on the protocol's list, which is
+ * in the order of age because sessions are appended as they begin.
+ */
 #include "proto/plain_priv.h"
 
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "wire/query.h"
@@ -15,6 +23,17 @@ struct refusal {
     const char *why;
 };
 
+void
+peal_plain_init(struct peal_plain *p, struct peal_plain_protocol *protocol,
+    const struct peal_session_ops *ops, unsigned channels_max, peal_timer_fn *on_timer)
+{
+    p->protocol = protocol;
+    p->timer.fn = on_timer;
+    /* It cannot fail: only listed sessions need memory. */
+    (void)!peal_session_init(&p->session, protocol->base.proto->shard, ops, false);
+    p->session.n_subs_max = (uint16_t)channels_max;
+}
+
 bool
 peal_plain_channel_ok(struct peal_slice name)
 {
@@ -25,9 +44,10 @@ peal_plain_channel_ok(struct peal_slice name)
 }
 
 static bool
-subscribe(struct peal_plain *p, struct peal_slice raw, bool query, struct refusal *no)
+plain_subscribe_one(
+    struct peal_plain *p, struct peal_slice raw, bool query, struct refusal *no)
 {
-    struct peal_app *app = p->proto->app;
+    struct peal_app *app = peal_plain_proto(p)->app;
     struct peal_buf name = { 0 };
     peal_err err = peal_percent_decode(raw, query, &name);
     struct peal_slice channel = peal_buf_slice(&name);
@@ -39,7 +59,7 @@ subscribe(struct peal_plain *p, struct peal_slice raw, bool query, struct refusa
         const char *why = NULL;
 
         if (app->ops->may_subscribe(app, &a, &why) != PEAL_OK) {
-            peal_stat_add(peal_proto_stats(p->proto), PEAL_STAT_DENIED, 1);
+            peal_stat_add(peal_proto_stats(peal_plain_proto(p)), PEAL_STAT_DENIED, 1);
             *no = (struct refusal){ 403, "this channel is not open to you" };
             err = PEAL_EPERM;
         } else if ((err = peal_session_subscribe(&p->session, channel)) == PEAL_EEXIST) {
@@ -59,12 +79,12 @@ subscribe(struct peal_plain *p, struct peal_slice raw, bool query, struct refusa
 }
 
 static void
-refuse(struct peal_plain *p, struct peal_http *h, const struct refusal *no)
+plain_refuse(struct peal_plain *p, struct peal_http *h, const struct refusal *no)
 {
     const char *why = no->status != 0 ? no->why : "out of memory";
     struct peal_buf text = { 0 };
 
-    peal_session_log_refused(p->proto, h, p->session.ops->protocol, NULL, why);
+    peal_session_log_refused(peal_plain_proto(p), h, p->session.ops->protocol, NULL, why);
     if (no->status != 0 && peal_buf_printf(&text, "%s\n", why) == PEAL_OK)
         peal_http_reply(h, no->status, "text/plain", peal_buf_slice(&text));
     else
@@ -81,15 +101,15 @@ peal_plain_subscribe(struct peal_plain *p, struct peal_http *h, struct peal_slic
     bool ok = true;
 
     if (path.len > 0)
-        ok = subscribe(p, path, false, &no);
+        ok = plain_subscribe_one(p, path, false, &no);
     while (ok && peal_query_next(&rest, &key, &value))
         if (peal_slice_eq(key, PEAL_S("channel"))) {
             p->envelopes = true;
-            ok = subscribe(p, value, true, &no);
+            ok = plain_subscribe_one(p, value, true, &no);
         }
     if (ok && p->session.n_subs > 0)
         return true;
-    refuse(p, h, &no);
+    plain_refuse(p, h, &no);
     return false;
 }
 
@@ -110,101 +130,123 @@ peal_plain_node(const struct peal_proto *p, struct peal_buf *out)
 }
 
 void
-peal_plain_begin(struct peal_plain *p, enum peal_stat gauge)
+peal_plain_begin(struct peal_plain *p)
 {
-    p->session.time = (uint32_t)peal_session_drain_at(p->proto);
-    peal_list_append(&p->proto->sessions, &p->link);
-    peal_stat_add(peal_proto_stats(p->proto), gauge, 1);
+    struct peal_plain_protocol *protocol = p->protocol;
+
+    PEAL_ASSERT(!peal_list_linked(&p->link));
+    p->session.time = (uint32_t)peal_session_drain_at(protocol->base.proto);
+    peal_list_append(&protocol->sessions, &p->link);
+    protocol->n++;
+    peal_protocol_began(&protocol->base);
 }
 
 void
-peal_plain_end(struct peal_plain *p, enum peal_stat gauge, enum peal_session_end end,
-    const char *detail)
+peal_plain_end(struct peal_plain *p, enum peal_session_end how, const char *detail)
 {
-    struct peal_session_name name = { .protocol = p->session.ops->protocol,
-        .transport = p->session.ops->protocol };
+    struct peal_plain_protocol *protocol = p->protocol;
+    const char *name = protocol->base.ops->name;
 
     if (!peal_list_linked(&p->link))
         return;
-    peal_session_log_ended(p->proto, &name, end, detail);
+    PEAL_ASSERT(protocol->n > 0);
+    peal_session_log_ended(protocol->base.proto,
+        &(struct peal_session_name){ .protocol = name, .transport = name }, how, detail);
     peal_list_unlink(&p->link);
+    protocol->n--;
     peal_timer_stop(&p->timer);
-    peal_stat_add(peal_proto_stats(p->proto), gauge, -1);
+    peal_protocol_ended(&protocol->base);
     peal_session_fini(&p->session);
 }
 
-/* What is needed to let a connection go. */
-struct hold {
+/* A connection that is corked until its session's channels are subscribed. */
+struct cork {
     struct peal_plain *plain;
     struct peal_conn *conn;
 };
 
 static void
-on_subscribed(void *arg, bool gone)
+plain_on_subscribed(void *arg, bool gone)
 {
-    struct hold *h = arg;
+    struct cork *c = arg;
 
     if (!gone) {
-        if (peal_session_await_all_subscribed(&h->plain->session, on_subscribed, h) ==
-            PEAL_EAGAIN)
+        if (peal_session_await_all_subscribed(
+                &c->plain->session, plain_on_subscribed, c) == PEAL_EAGAIN)
             return;
-        peal_conn_uncork(h->conn);
+        peal_conn_uncork(c->conn);
     }
-    free(h);
+    free(c);
 }
 
 void
-peal_plain_hold(struct peal_plain *p, struct peal_conn *conn)
+peal_plain_cork(struct peal_plain *p, struct peal_conn *conn)
 {
-    struct hold *h = malloc(sizeof(*h));
+    struct cork *c = malloc(sizeof(*c));
 
-    if (h == NULL)
+    if (c == NULL)
         return; /* better early than never */
-    *h = (struct hold){ p, conn };
-    if (peal_session_await_all_subscribed(&p->session, on_subscribed, h) == PEAL_EAGAIN)
+    *c = (struct cork){ p, conn };
+    if (peal_session_await_all_subscribed(&p->session, plain_on_subscribed, c) ==
+        PEAL_EAGAIN)
         peal_conn_cork(conn);
     else
-        free(h);
+        free(c);
 }
 
-/* The time at which p is to leave is kept in 32 bits: enough to tell how far it is. */
+/* The time at which p is to be drained is kept in 32 bits: enough to tell how far it is.
+ */
 static int32_t
-left_ms(const struct peal_plain *p)
+plain_left_ms(const struct peal_plain *p)
 {
-    return (int32_t)(p->session.time - (uint32_t)peal_loop_now_ms(p->proto->loop));
+    return (
+        int32_t)(p->session.time - (uint32_t)peal_loop_now_ms(peal_plain_proto(p)->loop));
+}
+
+static void
+plain_drain_one(struct peal_plain *p)
+{
+    peal_session_catch_up(&p->session);
+    p->session.ops->drain(&p->session);
 }
 
 bool
-peal_plain_aged(const struct peal_plain *p)
+peal_plain_drain_if_aged(struct peal_plain *p)
 {
-    return p->proto->config->sessions_max_age_ms > 0 && left_ms(p) <= 0;
+    if (peal_plain_proto(p)->config->sessions_max_age_ms == 0 || plain_left_ms(p) > 0)
+        return false;
+    plain_drain_one(p);
+    return true;
 }
 
 void
 peal_plain_wait(struct peal_plain *p, uint64_t heartbeat_ms)
 {
-    int32_t left = left_ms(p);
+    struct peal_proto *proto = peal_plain_proto(p);
+    int32_t left = plain_left_ms(p);
 
-    if (p->proto->config->sessions_max_age_ms == 0 ||
+    if (proto->config->sessions_max_age_ms == 0 ||
         (left > 0 && (uint64_t)left > heartbeat_ms))
-        peal_loop_start_coarse(p->proto->loop, &p->timer, heartbeat_ms);
+        peal_loop_start_coarse(proto->loop, &p->timer, heartbeat_ms);
     else
-        peal_loop_start(p->proto->loop, &p->timer, left > 0 ? (uint64_t)left : 0);
+        peal_loop_start(proto->loop, &p->timer, left > 0 ? (uint64_t)left : 0);
 }
 
 unsigned
-peal_plain_drain(struct peal_proto *proto, unsigned n, bool youngest)
+peal_plain_count(const struct peal_protocol *pr)
 {
-    const struct peal_stats *stats = peal_proto_stats(proto);
+    return ((const struct peal_plain_protocol *)pr)->n;
+}
 
-    while (n > 0 && !peal_list_empty(&proto->sessions)) {
-        struct peal_link *l = youngest ? proto->sessions.prev : proto->sessions.next;
-        struct peal_plain *p = PEAL_CONTAINER(l, struct peal_plain, link);
+void
+peal_plain_drain(struct peal_protocol *pr, unsigned n, enum peal_drain_order order)
+{
+    struct peal_plain_protocol *protocol = (struct peal_plain_protocol *)pr;
+    struct peal_link *all = &protocol->sessions;
 
-        n--;
-        peal_session_catch_up(&p->session);
-        p->session.ops->drain(&p->session);
+    for (; n > 0 && !peal_list_empty(all); n--) {
+        struct peal_link *l = order == PEAL_YOUNGEST_FIRST ? all->prev : all->next;
+
+        plain_drain_one(PEAL_CONTAINER(l, struct peal_plain, link));
     }
-    return (unsigned)(peal_stat_get(stats, PEAL_STAT_WS_SESSIONS) +
-                      peal_stat_get(stats, PEAL_STAT_SSE_SESSIONS));
 }

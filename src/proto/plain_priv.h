@@ -1,27 +1,53 @@
 /* SPDX-License-Identifier: MIT */
-/* What /ws and /sse share: a session, and the channels that a request names. */
+/*
+ * What /ws and /sse share: sessions in the order of their age, the channels that a
+ * request names, and the wait for these to be subscribed.
+ */
 #ifndef PEAL_PROTO_PLAIN_PRIV_H
 #define PEAL_PROTO_PLAIN_PRIV_H
 
-#include "proto/plain.h"
-#include "proto/wsconn.h"
+#include "proto/proto.h"
 
-/* Begins a ws or sse session. */
+/* First member of a plain protocol's context. */
+struct peal_plain_protocol {
+    struct peal_protocol base; /* first */
+    struct peal_link sessions; /* struct peal_plain, oldest first */
+    unsigned n;
+};
+
+/* First member of struct ws and struct sse. */
 struct peal_plain {
     struct peal_session session; /* first */
-    struct peal_proto *proto;
-    struct peal_link link; /* on proto->sessions */
+    struct peal_plain_protocol *protocol;
+    struct peal_link link; /* on protocol->sessions */
     struct peal_timer timer;
     bool envelopes; /* it names channels as ?channel=: each message says which one */
 };
 
+/* Operations of a plain protocol. */
+peal_protocol_count_fn peal_plain_count;
+peal_protocol_drain_fn peal_plain_drain;
+
+static inline struct peal_proto *
+peal_plain_proto(const struct peal_plain *p)
+{
+    return p->protocol->base.proto;
+}
+
 /*
- * peal_plain_subscribe joins the channels that the request names: the rest of its path,
- * or the values of `channel` in its query.
+ * peal_plain_init makes p a session that is not on the list yet.
+ *   on_timer  see peal_plain_wait
+ */
+void peal_plain_init(struct peal_plain *p, struct peal_plain_protocol *protocol,
+    const struct peal_session_ops *ops, unsigned channels_max, peal_timer_fn *on_timer);
+
+/*
+ * peal_plain_subscribe subscribes p to the channels that the request names: the rest of
+ * its path, or the values of `channel` in its query.
  *   prefix  of the route, with a slash at its end
  * false: refused, and answered.
  */
-bool peal_plain_subscribe(
+PEAL_MUST_USE bool peal_plain_subscribe(
     struct peal_plain *p, struct peal_http *h, struct peal_slice prefix);
 
 /* peal_plain_asks_node: does the request want to be told first which node it has reached?
@@ -29,20 +55,19 @@ bool peal_plain_subscribe(
 bool peal_plain_asks_node(const struct peal_http *h);
 PEAL_MUST_USE peal_err peal_plain_node(const struct peal_proto *p, struct peal_buf *out);
 
-/* peal_plain_begin puts it on the list and counts it, and its age begins; peal_plain_end
- * undoes that and ends the session. */
-void peal_plain_begin(struct peal_plain *p, enum peal_stat gauge);
-void peal_plain_end(struct peal_plain *p, enum peal_stat gauge, enum peal_session_end end,
-    const char *detail);
+/* peal_plain_begin puts p on the list and counts it, and its age begins. peal_plain_end
+ * undoes that and ends the session, if it has begun; how and detail are for the log. */
+void peal_plain_begin(struct peal_plain *p);
+void peal_plain_end(struct peal_plain *p, enum peal_session_end how, const char *detail);
 
-/* peal_plain_hold keeps what is sent on conn, the response's head first, until all
+/* peal_plain_cork keeps what is sent on conn, the response's head first, until all
  * channels are subscribed: an open connection means that nothing is missed. */
-void peal_plain_hold(struct peal_plain *p, struct peal_conn *conn);
+void peal_plain_cork(struct peal_plain *p, struct peal_conn *conn);
 
 /* peal_plain_wait arms p->timer for a heartbeat, or for sessions.max_age if that is
- * sooner: then peal_plain_aged is true, and the session is to leave. */
+ * sooner: then peal_plain_drain_if_aged drains the session and returns true. */
 void peal_plain_wait(struct peal_plain *p, uint64_t heartbeat_ms);
-bool peal_plain_aged(const struct peal_plain *p);
+bool peal_plain_drain_if_aged(struct peal_plain *p);
 
 /* peal_plain_channel_ok: may this be the name of a channel? */
 bool peal_plain_channel_ok(struct peal_slice name);

@@ -5,6 +5,7 @@
  * {"channel","event","data"} says to which one a message belongs, both ways. So a program
  * whose list of channels shrinks to one still meets the format it was written for.
  */
+#include <limits.h>
 #include <stdlib.h>
 
 #include "base/base64.h"
@@ -12,7 +13,15 @@
 #include "base/json.h"
 #include "hub/publisher.h"
 #include "proto/plain_priv.h"
+#include "proto/ws.h"
+#include "proto/wsconn.h"
 #include "wire/encode.h"
+
+/* The protocol on one worker. */
+struct ws_protocol {
+    struct peal_plain_protocol plain; /* first */
+    const struct peal_ws_config *config;
+};
 
 struct ws {
     struct peal_plain plain; /* first */
@@ -31,38 +40,48 @@ ws_of(struct peal_wsconn *w)
     return PEAL_CONTAINER(w, struct ws, conn);
 }
 
-static void
-end(struct ws *w, enum peal_session_end how, const char *detail)
+static const struct peal_ws_config *
+ws_config(const struct ws *w)
 {
-    struct peal_loop *loop = w->plain.proto->loop;
+    return ((const struct ws_protocol *)w->plain.protocol)->config;
+}
 
+static struct peal_proto *
+ws_proto(const struct ws *w)
+{
+    return peal_plain_proto(&w->plain);
+}
+
+static void
+ws_end(struct ws *w, enum peal_session_end how, const char *detail)
+{
     if (!peal_list_linked(&w->plain.link))
         return;
-    peal_plain_end(&w->plain, PEAL_STAT_WS_SESSIONS, how, detail);
-    peal_publisher_forget(w->plain.proto->shard, w);
-    peal_loop_free_later(loop, free, w);
+    peal_plain_end(&w->plain, how, detail);
+    peal_publisher_forget(ws_proto(w)->shard, w);
+    peal_loop_free_later(ws_proto(w)->loop, free, w);
 }
 
 static void
-close_with(struct ws *w, uint16_t code, const char *why, enum peal_session_end how)
+ws_close(struct ws *w, uint16_t code, const char *why, enum peal_session_end how)
 {
     peal_wsconn_close(&w->conn, code, peal_slice_str(why));
-    end(w, how, *why != '\0' ? why : NULL);
+    ws_end(w, how, *why != '\0' ? why : NULL);
 }
 
 static void
-on_closed(
+ws_on_closed(
     struct peal_wsconn *conn, uint16_t code, enum peal_close why, const char *detail)
 {
-    end(ws_of(conn), peal_session_end_of(why), detail);
+    ws_end(ws_of(conn), peal_session_end_of(why), detail);
 }
 
 /* From channels to the client. */
 
 static struct peal_blob *
-bytes_of(struct ws *w, struct peal_msg *m, unsigned k, bool *ours)
+ws_bytes_of(struct ws *w, struct peal_msg *m, unsigned k, bool *ours)
 {
-    struct peal_deflate *z = w->plain.proto->deflate;
+    struct peal_deflate *z = ws_proto(w)->deflate;
     bool deflate = peal_wsconn_deflate_bits(&w->conn) == PEAL_DEFLATE_BITS_MAX;
 
     *ours = false;
@@ -76,7 +95,7 @@ bytes_of(struct ws *w, struct peal_msg *m, unsigned k, bool *ours)
 }
 
 static bool
-deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
+ws_deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
 {
     struct ws *w = (struct ws *)s;
     struct peal_blob *b;
@@ -84,10 +103,10 @@ deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
 
     if ((m->flags & PEAL_MSG_VOLATILE) != 0 &&
         (w->conn.conn == NULL || !peal_conn_ready(w->conn.conn))) {
-        peal_stat_add(peal_proto_stats(w->plain.proto), PEAL_STAT_VOLATILE_DROPPED, 1);
+        peal_stat_add(peal_proto_stats(ws_proto(w)), PEAL_STAT_VOLATILE_DROPPED, 1);
         return false;
     }
-    b = bytes_of(w, m, k, &ours);
+    b = ws_bytes_of(w, m, k, &ours);
     ok = b != NULL && peal_wsconn_send_frames(&w->conn, b, m->channels[k].hash | 1);
     if (ours)
         peal_blob_release(b);
@@ -95,20 +114,21 @@ deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
 }
 
 static void
-disconnect(struct peal_session *s, bool everything)
+ws_disconnect(struct peal_session *s, bool everything)
 {
-    close_with((struct ws *)s, PEAL_WS_CLOSE_NORMAL, "", PEAL_END_SERVER);
+    ws_close((struct ws *)s, PEAL_WS_CLOSE_NORMAL, "", PEAL_END_SERVER);
 }
 
 static void
-leave(struct peal_session *s)
+ws_drain_one(struct peal_session *s)
 {
-    close_with((struct ws *)s, PEAL_WS_CLOSE_RESTART, "please reconnect", PEAL_END_DRAIN);
+    ws_close((struct ws *)s, PEAL_WS_CLOSE_RESTART, "please reconnect", PEAL_END_DRAIN);
 }
 
-static const struct peal_session_ops session_ops = {
-    .protocol = "ws", .deliver = deliver, .disconnect = disconnect, .drain = leave
-};
+static const struct peal_session_ops ws_session_ops = { .protocol = "ws",
+    .deliver = ws_deliver,
+    .disconnect = ws_disconnect,
+    .drain = ws_drain_one };
 
 /* From the client to channels. */
 
@@ -124,16 +144,16 @@ is_container(struct peal_slice s)
 }
 
 static void
-publish(struct ws *w, struct peal_msg_spec *spec, struct peal_slice channel)
+ws_publish(struct ws *w, struct peal_msg_spec *spec, struct peal_slice channel)
 {
-    struct peal_proto *p = w->plain.proto;
+    struct peal_proto *p = ws_proto(w);
     struct peal_access a = { .session = &w->plain.session, .channel = channel };
     struct peal_msg *m = NULL;
     const char *why = NULL;
 
     if (p->app->ops->may_publish(p->app, &a, &why) != PEAL_OK) {
         peal_stat_add(peal_proto_stats(p), PEAL_STAT_DENIED, 1);
-        close_with(w, PEAL_WS_CLOSE_POLICY, "publishing here is not allowed",
+        ws_close(w, PEAL_WS_CLOSE_POLICY, "publishing here is not allowed",
             PEAL_END_BAD_INPUT);
         return;
     }
@@ -141,7 +161,7 @@ publish(struct ws *w, struct peal_msg_spec *spec, struct peal_slice channel)
     spec->n_channels = 1;
     spec->nsp = peal_channel_nsp(channel);
     if (peal_msg_new(spec, &m) != PEAL_OK) {
-        close_with(w, PEAL_WS_CLOSE_TRY_LATER, "out of memory", PEAL_END_MEMORY);
+        ws_close(w, PEAL_WS_CLOSE_TRY_LATER, "out of memory", PEAL_END_MEMORY);
         return;
     }
     peal_publish(p->shard, m);
@@ -150,13 +170,13 @@ publish(struct ws *w, struct peal_msg_spec *spec, struct peal_slice channel)
 
 /* The one channel of a session. */
 static struct peal_slice
-only_channel(const struct ws *w)
+ws_only_channel(const struct ws *w)
 {
     return peal_session_channel(&w->plain.session);
 }
 
 static void
-on_bare(struct ws *w, bool binary, struct peal_slice payload)
+ws_on_bare(struct ws *w, bool binary, struct peal_slice payload)
 {
     struct peal_msg_spec spec = { .args = payload,
         .n_args = 1,
@@ -164,7 +184,7 @@ on_bare(struct ws *w, bool binary, struct peal_slice payload)
                 : is_container(payload) ? PEAL_DATA_JSON
                                         : PEAL_DATA_TEXT };
 
-    publish(w, &spec, only_channel(w));
+    ws_publish(w, &spec, ws_only_channel(w));
 }
 
 /* The fields of an envelope, raw. */
@@ -174,7 +194,7 @@ struct envelope {
 };
 
 static bool
-read_envelope(struct peal_slice text, struct envelope *e)
+ws_read_envelope(struct peal_slice text, struct envelope *e)
 {
     struct peal_slice value, rest, key;
     size_t used;
@@ -204,7 +224,7 @@ read_envelope(struct peal_slice text, struct envelope *e)
 
 /* The data of an envelope that says base64, in place of its string. */
 static bool
-decode_data(struct envelope *e, struct peal_buf *bytes)
+ws_decode_data(struct envelope *e, struct peal_buf *bytes)
 {
     struct peal_slice text = peal_slice_of(e->data.data + 1, e->data.len - 2);
 
@@ -217,17 +237,18 @@ decode_data(struct envelope *e, struct peal_buf *bytes)
 }
 
 static void
-on_envelope(struct ws *w, bool binary, struct peal_slice payload)
+ws_on_envelope(struct ws *w, bool binary, struct peal_slice payload)
 {
     struct peal_buf name = { 0 }, bytes = { 0 };
     struct peal_msg_spec spec;
     struct envelope e;
 
-    if (binary || !read_envelope(payload, &e) || (e.base64 && !decode_data(&e, &bytes)) ||
+    if (binary || !ws_read_envelope(payload, &e) ||
+        (e.base64 && !ws_decode_data(&e, &bytes)) ||
         peal_json_unquote(&name, e.channel) != PEAL_OK ||
         !peal_plain_channel_ok(peal_buf_slice(&name))) {
-        peal_stat_add(peal_proto_stats(w->plain.proto), PEAL_STAT_WS_FRAMES_BAD, 1);
-        close_with(w, PEAL_WS_CLOSE_BAD_DATA,
+        peal_stat_add(peal_proto_stats(ws_proto(w)), PEAL_STAT_WS_FRAMES_BAD, 1);
+        ws_close(w, PEAL_WS_CLOSE_BAD_DATA,
             "expected {\"channel\":\"...\",\"event\":\"...\",\"data\":...}",
             PEAL_END_BAD_INPUT);
     } else {
@@ -235,7 +256,7 @@ on_envelope(struct ws *w, bool binary, struct peal_slice payload)
             .event = e.event,
             .n_args = 1,
             .kind = e.base64 ? PEAL_DATA_BYTES : PEAL_DATA_JSON };
-        publish(w, &spec, peal_buf_slice(&name));
+        ws_publish(w, &spec, peal_buf_slice(&name));
     }
     peal_buf_fini(&name);
     peal_buf_fini(&bytes);
@@ -248,81 +269,81 @@ ws_resume(void *ws)
 }
 
 static void
-on_message(struct peal_wsconn *conn, bool binary, struct peal_slice payload)
+ws_on_message(struct peal_wsconn *conn, bool binary, struct peal_slice payload)
 {
     struct ws *w = ws_of(conn);
-    struct peal_proto *p = w->plain.proto;
+    struct peal_proto *p = ws_proto(w);
 
     w->plain.session.marks |= HEARD;
-    peal_stat_add(peal_proto_stats(w->plain.proto), PEAL_STAT_RECEIVED, 1);
+    peal_stat_add(peal_proto_stats(p), PEAL_STAT_RECEIVED, 1);
     if (w->plain.envelopes)
-        on_envelope(w, binary, payload);
+        ws_on_envelope(w, binary, payload);
     else
-        on_bare(w, binary, payload);
+        ws_on_bare(w, binary, payload);
     if (peal_publisher_check(
             p->shard, conn->conn != NULL ? w : NULL, p->config->events_rate, ws_resume))
         peal_wsconn_pause(conn);
 }
 
 static void
-on_pong(struct peal_wsconn *conn)
+ws_on_pong(struct peal_wsconn *conn)
 {
     struct ws *w = ws_of(conn);
 
     w->plain.session.marks |= HEARD;
     if (!(w->plain.session.marks & WAITING))
         return;
-    /* Now, not when the time for the answer is over: proxies cut who is silent so long.
-     */
+    /* Now, not when the time for the answer is over: proxies cut those that are silent
+     * for so long. */
     w->plain.session.marks = 0;
-    peal_plain_wait(&w->plain, w->plain.proto->config->ws_ping_interval_ms);
+    peal_plain_wait(&w->plain, ws_config(w)->ping_interval_ms);
 }
 
 static struct peal_deflate *
-codec(const struct peal_wsconn *conn)
+ws_codec(const struct peal_wsconn *conn)
 {
-    return PEAL_CONTAINER(conn, struct ws, conn)->plain.proto->deflate;
+    return ws_proto(PEAL_CONTAINER(conn, struct ws, conn))->deflate;
 }
 
-static const struct peal_wsconn_ops conn_ops = {
-    .message = on_message, .pong = on_pong, .codec = codec, .closed = on_closed
-};
+static const struct peal_wsconn_ops ws_conn_ops = { .message = ws_on_message,
+    .pong = ws_on_pong,
+    .codec = ws_codec,
+    .closed = ws_on_closed };
 
-/* Whoever was heard since the last look needs no ping; a pinged one must be heard. */
+/* A client that was heard since the last look needs no ping; one that was pinged must
+ * have been heard. */
 static void
-on_timer(struct peal_timer *t)
+ws_on_timer(struct peal_timer *t)
 {
     struct ws *w = PEAL_CONTAINER(t, struct ws, plain.timer);
-    const struct peal_proto_config *c = w->plain.proto->config;
+    const struct peal_ws_config *c = ws_config(w);
     uint8_t *marks = &w->plain.session.marks;
 
-    if (peal_plain_aged(&w->plain)) {
-        peal_session_catch_up(&w->plain.session);
-        leave(&w->plain.session);
+    if (peal_plain_drain_if_aged(&w->plain))
         return;
-    }
-    if (*marks == WAITING && peal_publisher_paused(w->plain.proto->shard, w)) {
+    if (*marks == WAITING && peal_publisher_paused(ws_proto(w)->shard, w)) {
         /* Its pong may be among what is not read. */
-        peal_plain_wait(&w->plain, c->ws_ping_timeout_ms);
+        peal_plain_wait(&w->plain, c->ping_timeout_ms);
         return;
     }
     if (*marks == WAITING) {
-        peal_stat_add(peal_proto_stats(w->plain.proto), PEAL_STAT_PING_TIMEOUTS, 1);
+        peal_stat_add(peal_proto_stats(ws_proto(w)), PEAL_STAT_PING_TIMEOUTS, 1);
         peal_wsconn_abort(&w->conn, PEAL_CLOSE_TIMEOUT);
-        end(w, PEAL_END_PING_TIMEOUT, NULL);
+        ws_end(w, PEAL_END_PING_TIMEOUT, NULL);
         return;
     }
     *marks = *marks == 0 ? WAITING : 0;
     if (*marks == WAITING)
         peal_wsconn_ping(&w->conn);
     peal_plain_wait(
-        &w->plain, *marks == WAITING ? c->ws_ping_timeout_ms : c->ws_ping_interval_ms);
+        &w->plain, *marks == WAITING ? c->ping_timeout_ms : c->ping_interval_ms);
 }
 
 /* Is this a handshake that may go on? Refuses it if not. */
 static bool
-check(struct peal_proto *p, struct peal_http *h)
+ws_check(struct ws_protocol *ws, struct peal_http *h)
 {
+    struct peal_proto *p = ws->plain.base.proto;
     unsigned status;
     const char *why;
 
@@ -335,7 +356,7 @@ check(struct peal_proto *p, struct peal_http *h)
         peal_http_reply(h, status, "text/plain", peal_slice_str(why));
         return false;
     }
-    if (!peal_http_origin_ok(h, p->config->ws_origins, p->config->n_ws_origins)) {
+    if (!peal_http_origin_ok(h, ws->config->origins, ws->config->n_origins)) {
         peal_stat_add(peal_proto_stats(p), PEAL_STAT_DENIED, 1);
         peal_session_log_refused(p, h, "ws", NULL, "its Origin is not in ws.origins");
         peal_http_reply(h, 403, "text/plain",
@@ -346,47 +367,89 @@ check(struct peal_proto *p, struct peal_http *h)
 }
 
 static void
-tell_node(struct ws *w)
+ws_send_node(struct ws *w)
 {
     struct peal_buf text = { 0 };
 
-    if (peal_plain_node(w->plain.proto, &text) == PEAL_OK)
+    if (peal_plain_node(ws_proto(w), &text) == PEAL_OK)
         peal_wsconn_send(&w->conn, false, peal_buf_slice(&text), SIZE_MAX);
     peal_buf_fini(&text);
 }
 
-void
-peal_ws_begin(struct peal_http *h, void *proto)
+static void
+ws_begin(struct peal_http *h, void *ctx)
 {
-    if (check(proto, h))
-        (void)peal_admission_try(proto, h, PEAL_NEWCOMER_SOCKET);
+    struct ws_protocol *ws = ctx;
+
+    if (ws_check(ws, h))
+        (void)peal_admission_try(ws->plain.base.proto, h, NULL, NULL);
 }
 
-void
-peal_ws_handle(struct peal_http *h, void *proto)
+static void
+ws_handle(struct peal_http *h, void *ctx)
 {
-    struct peal_proto *p = proto;
-    struct peal_wsconn_config config = { &p->config->ws, p->config->ws_deflate };
-    struct ws *w;
+    struct ws_protocol *ws = ctx;
+    struct peal_wsconn_config config = { &ws->config->limits, ws->config->deflate };
     bool asks_node = peal_plain_asks_node(h);
+    struct ws *w = calloc(1, sizeof(*w));
 
-    if ((w = calloc(1, sizeof(*w))) == NULL) {
+    if (w == NULL) {
         peal_http_close(h, PEAL_CLOSE_ERROR);
         return;
     }
-    w->plain.proto = p;
-    w->plain.timer.fn = on_timer;
-    (void)!peal_session_init(&w->plain.session, p->shard, &session_ops, false);
-    w->plain.session.n_subs_max = (uint16_t)p->config->channels_max;
+    peal_plain_init(
+        &w->plain, &ws->plain, &ws_session_ops, ws->config->channels_max, ws_on_timer);
     if (!peal_plain_subscribe(&w->plain, h, PEAL_S("/ws/")) ||
-        peal_wsconn_accept(&w->conn, h, &config, &conn_ops) != PEAL_OK) {
+        peal_wsconn_accept(&w->conn, h, &config, &ws_conn_ops) != PEAL_OK) {
         peal_session_fini(&w->plain.session);
         free(w);
         return;
     }
-    peal_plain_begin(&w->plain, PEAL_STAT_WS_SESSIONS);
-    peal_plain_hold(&w->plain, w->conn.conn);
+    peal_plain_begin(&w->plain);
+    peal_plain_cork(&w->plain, w->conn.conn);
     if (asks_node)
-        tell_node(w);
-    peal_plain_wait(&w->plain, p->config->ws_ping_interval_ms);
+        ws_send_node(w);
+    peal_plain_wait(&w->plain, ws->config->ping_interval_ms);
 }
+
+/* The protocol. */
+
+static peal_err
+ws_open(struct peal_proto *proto, const void *config, struct peal_protocol **out)
+{
+    struct ws_protocol *ws = calloc(1, sizeof(*ws));
+
+    if (ws == NULL)
+        return PEAL_ENOMEM;
+    ws->config = config;
+    peal_list_init(&ws->plain.sessions);
+    *out = &ws->plain.base;
+    return PEAL_OK;
+}
+
+static unsigned
+ws_routes(struct peal_protocol *pr, struct peal_http_route *out)
+{
+    struct peal_http_route route = { .begin = ws_begin, .handle = ws_handle, .ctx = pr };
+
+    out[0] = out[1] = route;
+    out[0].path = PEAL_S("/ws/");
+    out[0].prefix = true;
+    out[1].path = PEAL_S("/ws");
+    return 2;
+}
+
+static void
+ws_free(struct peal_protocol **pp)
+{
+    peal_plain_drain(*pp, UINT_MAX, PEAL_OLDEST_FIRST);
+    free(*pp);
+    *pp = NULL;
+}
+
+const struct peal_protocol_ops peal_protocol_ws = { .name = "ws",
+    .open = ws_open,
+    .routes = ws_routes,
+    .count = peal_plain_count,
+    .drain = peal_plain_drain,
+    .free = ws_free };

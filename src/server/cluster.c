@@ -16,16 +16,13 @@
 static void
 fill_report(void *arg, struct peal_node_report *own)
 {
-    static const enum peal_stat sessions[] = { PEAL_STAT_WS_SESSIONS,
-        PEAL_STAT_SSE_SESSIONS, PEAL_STAT_EIO_SESSIONS };
     struct peal_server *n = arg;
 
     own->connections = n->limits.open;
     own->room = n->o->sessions_rate * n->n_workers;
     own->sessions = 0;
     for (unsigned i = 0; i < n->n_workers; i++)
-        for (unsigned k = 0; k < sizeof(sessions) / sizeof(*sessions); k++)
-            own->sessions += peal_stat_get(&n->loops[i]->stats, sessions[k]);
+        own->sessions += peal_stats_sessions(&n->loops[i]->stats);
     own->state = n->leaving               ? PEAL_NODE_LEAVING
                  : n->api.unready != NULL ? PEAL_NODE_DRAINING
                                           : PEAL_NODE_UP;

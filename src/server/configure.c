@@ -7,14 +7,13 @@
 #include <unistd.h>
 
 #include "app/rules.h"
+#include "server/protocols.h"
 #include "server/server_priv.h"
 
 #define FORWARD_LINE_MAX 256 /* bytes that a forwarded request's head is longer by */
 
-/* Strings of an option as slices, kept by the node. NULL with *n_out 0: there are none,
- * or n->no_memory is set. */
-static const struct peal_slice *
-slices(struct peal_server *n, const struct peal_strings *s, unsigned *n_out)
+const struct peal_slice *
+peal_server_slices(struct peal_server *n, const struct peal_strings *s, unsigned *n_out)
 {
     struct peal_slice *list;
 
@@ -73,46 +72,12 @@ set_http(struct peal_server *n)
     return true;
 }
 
-static bool
-has(const struct peal_strings *s, const char *word)
-{
-    for (unsigned i = 0; i < s->n; i++)
-        if (strcmp(s->v[i], word) == 0)
-            return true;
-    return false;
-}
-
 static void
 set_proto(struct peal_server *n)
 {
     const struct peal_options *o = n->o;
-    struct peal_proto_config *c = &n->proto;
 
-    *c = (struct peal_proto_config){
-        .ws.message_max = o->ws_message_max,
-        .ws_ping_interval_ms = o->ws_ping_interval_ms,
-        .ws_ping_timeout_ms = o->ws_ping_timeout_ms,
-        .ws_deflate = o->ws_deflate,
-        .deflate_threshold = o->ws_deflate_threshold,
-        .channels_max = (unsigned)o->ws_channels_max,
-        .sse_ping_interval_ms = o->sse_ping_interval_ms,
-        .sse_retry_ms = o->sse_retry_ms,
-        .sio_path = peal_slice_str(o->socketio_path),
-        .sio_ws.message_max = o->socketio_max_payload,
-        .max_payload = o->socketio_max_payload,
-        .ping_interval_ms = o->socketio_ping_interval_ms,
-        .ping_timeout_ms = o->socketio_ping_timeout_ms,
-        .upgrade_timeout_ms = o->socketio_upgrade_timeout_ms,
-        .connect_timeout_ms = o->socketio_connect_timeout_ms,
-        .polling = has(&o->socketio_transports, "polling"),
-        .websocket = has(&o->socketio_transports, "websocket"),
-        .msgpack = o->socketio_parser == PEAL_PARSER_MSGPACK,
-        .sio_deflate = o->socketio_deflate,
-        .http_compression = o->socketio_http_compression,
-        .namespaces_max = (unsigned)o->socketio_namespaces_max,
-        .rooms_max = (unsigned)o->socketio_rooms_max,
-        .queue_bytes_max = o->io_queue_max,
-        .slow_policy = (enum peal_slow_policy)o->io_slow_policy,
+    n->proto = (struct peal_proto_config){
         .admission_wait_ms = o->admission_wait_ms,
         .admission_queue_max = (unsigned)o->admission_queue_max,
         .events_rate = (uint64_t)o->events_rate,
@@ -122,11 +87,6 @@ set_proto(struct peal_server *n)
         .loops = n->loops,
         .n_loops = n->n_workers,
     };
-    c->ws_origins = slices(n, &o->ws_origins, &c->n_ws_origins);
-    c->cors.origins = slices(n, &o->http_cors, &c->cors.n);
-    c->sio_cors.origins = slices(n, &o->socketio_cors, &c->sio_cors.n);
-    c->sio_cors.credentials = o->socketio_cors_credentials;
-    c->cookie = peal_slice_str(o->socketio_cookie);
 }
 
 static void
@@ -136,7 +96,7 @@ set_api(struct peal_server *n)
 
     if (gethostname(n->hostname, sizeof(n->hostname) - 1) != 0)
         n->hostname[0] = '\0';
-    n->api_cors = n->proto.cors;
+    n->api_cors.origins = peal_server_slices(n, &o->http_cors, &n->api_cors.n);
     n->api = (struct peal_api_node){ .dev = o->dev,
         .cors = &n->api_cors,
         .loops = n->loops,
@@ -146,7 +106,7 @@ set_api(struct peal_server *n)
         .name = o->node_name != NULL ? o->node_name : n->hostname,
         .started_s = (int64_t)time(NULL) };
     n->proto.node = peal_slice_str(n->api.name);
-    n->api.keys = slices(n, &o->api_key, &n->api.n_keys);
+    n->api.keys = peal_server_slices(n, &o->api_key, &n->api.n_keys);
 }
 
 /* The application: of the program, or the rules. */
@@ -193,7 +153,8 @@ peal_server_configure(struct peal_server *n)
         return peal_server_no_memory(n);
     set_proto(n);
     set_api(n);
-    if (n->no_memory || peal_assets_new(n->o, &n->assets) != PEAL_OK ||
+    if (!peal_server_protocols(n) || n->no_memory ||
+        peal_assets_new(n->o, &n->assets) != PEAL_OK ||
         peal_hub_new((uint32_t)peal_random_u64() | 1, &n->hub) != PEAL_OK)
         return peal_server_no_memory(n);
     n->api.hub = n->hub;
@@ -212,6 +173,7 @@ peal_server_unconfigure(struct peal_server *n)
     peal_hub_free(&n->hub);
     peal_tls_ctx_release(n->tls);
     peal_assets_free(&n->assets);
+    peal_server_protocols_free(n);
     for (unsigned i = 0; i < n->n_lists; i++)
         free(n->lists[i]);
     free(n->trusted);

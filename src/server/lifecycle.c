@@ -42,22 +42,26 @@ stop_now(struct life *life)
     peal_loop_stop(life->node->control);
 }
 
+/* Sessions that are closed already, but wait for a poll to be told, are among them. */
 static int64_t
-sum(const struct peal_server *n, enum peal_stat gauge)
+count_sessions(const struct peal_server *n)
 {
     int64_t all = 0;
 
     for (unsigned i = 0; i < n->n_workers; i++)
-        all += peal_stat_get(&n->workers[i].loop->stats, gauge);
+        all += peal_stats_sessions(&n->workers[i].loop->stats);
     return all;
 }
 
-/* Also those that wait to be told that they are over. */
+/* Sessions whose clients need new connections to this node now and then. */
 static int64_t
-count_sessions(const struct peal_server *n)
+count_polling(const struct peal_server *n)
 {
-    return sum(n, PEAL_STAT_EIO_SESSIONS) + sum(n, PEAL_STAT_WS_SESSIONS) +
-           sum(n, PEAL_STAT_SSE_SESSIONS);
+    int64_t all = 0;
+
+    for (unsigned i = 0; i < n->n_workers; i++)
+        all += peal_stat_get(&n->workers[i].loop->stats, PEAL_STAT_POLLING_SESSIONS);
+    return all;
 }
 
 static unsigned
@@ -75,7 +79,7 @@ stop_accepting_if_nobody_needs_it(struct life *life)
 {
     struct peal_server *n = life->node;
 
-    if (life->deaf || (n->nodes == NULL && sum(n, PEAL_STAT_EIO_POLLING) > 0))
+    if (life->deaf || (n->nodes == NULL && count_polling(n) > 0))
         return;
     life->deaf = true;
     for (unsigned i = 0; i < n->n_workers; i++)

@@ -14,7 +14,10 @@ struct peal_program {
     /* Makes the application; NULL: the declarative rules. One for all workers. */
     peal_err (*app)(const struct peal_options *o, struct peal_app **out);
     /* What rides on Engine.IO; NULL: Socket.IO. */
-    const struct peal_eio_ops *engine;
+    const struct peal_eio_ops *rider;
+    /* Protocols before those of peal itself: their routes win. Kept. */
+    const struct peal_protocol_row *protocols;
+    unsigned n_protocols;
     /* A route before all others of a worker; ctx is the struct peal_proto. NULL: none. */
     peal_http_fn *handle;
     const char *path; /* of handle; a prefix */

@@ -27,7 +27,7 @@ struct peal_worker {
     struct peal_task stop; /* must not fail for want of memory */
     bool started;
     /* What there was when the drain began; the loop's. */
-    unsigned plain_began, engine_began, forwards_began;
+    unsigned began[PEAL_PROTOCOLS_MAX], forwards_began;
     _Atomic unsigned
         forwards; /* requests under way to other nodes, as of the last step */
 };
@@ -54,11 +54,14 @@ struct peal_server {
     struct peal_http_config http, admin_http, inner_http;
     struct peal_cidr *trusted;
     struct peal_proto_config proto;
+    struct peal_protocol_row protocols[PEAL_PROTOCOLS_MAX]; /* those of program first */
+    const char *protocol_names[PEAL_PROTOCOLS_MAX];
+    unsigned n_protocols;
     struct peal_cors api_cors;
     struct peal_assets assets;
     struct peal_api_node api;
     char hostname[256];
-    struct peal_slice *lists[5]; /* of strings of options; to be freed */
+    struct peal_slice *lists[6]; /* of strings of options; to be freed */
     unsigned n_lists;
     bool no_memory;            /* for one of them */
     int64_t open_files;        /* the limit */
@@ -93,6 +96,11 @@ bool peal_server_no_memory(struct peal_server *n);
  * what is wrong. false: it cannot be. */
 bool peal_server_configure(struct peal_server *n);
 void peal_server_unconfigure(struct peal_server *n);
+
+/* peal_server_slices makes slices of an option's strings, kept by the node. NULL with
+ * *n_out 0: there are none, or n->no_memory is set. */
+const struct peal_slice *peal_server_slices(
+    struct peal_server *n, const struct peal_strings *s, unsigned *n_out);
 
 /* peal_server_limits raises the limit of open files and says what fits; limits.c. */
 bool peal_server_limits(struct peal_server *n);

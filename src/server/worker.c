@@ -3,22 +3,11 @@
 #include <stdlib.h>
 
 #include "http/forward.h"
-#include "proto/plain.h"
-#include "proto/sio.h"
 #include "server/server_priv.h"
 #include "wire/deflate.h"
 
 #define DEFLATE_LEVEL 1 /* fan-out is once a message, but it is in everybody's way */
 #define DEFLATE_MEM_LEVEL 8
-
-static void
-add_route(struct peal_worker *w, unsigned *n, const char *path, bool prefix,
-    peal_http_fn *handle, void *ctx)
-{
-    w->routes[(*n)++] = (struct peal_http_route){
-        .path = peal_slice_str(path), .prefix = prefix, .handle = handle, .ctx = ctx
-    };
-}
 
 /* What is served where. The first route that matches wins. */
 static unsigned
@@ -29,23 +18,13 @@ make_routes(struct peal_worker *w)
     unsigned n = 0;
 
     if (program->handle != NULL)
-        add_route(w, &n, program->path, true, program->handle, &w->proto);
+        w->routes[n++] = (struct peal_http_route){ .path = peal_slice_str(program->path),
+            .prefix = true,
+            .handle = program->handle,
+            .ctx = &w->proto };
     memcpy(w->routes + n, node->assets.routes, node->assets.n * sizeof(*w->routes));
     n += node->assets.n;
-    w->routes[n++] = (struct peal_http_route){ .path = node->proto.sio_path,
-        .prefix = true,
-        .body_max = node->proto.max_payload,
-        .bare_errors = true,
-        .stays = true,
-        .begin = peal_eio_begin,
-        .handle = peal_eio_handle,
-        .ctx = &w->proto };
-    add_route(w, &n, "/ws/", true, peal_ws_handle, &w->proto);
-    add_route(w, &n, "/ws", false, peal_ws_handle, &w->proto);
-    add_route(w, &n, "/sse/", true, peal_sse_handle, &w->proto);
-    add_route(w, &n, "/sse", false, peal_sse_handle, &w->proto);
-    w->routes[n - 2].begin = w->routes[n - 1].begin = peal_sse_begin;
-    w->routes[n - 4].begin = w->routes[n - 3].begin = peal_ws_begin;
+    n += peal_protocols_routes(&w->proto, w->routes + n, PEAL_ROUTES_MAX - n);
     n += peal_api_routes(&w->api, w->routes + n);
     if (node->o->admin_listen.n == 0)
         n += peal_api_admin_routes(&w->api, w->routes + n);
@@ -78,8 +57,6 @@ init_loop(struct peal_worker *w)
 bool
 peal_worker_init(struct peal_worker *w, struct peal_server *n, unsigned index)
 {
-    const struct peal_eio_ops *engine =
-        n->program->engine != NULL ? n->program->engine : &peal_sio_ops;
     struct peal_proto *p = &w->proto;
     unsigned n_routes;
 
@@ -90,15 +67,14 @@ peal_worker_init(struct peal_worker *w, struct peal_server *n, unsigned index)
     p->loop = w->loop;
     p->app = n->app;
     p->config = &n->proto;
-    peal_list_init(&p->sessions);
     peal_admission_init(p);
     w->api = (struct peal_api){ .node = &n->api, .body_max = n->o->http_body_max };
     if (peal_deflate_new(DEFLATE_LEVEL, DEFLATE_MEM_LEVEL, &p->deflate) != PEAL_OK ||
         peal_shard_new(n->hub, index, w->loop, (unsigned)n->o->io_turn_budget, p->deflate,
             &p->shard) != PEAL_OK ||
-        peal_eio_new(p, engine) != PEAL_OK)
+        peal_protocols_open(p, n->protocols, n->n_protocols) != PEAL_OK)
         return peal_server_no_memory(n);
-    peal_deflate_set_threshold(p->deflate, n->proto.deflate_threshold);
+    peal_deflate_set_threshold(p->deflate, n->o->ws_deflate_threshold);
     w->api.shard = p->shard;
     n_routes = make_routes(w);
     if (peal_http_server_new(
@@ -194,10 +170,7 @@ peal_worker_fini(struct peal_worker *w)
         peal_listener_close(&w->listeners[i]);
     free(w->listeners);
     peal_admission_close(&w->proto);
-    if (w->proto.shard != NULL) {
-        peal_eio_free(&w->proto);
-        peal_plain_drain(&w->proto, UINT32_MAX, false);
-    }
+    peal_protocols_free(&w->proto);
     peal_http_server_free(&w->http);
     peal_http_server_free(&w->admin);
     peal_http_server_free(&w->inner);
@@ -267,12 +240,16 @@ do_refuse(struct peal_loop *loop, struct peal_task *task)
     struct peal_worker *w = ((struct order *)task)->worker;
 
     peal_admission_close(&w->proto);
-    peal_eio_pollers_first(&w->proto);
     peal_http_server_drain(w->http);
     if (w->admin != NULL)
         peal_http_server_drain(w->admin);
-    w->plain_began = peal_plain_drain(&w->proto, 0, false);
-    w->engine_began = peal_eio_drain(&w->proto, 0, false);
+    for (unsigned i = 0; i < w->proto.n_protocols; i++) {
+        struct peal_protocol *pr = w->proto.protocols[i];
+
+        if (pr->ops->prepare_drain != NULL)
+            pr->ops->prepare_drain(pr);
+        w->began[i] = pr->ops->count(pr);
+    }
     w->forwards_began = peal_http_forwards_drain(w->http, 0);
     w->forwards = w->forwards_began;
     free(task);
@@ -300,8 +277,8 @@ peal_worker_stop_accepting(struct peal_worker *w)
     ask(w, do_stop_accepting, (struct order){ 0 });
 }
 
-/* Counted from those who were there at the beginning, so that few sessions are spread
- * over the window as well as many. Who leaves by itself counts. */
+/* How many to close now, so that at most began * keep remain: so few sessions are spread
+ * over the window as well as many. Those that ended by themselves count as well. */
 static unsigned
 surplus(unsigned left, unsigned began, double keep)
 {
@@ -325,12 +302,14 @@ do_drain(struct peal_loop *loop, struct peal_task *task)
 {
     struct peal_worker *w = ((struct order *)task)->worker;
     double keep = ((struct order *)task)->keep;
-    unsigned plain = peal_plain_drain(&w->proto, 0, false);
-    unsigned engine = peal_eio_drain(&w->proto, 0, false);
     unsigned forwards = peal_http_forwards_drain(w->http, 0);
 
-    peal_plain_drain(&w->proto, surplus(plain, w->plain_began, keep), false);
-    peal_eio_drain(&w->proto, surplus(engine, w->engine_began, keep), false);
+    for (unsigned i = 0; i < w->proto.n_protocols; i++) {
+        struct peal_protocol *pr = w->proto.protocols[i];
+
+        pr->ops->drain(
+            pr, surplus(pr->ops->count(pr), w->began[i], keep), PEAL_OLDEST_FIRST);
+    }
     w->forwards =
         peal_http_forwards_drain(w->http, surplus(forwards, w->forwards_began, keep));
     if (keep <= 0)

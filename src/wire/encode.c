@@ -9,6 +9,8 @@
 #include "wire/frames.h"
 #include "wire/sse.h"
 
+_Static_assert((int)PEAL_FMT_N <= PEAL_MSG_FORMATS_MAX, "a message caches all of them");
+
 peal_msg_encode_fn *const peal_encoders[PEAL_FMT_N] = {
     [PEAL_FMT_WS] = peal_encode_ws,
     [PEAL_FMT_WS_DEFLATE] = peal_encode_ws_deflate,

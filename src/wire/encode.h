@@ -20,6 +20,24 @@
 
 struct peal_deflate;
 
+/* The formats of messages that are encoded here. Indices from PEAL_FMT_N on are given to
+ * protocols that have encoders of their own (proto/protocol.h). */
+enum peal_format {
+    PEAL_FMT_WS,         /* /ws, one channel: one whole frame */
+    PEAL_FMT_WS_DEFLATE, /* the same, permessage-deflate, 15 bits, no context */
+    PEAL_FMT_ENVELOPE,   /* /ws, several channels: frame with the envelope */
+    PEAL_FMT_ENVELOPE_DEFLATE,
+    PEAL_FMT_SSE,         /* one event */
+    PEAL_FMT_SSE_CHUNKED, /* the same as one chunk of HTTP/1.1 */
+    PEAL_FMT_SIO,         /* Socket.IO over WebSocket: header frame, attachment frames */
+    PEAL_FMT_SIO_DEFLATE,
+    PEAL_FMT_SIO_POLL,    /* Engine.IO polling payload piece, attachments in base64 */
+    PEAL_FMT_SIO_B64,     /* over WebSocket for a client that cannot take binary */
+    PEAL_FMT_SIO_MSGPACK, /* the msgpack parser over WebSocket: one binary frame */
+    PEAL_FMT_SIO_MSGPACK_POLL,
+    PEAL_FMT_N
+};
+
 /* The encoders, as peal_msg_bytes wants them. ctx may be NULL: then the deflate forms
  * give the plain ones, as they do where it does not pay and for PEAL_MSG_NO_COMPRESS. */
 peal_msg_encode_fn peal_encode_ws, peal_encode_ws_deflate;

@@ -38,5 +38,5 @@ main(int argc, char **argv)
         "socketio.ping_timeout=200ms", "socketio.max_payload=1000000", "socketio.cors=*",
         "socketio.serve_client=off", "drain.delay=0s", "drain.window=0s", NULL };
 
-    return run_server(argc, argv, &(struct peal_program){ .engine = &echo }, defaults);
+    return run_server(argc, argv, &(struct peal_program){ .rider = &echo }, defaults);
 }

@@ -36,8 +36,9 @@ static const struct peal_wsconn_ops ops = {
 static void
 handle(struct peal_http *h, void *proto)
 {
+    static const struct peal_wsframe_limits limits = { .message_max = 64 << 20 };
     struct peal_proto *p = proto;
-    struct peal_wsconn_config config = { &p->config->ws, p->config->ws_deflate };
+    struct peal_wsconn_config config = { &limits, true };
     struct echo *e;
     unsigned status;
     const char *why;

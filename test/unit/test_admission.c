@@ -44,13 +44,21 @@ spend(uint64_t ms)
 static void
 socket_begin(struct peal_http *h, void *proto)
 {
-    (void)peal_admission_try(proto, h, PEAL_NEWCOMER_SOCKET);
+    (void)peal_admission_try(proto, h, NULL, NULL);
+}
+
+static void
+stream_turn_away(struct peal_http *h, void *ctx)
+{
+    peal_http_close_after(h);
+    peal_http_reply(
+        h, 200, "text/event-stream; charset=utf-8", PEAL_S("retry: 1000\n\n"));
 }
 
 static void
 stream_begin(struct peal_http *h, void *proto)
 {
-    (void)peal_admission_try(proto, h, PEAL_NEWCOMER_STREAM);
+    (void)peal_admission_try(proto, h, stream_turn_away, NULL);
 }
 
 static void
@@ -281,10 +289,10 @@ waiting_in_vain_ends_with_a_refusal(void **state)
     turn();
     rig.config.sessions_rate = 0;
     rig.config.sessions_max = 1; /* and one is there: no place becomes free */
-    peal_stat_add(&rig.loop->stats, PEAL_STAT_WS_SESSIONS, 1);
+    peal_stats_add_sessions(&rig.loop->stats, 0, 1);
     sse = ask("/sse/a");
     turn();
-    peal_stat_add(&rig.loop->stats, PEAL_STAT_WS_SESSIONS, -1);
+    peal_stats_add_sessions(&rig.loop->stats, 0, -1);
     rig.config.sessions_rate = 1;
     poll = ask("/poll/b");
     turn();
@@ -292,7 +300,7 @@ waiting_in_vain_ends_with_a_refusal(void **state)
     turn();
     CHECK_INT(stat_of(PEAL_STAT_SESSIONS_WAITING), 2);
     rig.config.sessions_max = 1;
-    peal_stat_add(&rig.loop->stats, PEAL_STAT_WS_SESSIONS, 1);
+    peal_stats_add_sessions(&rig.loop->stats, 0, 1);
     clock_ms += WAIT_MS;
     turn();
     CHECK(contains(sse, "retry: "));
@@ -315,7 +323,7 @@ a_refused_request_is_over_and_the_next_one_is_another_newcomer(void **state)
     turn();
     CHECK_INT(send(poll, next, strlen(next), MSG_NOSIGNAL), strlen(next));
     rig.config.sessions_max = 1;
-    peal_stat_add(&rig.loop->stats, PEAL_STAT_WS_SESSIONS, 1);
+    peal_stats_add_sessions(&rig.loop->stats, 0, 1);
     clock_ms += WAIT_MS;
     turn();
     CHECK(contains(poll, "503 Service Unavailable"));
@@ -390,14 +398,14 @@ a_full_node_refuses_sockets_at_once_and_streams_wait_for_a_place(void **state)
     int poll, sse;
 
     start((struct peal_proto_config){ .sessions_max = 1 });
-    peal_stat_add(&rig.loop->stats, PEAL_STAT_WS_SESSIONS, 1);
+    peal_stats_add_sessions(&rig.loop->stats, 0, 1);
     poll = ask("/poll/a");
     sse = ask("/sse/b");
     turn();
     CHECK(contains(poll, "503 Service Unavailable"));
     CHECK_INT(stat_of(PEAL_STAT_REFUSED_SESSIONS_MAX), 1);
     CHECK_INT(stat_of(PEAL_STAT_SESSIONS_WAITING), 1);
-    peal_stat_add(&rig.loop->stats, PEAL_STAT_WS_SESSIONS, -1);
+    peal_stats_add_sessions(&rig.loop->stats, 0, -1);
     turn();
     CHECK(contains(sse, "200 OK"));
     stop();

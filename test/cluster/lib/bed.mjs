@@ -134,7 +134,7 @@ export class Node extends Service {
   async sessions() {
     return (await this.metric('peal_sessions{protocol="ws"}')) +
       (await this.metric('peal_sessions{protocol="sse"}')) +
-      (await this.metric('peal_sessions{protocol="engineio"}'));
+      (await this.metric('peal_sessions{protocol="socketio"}'));
   }
 }
 
