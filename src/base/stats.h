@@ -39,6 +39,8 @@
         "Messages dropped from full output queues")                                      \
     X(TLS_HANDSHAKES, C, "peal_tls_handshakes_total", "result=\"ok\"", "TLS handshakes") \
     X(TLS_FAILED, C, "peal_tls_handshakes_total", "result=\"failed\"", "")               \
+    X(TLS_RESUMED, C, "peal_tls_resumed_total", "",                                      \
+        "TLS handshakes that resumed an earlier session, by its ticket")                 \
     X(TLS_DEFERRED, C, "peal_tls_handshakes_deferred_total", "",                         \
         "Times that a TLS handshake was put off to the next turn, see admission.lag")    \
     X(HANDED_OVER, C, "peal_handed_over_total", "",                                      \

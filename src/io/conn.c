@@ -397,6 +397,8 @@ on_handshake(struct peal_conn *c)
         die(c, PEAL_CLOSE_ERROR);
         return;
     }
+    if (peal_ssl_is_resumed(c->ssl))
+        peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_TLS_RESUMED, 1);
     c->handshaking = 0;
     if (c->out != NULL)
         mark_dirty(c);

@@ -4,12 +4,16 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/assert.h"
+#include "io/tickets_priv.h"
 #include "io/tls_priv.h"
 
 struct peal_tls_ctx {
-    SSL_CTX *ssl; /* counted by OpenSSL; this struct is as many as there are holders */
+    SSL_CTX *ssl; /* counted by OpenSSL as well: connections retain it */
+    _Atomic unsigned refs;
 };
 
 static int
@@ -48,6 +52,7 @@ ctx_new(const SSL_METHOD *method, int min_version)
         free(ctx);
         return NULL;
     }
+    ctx->refs = 1;
     SSL_CTX_set_min_proto_version(s, min_version);
     SSL_CTX_set_options(s,
         SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
@@ -80,6 +85,10 @@ peal_tls_ctx_new(const char *cert_path, const char *key_path, const char *min_ve
     if (ctx == NULL)
         return PEAL_ENOMEM;
     SSL_CTX_set_options(ctx->ssl, SSL_OP_CIPHER_SERVER_PREFERENCE);
+    /* Sessions are resumed by tickets, which cost us no memory. One for each handshake: a
+     * client that comes back has one, and each costs as much as a small message. */
+    SSL_CTX_set_session_cache_mode(ctx->ssl, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(ctx->ssl, 1);
     SSL_CTX_set_alpn_select_cb(ctx->ssl, select_http11, NULL);
     err = load_pair(ctx->ssl, cert_path, key_path, why_out);
     if (err != PEAL_OK)
@@ -87,6 +96,13 @@ peal_tls_ctx_new(const char *cert_path, const char *key_path, const char *min_ve
     else
         *out = ctx;
     return err;
+}
+
+peal_err
+peal_tls_ctx_share_tickets(
+    struct peal_tls_ctx *ctx, const struct peal_slice *secrets, unsigned n)
+{
+    return peal_tickets_share(ctx->ssl, secrets, n);
 }
 
 static peal_err
@@ -123,19 +139,20 @@ peal_tls_client_ctx_new(const char *ca_path, const char *cert_path, const char *
 struct peal_tls_ctx *
 peal_tls_ctx_retain(struct peal_tls_ctx *ctx)
 {
-    struct peal_tls_ctx *again = malloc(sizeof(*again));
-
-    if (again == NULL)
-        return NULL;
-    SSL_CTX_up_ref(ctx->ssl);
-    again->ssl = ctx->ssl;
-    return again;
+    atomic_fetch_add_explicit(&ctx->refs, 1, memory_order_relaxed);
+    return ctx;
 }
 
 void
 peal_tls_ctx_release(struct peal_tls_ctx *ctx)
 {
+    unsigned before;
+
     if (ctx == NULL)
+        return;
+    before = atomic_fetch_sub_explicit(&ctx->refs, 1, memory_order_acq_rel);
+    PEAL_ASSERT(before > 0);
+    if (before > 1)
         return;
     SSL_CTX_free(ctx->ssl);
     free(ctx);
@@ -184,6 +201,12 @@ bool
 peal_ssl_has_begun(const struct ssl_st *ssl)
 {
     return !SSL_is_server(ssl) || !SSL_in_before(ssl);
+}
+
+bool
+peal_ssl_is_resumed(const struct ssl_st *ssl)
+{
+    return SSL_session_reused(ssl) == 1;
 }
 
 void

@@ -96,7 +96,10 @@ set_api(struct peal_server *n)
 
     if (gethostname(n->hostname, sizeof(n->hostname) - 1) != 0)
         n->hostname[0] = '\0';
-    n->api_cors.origins = peal_server_slices(n, &o->http_cors, &n->api_cors.n);
+    /* What --dev opens are event streams. The API needs no key there, and is not for
+     * every page that its browser opens. */
+    if (o->place[PEAL_OPT_N_http_cors].level != PEAL_FROM_DEV)
+        n->api_cors.origins = peal_server_slices(n, &o->http_cors, &n->api_cors.n);
     n->api = (struct peal_api_node){ .dev = o->dev,
         .cors = &n->api_cors,
         .loops = n->loops,
@@ -128,6 +131,19 @@ set_app(struct peal_server *n)
     return err == PEAL_OK;
 }
 
+/* All workers of this node have the same secrets anyway, also after a reload. */
+static peal_err
+share_tickets(struct peal_server *n, struct peal_tls_ctx *ctx)
+{
+    const struct peal_strings *shared = &n->o->tls_ticket_secret;
+    struct peal_slice secrets[PEAL_TLS_SECRETS_MAX] = { peal_slice_of(
+        (const char *)n->ticket_secret, sizeof(n->ticket_secret)) };
+
+    for (unsigned i = 0; i < shared->n; i++)
+        secrets[i] = peal_slice_str(shared->v[i]);
+    return peal_tls_ctx_share_tickets(ctx, secrets, shared->n > 0 ? shared->n : 1);
+}
+
 struct peal_tls_ctx *
 peal_server_load_tls(struct peal_server *n)
 {
@@ -140,6 +156,11 @@ peal_server_load_tls(struct peal_server *n)
         peal_log(&n->log, PEAL_LOG_ERROR, "the certificate cannot be used",
             "tls.cert=%s tls.key=%s why=\"%.*s\"", o->tls_cert, o->tls_key, (int)why.len,
             why.len > 0 ? why.data : "");
+    else if (share_tickets(n, ctx) != PEAL_OK) {
+        peal_log(&n->log, PEAL_LOG_ERROR, "session tickets cannot be made", NULL);
+        peal_tls_ctx_release(ctx);
+        ctx = NULL;
+    }
     peal_buf_fini(&why);
     return ctx;
 }
@@ -149,6 +170,8 @@ peal_server_configure(struct peal_server *n)
 {
     snprintf(n->secret, sizeof(n->secret), "%016" PRIx64 "%016" PRIx64, peal_random_u64(),
         peal_random_u64());
+    for (unsigned i = 0; i < sizeof(n->ticket_secret) / sizeof(n->ticket_secret[0]); i++)
+        n->ticket_secret[i] = peal_random_u64();
     if (!set_http(n))
         return peal_server_no_memory(n);
     set_proto(n);

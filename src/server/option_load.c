@@ -9,6 +9,7 @@
 
 #include "app/rules.h"
 #include "backplane/redis_pubsub.h"
+#include "io/tls.h"
 #include "server/option_set_priv.h"
 
 #define KEY_MAX 128
@@ -16,7 +17,7 @@
 /* What --dev (or dev: on) changes, below everything else that the user says. */
 static const char *const dev_settings[][2] = { { "listen", "127.0.0.1:8080" },
     { "log.format", "friendly" }, { "socketio.cors", "*" }, { "ws.origins", "*" },
-    { "drain.delay", "0s" }, { "drain.window", "0s" } };
+    { "http.cors", "*" }, { "drain.delay", "0s" }, { "drain.window", "0s" } };
 
 static void
 load_defaults(struct peal_option_loader *l)
@@ -350,6 +351,11 @@ check_together(struct peal_option_loader *l)
         "is required: where to listen, such as 0.0.0.0:8080 (--dev: 127.0.0.1:8080)");
     need(l, o->tls_cert == NULL || o->tls_key != NULL, "tls.cert", "needs tls.key, too");
     need(l, o->tls_key == NULL || o->tls_cert != NULL, "tls.key", "needs tls.cert, too");
+    need(l, o->tls_ticket_secret.n <= PEAL_TLS_SECRETS_MAX, "tls.ticket_secret",
+        "has more than two");
+    for (unsigned i = 0; i < o->tls_ticket_secret.n; i++)
+        need(l, strlen(o->tls_ticket_secret.v[i]) >= 32, "tls.ticket_secret",
+            "needs 32 characters or more, by chance: openssl rand -hex 32");
     need(l, o->socketio_path != NULL, "socketio.path", "must not be empty");
     need(l, o->socketio_transports.n > 0, "socketio.transports", "needs at least one");
     need(l, o->http_line_max <= o->http_head_max, "http.line_max",

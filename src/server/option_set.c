@@ -63,9 +63,11 @@ peal_option_begin(struct peal_option_loader *l, const struct peal_option *row,
     struct peal_option_place *place = peal_option_place(l->o, row);
     bool again = place->level == src->level && src->level != PEAL_FROM_DEFAULT;
 
+    /* --set listen=a --set listen=b collects; of others the last one wins, so that what a
+     * script sets can be set otherwise behind it. */
     if (again && src->level == PEAL_FROM_SET && peal_option_is_list(row))
-        return true; /* --set listen=a --set listen=b */
-    if (again) {
+        return true;
+    if (again && src->level != PEAL_FROM_SET) {
         peal_option_complain(l, src, row->name, "is set twice");
         return false;
     }

@@ -83,6 +83,10 @@
         "Origins whose pages may use /sse and /api; * for any")                          \
     S(tls_cert, "tls.cert", any, "", "PEM file with the certificate chain, leaf first")  \
     S(tls_key, "tls.key", any, "", "PEM file with the certificate's private key")        \
+    K(tls_ticket_secret, "tls.ticket_secret",                                            \
+        "Secrets that nodes share so that a client resumes its TLS session at each of "  \
+        "them; the first makes tickets, a second one is still taken; none: a random "    \
+        "one of this process")                                                           \
     E(tls_min_version, "tls.min_version", "1.2,1.3", "1.2", "Oldest TLS version taken")  \
     Z(ws_message_max, "ws.message_max", 128, 1073741824, "1m",                           \
         "Bytes of a message from a client of /ws, after decompression")                  \

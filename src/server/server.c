@@ -62,8 +62,10 @@ say_hello(struct peal_server *n)
         (long long)n->limits.open_max, n->app->ops->name);
     if (n->o->dev && n->first[0] != '\0')
         peal_log(&n->log, PEAL_LOG_INFO,
-            "development mode: everything is allowed, open the page", "url=http%s://%s/",
-            n->tls != NULL ? "s" : "", n->first);
+            "development mode: everything is allowed, open the page",
+            "url=http%s://%s/ drain.delay=%llums drain.window=%llums",
+            n->tls != NULL ? "s" : "", n->first, (unsigned long long)n->o->drain_delay_ms,
+            (unsigned long long)n->o->drain_window_ms);
 }
 
 static unsigned

@@ -75,7 +75,8 @@ struct peal_server {
     struct peal_timer balance;             /* of balance.c */
     bool leaving; /* the next report is the last; control thread */
     struct peal_app *app;
-    struct peal_tls_ctx *tls; /* NULL: plain */
+    struct peal_tls_ctx *tls;  /* NULL: plain */
+    uint64_t ticket_secret[4]; /* by chance, where tls.ticket_secret is not set */
     struct peal_worker *workers;
     struct peal_http_server **peers; /* of all workers, for moving requests */
     struct peal_http_server **inner_peers;

@@ -258,6 +258,16 @@ describe('who may', () => {
       refused(await publish(dev, { channel: 'a' }, { ...JSON_TYPE, ...headers }), 403, 'forbidden', /this machine/);
   });
 
+  test('in dev mode pages of other origins may read event streams, and not the answers of the API', async (t) => {
+    const origin = 'http://localhost:3000'; // of a page on another port of this machine
+    const conn = await rawConnect(dev);
+    t.after(() => conn.destroy());
+    conn.write(formatRequest(dev, { path: '/sse/a', headers: { Origin: origin } }));
+    assert.equal((await conn.readHead()).headers['access-control-allow-origin'], '*');
+    const res = await publish(dev, { channel: 'a' }, { ...JSON_TYPE, Origin: origin });
+    assert.deepEqual([res.status, res.headers['access-control-allow-origin']], [200, undefined]);
+  });
+
   test('nobody without --dev and key', async (t) => {
     const off = await start({ dev: false, set: { 'drain.delay': '0s', 'drain.window': '0s' } });
     t.after(() => off.stop());

@@ -368,10 +368,20 @@ an_option_stands_in_one_place_of_a_level(void **state)
     check_set("listen=:x",
         "--set: listen: expected address:port, :port or unix:/path; an address in "
         "numbers, or localhost, not \":x\"\n");
-    check_wrong((struct world){ .sets = { "listen=:80", "workers=1", "workers=2" } },
-        "--set: workers: is set twice\n");
-    check_wrong((struct world){ .dev = true, .sets = { "dev=off" } },
-        "--set: dev: is set twice\n");
+}
+
+static void
+the_last_one_on_the_command_line_wins(void **state)
+{
+    struct peal_options *o = load_ok((struct world){ .dev = true,
+        .sets = { "listen=:80", "workers=1", "node.name=a", "workers=2", "node.name=b",
+            "listen=:81", "dev=off" } });
+
+    check_value(o, "workers", "2");
+    check_value(o, "node.name", "b");
+    check_value(o, "listen", ":80,:81");
+    check_value(o, "dev", "off");
+    peal_options_free(&o);
 }
 
 static void
@@ -564,6 +574,7 @@ main(void)
         cmocka_unit_test(a_file_may_nest_or_use_dots),
         cmocka_unit_test(all_mistakes_of_a_file_are_said_at_once),
         cmocka_unit_test(an_option_stands_in_one_place_of_a_level),
+        cmocka_unit_test(the_last_one_on_the_command_line_wins),
         cmocka_unit_test(files_that_cannot_be_used_are_said),
         cmocka_unit_test(the_command_line_wins_over_environment_file_dev_default),
         cmocka_unit_test(a_stronger_list_replaces_the_weaker_one),
