@@ -270,7 +270,7 @@ memory_subscribe(struct peal_backplane *b, struct peal_slice topic)
 
     if (m->state != UP)
         return;
-    if (m->bus->forbidden.len > 0 && peal_slice_eq(topic, m->bus->forbidden)) {
+    if (m->bus->forbidden.len > 0 && peal_slice_starts(topic, m->bus->forbidden)) {
         peal_stat_add(&b->loop->stats, b->counters->topics_refused, 1);
         put(m, REFUSED, topic, NULL);
     } else if (topic_add(m, topic) != PEAL_OK) {
@@ -402,9 +402,9 @@ peal_memory_bus_release(struct peal_memory_bus **bp)
 }
 
 void
-peal_memory_bus_forbid(struct peal_memory_bus *bus, struct peal_slice topic)
+peal_memory_bus_forbid(struct peal_memory_bus *bus, struct peal_slice beginning)
 {
-    bus->forbidden = topic;
+    bus->forbidden = beginning;
 }
 
 void

@@ -31,9 +31,9 @@ void peal_memory_bus_release(struct peal_memory_bus **bp);
 PEAL_MUST_USE peal_err peal_memory_new(struct peal_memory_bus *bus,
     const struct peal_backplane_config *config, struct peal_backplane **out);
 
-/* peal_memory_bus_forbid has one topic refused to everybody from now on; an empty one
- * allows all. topic is kept. */
-void peal_memory_bus_forbid(struct peal_memory_bus *bus, struct peal_slice topic);
+/* peal_memory_bus_forbid has topics that begin with a text refused to everybody from now
+ * on; an empty one allows all. beginning is kept. */
+void peal_memory_bus_forbid(struct peal_memory_bus *bus, struct peal_slice beginning);
 
 /* peal_memory_take_away ends a subscription of a link, which is told that it is lost. */
 void peal_memory_take_away(struct peal_backplane *b, struct peal_slice topic);
