@@ -15,6 +15,7 @@ enum kind {
     PUBLISH,
     /* to a node */
     SUBSCRIBED,
+    REFUSED,
     LOST,
     MESSAGE
 };
@@ -220,7 +221,7 @@ notice(struct link *l)
     l->cut = false;
     l->state = CONNECTING;
     drop_after(&l->events, 0);
-    peal_stat_add(&l->control->stats, PEAL_STAT_BACKPLANE_UNANSWERED, l->unanswered);
+    peal_stat_add(&l->control->stats, l->b.counters->unanswered, l->unanswered);
     l->unanswered = 0;
     sim_trace("node %u notices that its link is gone", l->node);
     l->b.events->down(l->b.arg);
@@ -255,6 +256,13 @@ release(struct peal_backplane *b)
     free(l);
 }
 
+static const struct peal_backplane_counters counters = {
+    .connects = PEAL_STAT_BACKPLANE_CONNECTS,
+    .topics_refused = PEAL_STAT_BACKPLANE_TOPICS_REFUSED,
+    .refused = PEAL_STAT_BACKPLANE_ERRORS,
+    .unanswered = PEAL_STAT_BACKPLANE_UNANSWERED,
+};
+
 static const struct peal_backplane_ops ops = { .name = "sim",
     .payload_max = 1 << 20,
     .start = start,
@@ -271,6 +279,8 @@ link_new(struct broker *b, unsigned node, struct peal_loop *control)
     struct link *l = need(calloc(1, sizeof(*l)));
 
     l->b.ops = &ops;
+    l->b.loop = control;
+    l->b.counters = &counters;
     l->broker = b;
     l->control = control;
     l->node = node;
@@ -292,7 +302,9 @@ command(struct link *l, const struct item *i)
     struct peal_slice topic = peal_blob_slice(i->topic);
 
     set_del(&l->missing, topic);
-    if (i->kind == SUBSCRIBE) {
+    if (i->kind == SUBSCRIBE && peal_slice_starts(topic, PEAL_S(BROKER_REFUSES))) {
+        put(&l->events, REFUSED, topic, NULL);
+    } else if (i->kind == SUBSCRIBE) {
         set_add(&l->topics, topic);
         put(&l->events, SUBSCRIBED, topic, NULL);
     } else {
@@ -329,6 +341,13 @@ link_serve(struct link *l)
     return true;
 }
 
+static void
+tell_refused(struct link *l, struct peal_slice topic)
+{
+    peal_stat_add(&l->control->stats, l->b.counters->topics_refused, 1);
+    l->b.events->refused(l->b.arg, topic, "the broker refuses it");
+}
+
 bool
 link_arrive(struct link *l)
 {
@@ -340,6 +359,8 @@ link_arrive(struct link *l)
     topic = peal_blob_slice(i->topic);
     if (i->kind == SUBSCRIBED)
         l->b.events->subscribed(l->b.arg, topic);
+    else if (i->kind == REFUSED)
+        tell_refused(l, topic);
     else if (i->kind == LOST)
         l->b.events->lost(l->b.arg, topic);
     else
@@ -356,6 +377,7 @@ link_proceed(struct link *l)
     } else if (l->state == CONNECTING) {
         l->state = UP;
         sim_trace("node %u has a link", l->node);
+        peal_stat_add(&l->control->stats, l->b.counters->connects, 1);
         l->b.events->up(l->b.arg);
     } else {
         return false;
@@ -381,18 +403,21 @@ link_cut(struct link *l)
     l->broker->on_cut(l->broker->arg, l->node);
 }
 
-bool
-link_lose(struct link *l)
+void
+link_take_away(struct link *l, struct peal_slice topic)
 {
-    struct peal_slice topic;
-
-    if (l->cut || l->topics.n == 0)
-        return false;
-    topic = peal_blob_slice(l->topics.list[sim_pick(l->topics.n)]);
     sim_trace("node %u loses %.*s", l->node, (int)topic.len, topic.data);
     set_add(&l->missing, topic);
     put(&l->events, LOST, topic, NULL);
     set_del(&l->topics, topic);
+}
+
+bool
+link_lose(struct link *l)
+{
+    if (l->cut || l->topics.n == 0)
+        return false;
+    link_take_away(l, peal_blob_slice(l->topics.list[sim_pick(l->topics.n)]));
     return true;
 }
 

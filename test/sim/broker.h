@@ -16,6 +16,7 @@
 #include "backplane/backplane.h"
 
 #define BROKER_LINKS_MAX 8
+#define BROKER_REFUSES "no:" /* what topics begin with that nobody may have */
 
 struct broker {
     struct link *links[BROKER_LINKS_MAX]; /* NULL: none */
@@ -38,7 +39,9 @@ bool link_arrive(struct link *l);
 bool link_proceed(struct link *l);
 
 void link_cut(struct link *l);
-/* A subscription is taken away. false: there is none. */
+/* A subscription is taken away; it is there. */
+void link_take_away(struct link *l, struct peal_slice topic);
+/* The same for one of them by chance. false: there is none. */
 bool link_lose(struct link *l);
 
 /* Does it carry, and has it every subscription that it was given? */

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../sim/broker.h"
+#include "../sim/chance.h"
+#include "../sim/model.h"
 #include "backplane.h"
 #include "backplane/memory.h"
 #include "redis_server.h"
@@ -113,6 +116,95 @@ static const struct backplane_maker cluster = { .name = "redis cluster",
     .open = redis_open,
     .cut = redis_cut };
 
+/* The broker of the simulator, which moves only when it is told to. */
+
+static struct broker broker;
+
+/* Nothing here is by chance. */
+unsigned
+sim_pick(unsigned n)
+{
+    return 0;
+}
+
+void
+sim_trace(const char *fmt, ...)
+{
+}
+
+static void
+broker_on_cut(void *arg, unsigned node)
+{
+}
+
+static const char *
+broker_begin(void)
+{
+    broker = (struct broker){ .on_cut = broker_on_cut };
+    return NULL;
+}
+
+static void
+broker_end(void)
+{
+}
+
+static struct peal_backplane *
+broker_open(const struct peal_backplane_config *config)
+{
+    unsigned node = 0;
+
+    while (broker.links[node] != NULL)
+        node++;
+    return link_backplane(link_new(&broker, node, config->loop));
+}
+
+static struct link *
+link_of(const struct peal_backplane *b)
+{
+    for (unsigned i = 0; i < BROKER_LINKS_MAX; i++)
+        if (broker.links[i] != NULL && link_backplane(broker.links[i]) == b)
+            return broker.links[i];
+    fail();
+    return NULL;
+}
+
+static void
+broker_cut(struct peal_backplane *const *links, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        link_cut(link_of(links[i]));
+}
+
+static void
+broker_take_away(struct peal_backplane *b, struct peal_slice topic)
+{
+    link_take_away(link_of(b), topic);
+}
+
+/* Everything that can move does. */
+static void
+broker_turn(void)
+{
+    for (unsigned i = 0; i < BROKER_LINKS_MAX; i++) {
+        struct link *l = broker.links[i];
+
+        while (l != NULL && (link_serve(l) || link_arrive(l)))
+            continue;
+        if (l != NULL)
+            (void)link_proceed(l);
+    }
+}
+
+static const struct backplane_maker simulated = { .name = "the simulator's broker",
+    .begin = broker_begin,
+    .end = broker_end,
+    .open = broker_open,
+    .cut = broker_cut,
+    .take_away = broker_take_away,
+    .turn = broker_turn,
+    .ordered_over_topics = true };
+
 static void
 hold_to_suite(const struct backplane_maker *maker)
 {
@@ -128,6 +220,12 @@ static void
 memory_keeps_the_promises(void **state)
 {
     hold_to_suite(&memory);
+}
+
+static void
+the_broker_of_the_simulator_keeps_the_promises(void **state)
+{
+    hold_to_suite(&simulated);
 }
 
 static void
@@ -187,6 +285,7 @@ main(void)
         cmocka_unit_test(urls_find_their_backplane),
         cmocka_unit_test(memory_from_the_registry_hears_itself),
         cmocka_unit_test(memory_keeps_the_promises),
+        cmocka_unit_test(the_broker_of_the_simulator_keeps_the_promises),
         cmocka_unit_test(redis_keeps_the_promises),
         cmocka_unit_test(a_redis_cluster_keeps_the_promises),
     };
