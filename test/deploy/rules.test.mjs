@@ -4,6 +4,7 @@
 // ask for is what a node has to say.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { join } from 'node:path';
@@ -13,7 +14,7 @@ import { startRedis } from '../cluster/lib/redis.mjs';
 import { request } from '../interop/lib/http.mjs';
 import { typeErrors, validate } from './lib/models.mjs';
 import { complaints, context, objectsOf } from './lib/peal.mjs';
-import { CHART, KUSTOMIZE, lacking, ROOT, template } from './lib/tools.mjs';
+import { CHART, KUSTOMIZE, lacking, ROOT, run, template } from './lib/tools.mjs';
 
 const of = (kind, objects) => objects.find((object) => object.kind === kind);
 const pod = (objects) => of('Deployment', objects).spec.template;
@@ -103,6 +104,13 @@ describe('rules', { skip: lacking }, () => {
     service.spec.endpoints[0].interval = 'soon';
     await assert.rejects(validate(service));
   });
+});
+
+const noPromtool = spawnSync('promtool', ['--version']).error ? 'there is no promtool' : false;
+
+test('alerts are rules that Prometheus takes', { skip: noPromtool }, async () => {
+  const { status, stdout, stderr } = await run('promtool', ['check', 'rules', join(CHART, 'files/alerts.yaml')]);
+  assert.equal(status, 0, stdout + stderr);
 });
 
 describe('metrics', () => {
