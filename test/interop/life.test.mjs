@@ -11,9 +11,9 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import tls from 'node:tls';
 
-import { EventSource } from 'eventsource';
 import WebSocket from 'ws';
 
+import { EventSource } from './lib/event-source.mjs';
 import { Polling } from './lib/engine.mjs';
 import { UPGRADE, formatRequest, rawConnect, request } from './lib/http.mjs';
 import { startPeal } from './lib/peal.mjs';

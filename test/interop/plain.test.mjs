@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { EventSource } from 'eventsource';
 import WebSocket from 'ws';
 
+import { EventSource } from './lib/event-source.mjs';
 import { OP, rawWebSocket } from './lib/frames.mjs';
 import { UPGRADE, formatRequest, rawConnect, request } from './lib/http.mjs';
 import { startPeal as start } from './lib/peal.mjs';

@@ -7,9 +7,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { EventSource } from 'eventsource';
 import WebSocket from 'ws';
 
+import { EventSource } from './lib/event-source.mjs';
 import { rawWebSocket } from './lib/frames.mjs';
 import { UPGRADE, formatRequest, rawConnect, request } from './lib/http.mjs';
 import { startPeal, startSuiteServer } from './lib/peal.mjs';

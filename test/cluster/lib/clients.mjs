@@ -4,17 +4,14 @@
 // [event, data], where a message without an event's name is "message". Each client keeps
 // cookies, as a browser does.
 
-import { EventSource } from 'eventsource';
 import WebSocket from 'ws';
 
+import { EventSource, httpFetch } from '../../interop/lib/event-source.mjs';
 import { formatRequest, rawConnect } from '../../interop/lib/http.mjs';
 import { ask, connect } from '../../interop/lib/sio.mjs';
 import { Inbox, next, within } from '../../interop/lib/wait.mjs';
 
 const cookieOf = (lines) => (lines ?? []).map((line) => line.split(';')[0]).join('; ');
-// The fetch of Debian 12's Node has no getSetCookie; it joins the lines with commas.
-const setCookies = (headers) =>
-  headers.getSetCookie?.() ?? headers.get('set-cookie')?.split(/, (?=[\w-]+=)/);
 const parse = (text) => {
   try {
     return JSON.parse(text);
@@ -57,8 +54,8 @@ export async function openEventSource(t, target, channel, { cookie, events = [] 
   const client = { inbox: new Inbox('event'), channel, opened: 0 };
   const es = new EventSource(`${target.url}/sse/${encodeURIComponent(channel)}`, {
     fetch: async (url, init) => {
-      const res = await fetch(url, { ...init, headers: { ...init.headers, ...(cookie && { Cookie: cookie }) } });
-      client.cookie = cookieOf(setCookies(res.headers));
+      const res = await httpFetch(url, { ...init, headers: { ...init.headers, ...(cookie && { Cookie: cookie }) } });
+      client.cookie = cookieOf(res.headers.getSetCookie());
       return res;
     },
   });

@@ -6,9 +6,9 @@
 // leave together with the mark, so what was said before must have left: the node has answered a
 // subscription since.)
 
-import { EventSource } from 'eventsource';
 import WebSocket from 'ws';
 
+import { EventSource } from '../../interop/lib/event-source.mjs';
 import { ask, connected, makeClient } from '../../interop/lib/sio.mjs';
 import { next, until, within } from '../../interop/lib/wait.mjs';
 

@@ -4,9 +4,9 @@
 // publisher p they must come in order and once, and none may be missing but while the client
 // was away.
 
-import { EventSource } from 'eventsource';
 import WebSocket from 'ws';
 
+import { EventSource } from '../../interop/lib/event-source.mjs';
 import { makeClient } from '../../interop/lib/sio.mjs';
 import { sleep, until } from '../../interop/lib/wait.mjs';
 
