@@ -107,6 +107,8 @@ begin(struct peal_adapter *a, const struct peal_sio_redis_msg *in, struct peal_m
         (err = peal_ack_request(a->hub, a->loop, m, workers,
              ms < WAIT_MAX_MS ? ms : WAIT_MAX_MS, &ops, k, &k->ask)) != PEAL_OK)
         free_ask(k);
+    else
+        peal_stat_add(&a->loop->stats, PEAL_STAT_PUBLISHED, 1);
     return err;
 }
 

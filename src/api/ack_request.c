@@ -2,7 +2,10 @@
 /*
  * POST /api/emit with "ack": the answer waits for the acknowledgements of the clients.
  *
- *   {"responses":["yes",null],"asked":3,"answered":2}
+ *   {"responses":["yes",null],"asked":3,"answered":2,"nodes":2,"nodes_answered":2}
+ *
+ * In a cluster the clients of all nodes are asked. Fewer nodes_answered than nodes: of
+ * the others it is not known what their clients answered, or would have.
  *
  * A response is the first argument of an acknowledgement. They come in the order in which
  * clients answer, not with the names of those clients. All of them must fit into the
@@ -13,7 +16,7 @@
 #include "api/api_priv.h"
 #include "base/json.h"
 #include "base/writer.h"
-#include "hub/ackreq.h"
+#include "hub/cluster_ack.h"
 #include "wire/sio.h"
 
 #define AROUND_MAX 1024 /* bytes of an answer that are not responses */
@@ -21,9 +24,9 @@
 struct call {
     struct peal_http *h;
     struct peal_api *api;
-    struct peal_ack_request *ask;
+    struct peal_cluster_ack *request;
     struct peal_buf responses; /* values with commas between */
-    unsigned asked, answered;
+    unsigned answered;         /* clients */
 };
 
 static void
@@ -31,12 +34,6 @@ free_call(struct call *c)
 {
     peal_buf_fini(&c->responses);
     free(c);
-}
-
-static void
-on_asked(void *ctx, unsigned n)
-{
-    ((struct call *)ctx)->asked = n;
 }
 
 /* The first argument as JSON, bytes in base64. */
@@ -54,7 +51,7 @@ add_response(struct peal_buf *out, const struct peal_ack_answer *said)
 }
 
 static void
-on_answer(void *ctx, const struct peal_ack_answer *said)
+call_on_answer(void *ctx, const struct peal_ack_answer *said)
 {
     struct call *c = ctx;
     size_t before = c->responses.len;
@@ -67,48 +64,66 @@ on_answer(void *ctx, const struct peal_ack_answer *said)
 }
 
 static peal_err
-put_body(const struct call *c, struct peal_buf *out)
+put_body(const struct call *c, const struct peal_cluster_ack_result *result,
+    struct peal_buf *out)
 {
     struct peal_writer w = peal_writer_on(out);
 
     peal_writer_puts(&w, "{\"responses\":[");
     peal_writer_put(&w, peal_buf_slice(&c->responses));
-    peal_writer_printf(&w, "],\"asked\":%u,\"answered\":%u}\n", c->asked, c->answered);
+    peal_writer_printf(
+        &w, "],\"asked\":%u,\"answered\":%u", result->n_asked, c->answered);
+    if (result->n_nodes > 0)
+        peal_writer_printf(&w, ",\"nodes\":%u,\"nodes_answered\":%u", result->n_nodes,
+            result->n_answered);
+    peal_writer_puts(&w, "}\n");
     return peal_writer_end(&w);
 }
 
 static void
-on_done(void *ctx, peal_err why)
+call_answer(const struct call *c, const struct peal_cluster_ack_result *result)
 {
-    struct call *c = ctx;
     struct peal_buf body = { 0 };
 
-    c->h->gone = NULL;
-    if (why == PEAL_ELIMIT) {
-        peal_api_error(c->h, c->api, 400, "too_many_clients",
-            "more than %d clients would have to answer; nothing was sent",
-            PEAL_ACK_REQUEST_MAX);
-    } else if (put_body(c, &body) != PEAL_OK) {
+    if (put_body(c, result, &body) != PEAL_OK) {
         peal_http_close(c->h, PEAL_CLOSE_ERROR);
     } else {
         peal_stat_add(peal_shard_stats(c->api->shard), PEAL_STAT_API_REQUESTS, 1);
         peal_http_reply(c->h, 200, "application/json", peal_buf_slice(&body));
     }
     peal_buf_fini(&body);
+}
+
+static void
+call_on_done(void *ctx, const struct peal_cluster_ack_result *result)
+{
+    struct call *c = ctx;
+
+    c->h->gone = NULL;
+    if (result->err == PEAL_ELIMIT) {
+        peal_api_error(c->h, c->api, 400, "too_many_clients",
+            "more than %d clients would have to answer; nothing was sent",
+            PEAL_ACK_REQUEST_MAX);
+    } else if (result->err == PEAL_EAGAIN || result->err == PEAL_ENOMEM) {
+        peal_http_add(c->h, "Retry-After", "1");
+        peal_api_error(c->h, c->api, 503, "too_many_requests",
+            "too many requests wait for acknowledgements; nothing was sent");
+    } else {
+        call_answer(c, result);
+    }
     free_call(c);
 }
 
-static const struct peal_ack_request_ops ask_ops = {
-    .asked = on_asked, .answer = on_answer, .done = on_done
-};
+static const struct peal_cluster_ack_ops call_ops = { .answer = call_on_answer,
+    .done = call_on_done };
 
 /* The caller has disconnected. */
 static void
-on_gone(struct peal_http *h)
+call_on_gone(struct peal_http *h)
 {
     struct call *c = h->user;
 
-    peal_ack_request_cancel(c->ask);
+    peal_cluster_ack_cancel(c->request);
     free_call(c);
 }
 
@@ -116,14 +131,13 @@ void
 peal_api_ask(struct peal_http *h, struct peal_api *api, const struct peal_msg_spec *spec,
     uint64_t timeout_ms)
 {
-    struct peal_hub *hub = peal_shard_hub(api->shard);
     struct call *c = calloc(1, sizeof(*c));
     struct peal_msg *m = NULL;
     peal_err err = c != NULL ? peal_msg_new(spec, &m) : PEAL_ENOMEM;
 
     if (err == PEAL_OK)
-        err = peal_ack_request(hub, peal_shard_loop(api->shard), m,
-            peal_hub_workers(hub, m), timeout_ms, &ask_ops, c, &c->ask);
+        err = peal_cluster_ack(
+            api->shard, m, (uint32_t)timeout_ms, &call_ops, c, &c->request);
     peal_msg_release(m);
     if (err != PEAL_OK) {
         free(c);
@@ -133,5 +147,5 @@ peal_api_ask(struct peal_http *h, struct peal_api *api, const struct peal_msg_sp
     c->h = h;
     c->api = api;
     h->user = c;
-    h->gone = on_gone;
+    h->gone = call_on_gone;
 }

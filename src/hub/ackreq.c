@@ -18,9 +18,9 @@
  */
 #include "hub/ackreq.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "hub/outbox_priv.h"
 
 struct peal_ack_share {
@@ -147,7 +147,7 @@ copy_answer(struct peal_ack_request *a, const struct peal_ack_answer *said)
 {
     struct answer *c = malloc(sizeof(*c) + said->args.len);
 
-    assert(said->n_atts <= PEAL_ATTACHMENTS_MAX);
+    PEAL_ASSERT(said->n_atts <= PEAL_ATTACHMENTS_MAX);
     if (c == NULL)
         return NULL;
     if (said->args.len > 0)
@@ -354,10 +354,12 @@ on_counted(struct peal_loop *loop, struct peal_task *task)
     if (!a->closed && ++a->replies == a->n_parts) {
         for (unsigned i = 0; i < a->n_parts; i++)
             n += a->parts[i].n;
-        if (n <= PEAL_ACK_REQUEST_MAX)
-            send_orders(a, do_ask);
-        else
+        if (n > PEAL_ACK_REQUEST_MAX)
             finish(a, PEAL_ELIMIT);
+        else if (a->ops->counted != NULL && !a->ops->counted(a->ctx, n))
+            peal_ack_request_cancel(a);
+        else
+            send_orders(a, do_ask);
     }
     drop(a);
 }
@@ -415,7 +417,7 @@ peal_ack_request(struct peal_hub *hub, struct peal_loop *loop, struct peal_msg *
     unsigned n = (unsigned)__builtin_popcountll(workers);
     struct peal_ack_request *a = calloc(1, sizeof(*a) + n * sizeof(a->parts[0]));
 
-    assert((m->flags & PEAL_MSG_NEEDS_ACK) != 0);
+    PEAL_ASSERT((m->flags & PEAL_MSG_NEEDS_ACK) != 0);
     if (a == NULL)
         return PEAL_ENOMEM;
     atomic_init(&a->refs, 1 + n);
@@ -433,7 +435,6 @@ peal_ack_request(struct peal_hub *hub, struct peal_loop *loop, struct peal_msg *
     a->timeout_ms = timeout_ms;
     if (n == 0)
         peal_loop_start(loop, &a->timer, 0);
-    peal_stat_add(&loop->stats, PEAL_STAT_PUBLISHED, 1);
     send_orders(a, do_count);
     *out = a;
     return PEAL_OK;

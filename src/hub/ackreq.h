@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Asking: a message that every session is to acknowledge, and what they answer.
+ * Ack requests: a message that every session is asked to acknowledge, and what they
+ * answer.
  *
  * The loop that asks may be any of the process. Each worker asks its own sessions, and
  * posts how many they were and what they answer. Before that all workers count: a request
  * that would ask too many is refused before anything is sent.
  *
- * Only sessions of this node are asked, those whose protocol can answer (Socket.IO).
- * Subscribers with another protocol get the message as any other.
+ * Only sessions of this node are asked, those whose protocol can answer (Socket.IO);
+ * hub/cluster_ack.h asks those of all nodes. Subscribers with another protocol get the
+ * message as any other.
  *
  * Thread: peal_ack_request, peal_ack_request_cancel and the calls of struct
  * peal_ack_request_ops belong to the loop that asks, the rest to the loop of the session.
@@ -18,7 +20,7 @@
 #include "hub/hub.h"
 
 #define PEAL_ACK_REQUEST_MAX 1000 /* sessions of one request */
-#define PEAL_PENDING_ACKS_MAX 256 /* acknowledgements that one session may owe */
+#define PEAL_PENDING_ACKS_MAX 256 /* pending acks of one session */
 
 struct peal_ack_request;
 struct peal_ack_share;
@@ -32,6 +34,9 @@ struct peal_ack_answer {
 };
 
 struct peal_ack_request_ops {
+    /* Optional: n sessions would be asked, not too many. false: none of them is, and the
+     * request has ended, without another call. */
+    bool (*counted)(void *ctx, unsigned n);
     /* All sessions have been asked, n. Once; answers may come before. */
     void (*asked)(void *ctx, unsigned n);
     void (*answer)(void *ctx, const struct peal_ack_answer *answer);
@@ -60,7 +65,7 @@ PEAL_MUST_USE peal_err peal_ack_request(struct peal_hub *hub, struct peal_loop *
 void peal_ack_request_cancel(struct peal_ack_request *a);
 
 /*
- * For protocols. An acknowledgement that a session owes; the session has a list of them,
+ * For protocols. What a session has still to acknowledge; the session has a list of them,
  * and nothing else. A zeroed pointer is an empty list.
  */
 struct peal_pending_ack {
@@ -76,9 +81,8 @@ bool peal_pending_ack_has_room(const struct peal_pending_ack *list);
 /* peal_pending_ack_add adds o, which stays the hub's, to a session that was asked. */
 void peal_pending_ack_add(struct peal_pending_ack **list, struct peal_pending_ack *o);
 
-/* peal_pending_ack_resolve is for what a client says. false: it does not owe this one
- * (any more).
- */
+/* peal_pending_ack_resolve is for what a client answers. false: it was not asked for
+ * this, or not any more. */
 bool peal_pending_ack_resolve(
     struct peal_pending_ack *list, uint64_t id, const struct peal_ack_answer *answer);
 

@@ -80,6 +80,7 @@ struct peal_hub {
     unsigned n_shards;
     struct peal_shard *shards[PEAL_WORKERS_MAX]; /* NULL: freed */
     struct peal_relay *relay;                    /* NULL: this is the only node */
+    struct peal_node_requests *requests;         /* NULL: the same */
     struct peal_loop *control;                   /* of the relay */
     struct peal_node_key known[PEAL_NODES_MAX];  /* other nodes; see ids.c */
     struct peal_node_key gone[PEAL_GONE_NODES_MAX];

@@ -51,6 +51,8 @@ struct peal_nodes {
     peal_node_report_fn *fill;
     peal_node_renumbered_fn *renumbered;
     void *arg;
+    peal_nodes_gone_fn *gone; /* NULL: nobody is told */
+    void *gone_arg;
     struct peal_timer timer;
     bool hello;             /* the next report asks for answers */
     bool answering;         /* the next report is one */
@@ -158,6 +160,8 @@ nodes_forget(struct peal_nodes *n, struct node *o, const char *why)
     uv_mutex_unlock(&n->lock);
     peal_hub_remove_node(n->hub, gone.number);
     nodes_log(n, PEAL_LOG_INFO, why, &gone);
+    if (n->gone != NULL)
+        n->gone(n->gone_arg, gone.number);
 }
 
 static bool
@@ -466,6 +470,13 @@ peal_nodes_free(struct peal_nodes **np)
     uv_mutex_destroy(&n->lock);
     free(n->others);
     free(n);
+}
+
+void
+peal_nodes_set_on_gone(struct peal_nodes *n, peal_nodes_gone_fn *fn, void *arg)
+{
+    n->gone = fn;
+    n->gone_arg = arg;
 }
 
 bool

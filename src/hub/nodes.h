@@ -99,6 +99,11 @@ typedef void peal_nodes_fn(
     void *arg, const struct peal_node_report *r, uint64_t seen_ms, bool own);
 void peal_nodes_each(struct peal_nodes *n, peal_nodes_fn *fn, void *arg);
 
+/* peal_nodes_set_on_gone: fn is told of each node that leaves, or becomes silent; NULL
+ * ends it. arg is kept. */
+typedef void peal_nodes_gone_fn(void *arg, uint32_t number);
+void peal_nodes_set_on_gone(struct peal_nodes *n, peal_nodes_gone_fn *fn, void *arg);
+
 /* What reports that came back, and those of others, have shown. */
 struct peal_nodes_probe_result {
     const char *unready;  /* why no clients should be sent here; NULL: they may be */

@@ -146,7 +146,10 @@ make_nodes(struct peal_server *n, const struct peal_node_report *own)
         .renumbered = on_renumbered,
         .arg = n };
 
-    return peal_nodes_new(&config, &n->nodes) == PEAL_OK || peal_server_no_memory(n);
+    return (peal_nodes_new(&config, &n->nodes) == PEAL_OK &&
+               peal_node_requests_new(
+                   n->hub, n->relay, n->nodes, n->control, &n->requests) == PEAL_OK) ||
+           peal_server_no_memory(n);
 }
 
 static bool
@@ -251,6 +254,7 @@ peal_cluster_leave(struct peal_server *n)
 void
 peal_cluster_fini(struct peal_server *n)
 {
+    peal_node_requests_free(&n->requests);
     peal_nodes_free(&n->nodes);
     peal_adapter_free(&n->adapter);
     peal_relay_free(&n->relay);

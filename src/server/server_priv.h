@@ -5,6 +5,7 @@
 
 #include "adapter/adapter.h"
 #include "api/api.h"
+#include "hub/node_request.h"
 #include "hub/nodes.h"
 #include "io/listener.h"
 #include "server/assets.h"
@@ -69,6 +70,7 @@ struct peal_server {
     struct peal_hub *hub;
     struct peal_relay *relay; /* NULL: this is the only node */
     struct peal_nodes *nodes;
+    struct peal_node_requests *requests;   /* of nodes to each other */
     struct peal_adapter *adapter;          /* to other Socket.IO servers, or NULL */
     struct peal_addr inner;                /* where other nodes bring requests */
     char secret[PEAL_NODE_SECRET_LEN + 1]; /* what opens it */

@@ -52,21 +52,6 @@ rig_note(struct rig *r, const char *what, struct peal_slice topic, const char *m
     CHECK(r->log_len < sizeof(r->log));
 }
 
-/* The next message of a batch; NULL: there is none, or the record is no message. */
-static inline struct peal_msg *
-next_msg(struct peal_slice *records, uint32_t *number)
-{
-    struct peal_record rec;
-    struct peal_msg *m;
-
-    if (peal_envelope_next(records, &rec) != PEAL_OK)
-        return NULL;
-    *number = rec.number;
-    m = rec.msg != NULL ? peal_msg_retain(rec.msg) : NULL;
-    peal_record_fini(&rec);
-    return m;
-}
-
 /* The backplane's side. */
 
 static inline void
@@ -90,8 +75,8 @@ static inline void
 describe(struct peal_slice payload, char *out, size_t size)
 {
     struct peal_slice records;
-    struct peal_msg *m;
-    uint32_t node, number;
+    struct peal_record rec;
+    uint32_t node;
     size_t n = 0;
 
     out[0] = '\0';
@@ -105,13 +90,20 @@ describe(struct peal_slice payload, char *out, size_t size)
     }
     CHECK_OK(peal_envelope_open(payload, &node, &records));
     CHECK_INT(node, NODE);
-    while ((m = next_msg(&records, &number)) != NULL) {
-        if (n < size - 16)
+    while (
+        peal_envelope_next(&records, &rec) == PEAL_OK && rec.kind != PEAL_RECORD_NONE) {
+        if (n < size - 64 && rec.kind == PEAL_RECORD_REQUEST)
+            n += (size_t)snprintf(out + n, size - n, " ask:%u", rec.op);
+        else if (n < size - 64 && rec.kind == PEAL_RECORD_ANSWER)
+            n += (size_t)snprintf(out + n, size - n, " answer:%u:%u:%.*s%s", rec.part,
+                rec.n, (int)rec.args.len, rec.args.data, rec.last ? "." : "");
+        else if (n < size - 64)
             n += (size_t)snprintf(out + n, size - n, " %.*s%s",
-                (int)(m->args.len < 8 ? m->args.len : 8), m->args.data,
-                number != 0 ? "*" : "");
-        peal_msg_release(m);
+                (int)(rec.msg->args.len < 8 ? rec.msg->args.len : 8), rec.msg->args.data,
+                rec.number != 0 ? "*" : "");
+        peal_record_fini(&rec);
     }
+    peal_record_fini(&rec);
 }
 
 static inline void
