@@ -7,10 +7,10 @@
  * for the fan-out, but they are told when there is too much of it, in two steps:
  *
  *   congestion  A channel has put off as many messages or bytes as it should, or a worker
- *               has PEAL_BACKLOG_SOFT bytes: a client that publishes there is read no
+ *               has limits.soft bytes: a client that publishes there is read no
  *               further until half of it is gone (publisher.c). Then a task tells the
  *               workers that have paused publishers. Nothing is lost.
- *   full        A worker has PEAL_BACKLOG_HARD bytes, because of publishers that do not
+ *   full        A worker has limits.hard bytes, because of publishers that do not
  *               wait, such as other nodes: what comes is dropped and counted.
  *
  * Which channels are congested on which workers is a table of bits by hash, like that of
@@ -32,7 +32,7 @@ peal_backlog_add(
 {
     _Atomic size_t *b = &h->backlog[worker].bytes;
 
-    if (atomic_load_explicit(b, memory_order_relaxed) + bytes > PEAL_BACKLOG_HARD) {
+    if (atomic_load_explicit(b, memory_order_relaxed) + bytes > h->limits.hard) {
         peal_stat_add(stats, PEAL_STAT_WORKER_DROPPED, 1);
         return false;
     }
@@ -54,8 +54,15 @@ backlog_on_relief(struct peal_loop *loop, struct peal_task *task)
 }
 
 void
+peal_hub_set_backlog_limits(struct peal_hub *h, const struct peal_backlog_limits *limits)
+{
+    h->limits = *limits;
+}
+
+void
 peal_backlog_init(struct peal_hub *h)
 {
+    h->limits = PEAL_BACKLOG_LIMITS;
     for (unsigned i = 0; i < PEAL_WORKERS_MAX; i++) {
         h->backlog[i].hub = h;
         h->backlog[i].relief.fn = backlog_on_relief;
@@ -83,7 +90,7 @@ peal_backlog_sub(struct peal_hub *h, unsigned worker, size_t bytes)
     size_t before = atomic_fetch_sub(&h->backlog[worker].bytes, bytes);
 
     PEAL_ASSERT(before >= bytes);
-    if (before > PEAL_BACKLOG_SOFT / 2 && before - bytes <= PEAL_BACKLOG_SOFT / 2)
+    if (before > h->limits.soft / 2 && before - bytes <= h->limits.soft / 2)
         relieve(h);
 }
 
@@ -137,8 +144,8 @@ set_congestion(struct peal_shard *sh, const struct peal_congestion *c)
 void
 peal_backlog_note(struct peal_shard *sh, const struct peal_msg *m, uint64_t workers)
 {
-    struct peal_congestion c = { .workers =
-                                     workers_above(sh->hub, workers, PEAL_BACKLOG_SOFT) };
+    struct peal_congestion c = { .workers = workers_above(
+                                     sh->hub, workers, sh->hub->limits.soft) };
 
     for (unsigned k = 0; k < m->n_channels && c.channel_workers == 0; k++) {
         c.channel_hash = m->channels[k].hash;
@@ -168,7 +175,7 @@ bool
 peal_shard_still_congested(const struct peal_shard *sh, const struct peal_congestion *c)
 {
     return (full_workers(sh->hub, c->channel_hash) & c->channel_workers) != 0 ||
-           workers_above(sh->hub, c->workers, PEAL_BACKLOG_SOFT / 2) != 0 ||
+           workers_above(sh->hub, c->workers, sh->hub->limits.soft / 2) != 0 ||
            (c->held && sh->held > HELD_MAX / 2);
 }
 

@@ -112,10 +112,9 @@ peal_meant_for(struct peal_shard *sh, struct peal_msg *m,
 static void
 fanout_mark_full(struct peal_shard *sh, struct peal_fanout *f)
 {
-    bool over =
-        f->n >= PEAL_CHANNEL_BACKLOG_MAX || f->bytes >= PEAL_CHANNEL_BACKLOG_BYTES_MAX;
-    bool under = f->n <= PEAL_CHANNEL_BACKLOG_MAX / 2 &&
-                 f->bytes <= PEAL_CHANNEL_BACKLOG_BYTES_MAX / 2;
+    const struct peal_backlog_limits *max = &sh->hub->limits;
+    bool over = f->n >= max->channel_messages || f->bytes >= max->channel_bytes;
+    bool under = f->n <= max->channel_messages / 2 && f->bytes <= max->channel_bytes / 2;
 
     if (f->full ? !under : !over)
         return;

@@ -173,11 +173,20 @@ bool peal_session_is_subscribed(const struct peal_session *s, struct peal_slice 
  */
 peal_err peal_publish(struct peal_shard *sh, struct peal_msg *m);
 
-/* What may wait to be delivered; hub/backlog.c says how it is bounded. */
-#define PEAL_CHANNEL_BACKLOG_MAX 1024              /* messages of a channel and worker */
-#define PEAL_CHANNEL_BACKLOG_BYTES_MAX (16u << 20) /* the same in bytes */
-#define PEAL_BACKLOG_SOFT ((size_t)16 << 20)       /* bytes of a worker */
-#define PEAL_BACKLOG_HARD ((size_t)64 << 20)
+/* What may wait to be delivered; hub/backlog.c says what the limits mean. */
+struct peal_backlog_limits {
+    uint32_t channel_messages; /* of a channel on a worker */
+    size_t channel_bytes;      /* the same in bytes */
+    size_t soft, hard;         /* bytes of a worker */
+};
+
+/* PEAL_BACKLOG_LIMITS are those of a new hub. */
+#define PEAL_BACKLOG_LIMITS                                                              \
+    ((struct peal_backlog_limits){ 1024, 16u << 20, 16u << 20, 64u << 20 })
+
+/* peal_hub_set_backlog_limits: before any loop runs. */
+void peal_hub_set_backlog_limits(
+    struct peal_hub *h, const struct peal_backlog_limits *limits);
 
 /* Where something that was published met more of a backlog than there should be. */
 struct peal_congestion {

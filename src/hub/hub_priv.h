@@ -91,6 +91,7 @@ struct peal_hub {
     _Atomic uint64_t interest[PEAL_INTEREST_SLOTS];
     /* A bit for each worker where a channel with this hash has a full backlog. */
     _Atomic uint64_t full[PEAL_FULL_SLOTS];
+    struct peal_backlog_limits limits;
     _Atomic uint64_t paused; /* a bit for each worker with publishers that are paused */
     struct peal_backlog {
         _Atomic size_t bytes;    /* that wait for, or on, this worker */

@@ -106,6 +106,50 @@ world_end(struct world *w)
         world_end_session(w, s);
 }
 
+/* Thieves. */
+
+static bool
+thief_deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
+{
+    struct peal_slice name = m->channels[k].name;
+
+    if (peal_hub_is_address(peal_shard_hub(s->shard), name))
+        sim_wrong("%.*s is another's, and is given to who has subscribed to it",
+            (int)name.len, name.data);
+    return true;
+}
+
+static const struct peal_session_ops thief_ops = { .protocol = "sim",
+    .deliver = thief_deliver };
+
+void
+thief_begin(struct node *n)
+{
+    if (peal_session_init(
+            &n->thief.s, n->shards[sim_pick(n->n_shards)], &thief_ops, false) != PEAL_OK)
+        sim_wrong("a session cannot begin");
+}
+
+void
+world_steal(struct world *w)
+{
+    struct node *n = some_node(w);
+    unsigned k = w->model->n_sessions > 0 ? sim_pick(w->model->n_sessions) : 0;
+    struct peal_slice id = peal_session_id(&w->model->sessions[k].s);
+    peal_err err;
+    bool known;
+
+    if (n == NULL || n->thief.s.shard == NULL || w->model->n_sessions == 0 ||
+        n->thief.n_names++ >= THIEF_NAMES_MAX)
+        return;
+    known = peal_hub_is_address(n->hub, id);
+    sim_trace("node %u: somebody tries to join the id of session %u", n->place, k);
+    err = peal_session_subscribe(&n->thief.s, id);
+    if (err != PEAL_EEXIST && (err == PEAL_EPERM) != known)
+        sim_wrong("session %u's id is %sknown, but it can%s be joined", k,
+            known ? "" : "not ", known ? "" : "not");
+}
+
 /* Who waits for a channel. */
 struct waiter {
     struct world *world;
@@ -262,6 +306,12 @@ owe(struct world *w, const struct node *from, unsigned number)
     }
 }
 
+static void
+on_resume(void *client)
+{
+    ((struct publisher *)client)->paused = false;
+}
+
 void
 world_publish(struct world *w)
 {
@@ -274,6 +324,8 @@ world_publish(struct world *w)
     if (n == NULL || number == MESSAGES_MAX)
         return;
     worker = sim_pick(n->n_shards);
+    if (n->clients[worker].paused)
+        return;
     address(w, &d);
     exclude(w, &d);
     d.m.node = n->index;
@@ -294,4 +346,8 @@ world_publish(struct world *w)
     if (peal_publish(n->shards[worker], m) == PEAL_OK && !link_is_cut(n->link))
         owe(w, n, number);
     peal_msg_release(m);
+    world_look_at_backlog(w, n);
+    n->clients[worker].paused =
+        peal_publisher_check(n->shards[worker], &n->clients[worker], 0, on_resume);
+    w->model->n_paused += n->clients[worker].paused;
 }

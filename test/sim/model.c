@@ -164,6 +164,20 @@ model_receives_not(struct model *o, unsigned node)
 }
 
 void
+model_dropped(struct model *o, unsigned node)
+{
+    for (unsigned k = 0; k < o->n_sessions; k++) {
+        struct session *s = &o->sessions[k];
+
+        for (unsigned i = 0; s->node == node && i < o->n_messages; i++)
+            if (s->owed[i]) {
+                s->owed[i] = false;
+                s->excused[i] = true;
+            }
+    }
+}
+
+void
 model_sends_not(struct model *o, unsigned node)
 {
     for (unsigned i = 0; i < o->n_messages; i++)

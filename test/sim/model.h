@@ -6,9 +6,10 @@
  * A session is owed what is published while it is a member of one of the message's
  * channels (or is addressed by its id) and is not excluded; of another node's messages,
  * while a channel of them is confirmed to it and its node's link is whole. It is owed no
- * longer what a change of its own, or a fault of a link on the way, may keep from it. At
- * the end nothing may be owed. Never may anything come twice, against the order of its
- * publisher on the channel that it comes by, or to whom it does not mean.
+ * longer what a change of its own, a fault of a link on the way, or a full backlog may
+ * keep from it. At the end nothing may be owed. Never may anything come twice, against
+ * the order of its publisher on the channel that it comes by, or to whom it does not
+ * mean.
  */
 #ifndef TEST_SIM_MODEL_H
 #define TEST_SIM_MODEL_H
@@ -51,7 +52,7 @@ struct model {
     struct message messages[MESSAGES_MAX];
     struct session sessions[SESSIONS_MAX];
     unsigned n_messages, n_sessions;
-    unsigned n_delivered, n_lost;
+    unsigned n_delivered, n_lost, n_paused;
     uint64_t digest; /* of all deliveries, in order */
 };
 
@@ -77,6 +78,8 @@ void model_delivered(
 /* A fault of a node's link: what was on its way to it, or from it, may be lost. */
 void model_receives_not(struct model *o, unsigned node);
 void model_sends_not(struct model *o, unsigned node);
+/* A backlog of a node was full: something for its sessions has been dropped. */
+void model_dropped(struct model *o, unsigned node);
 /* A node does not know another one's sessions any more. */
 void model_forgets(struct model *o, unsigned node, unsigned other);
 

@@ -85,8 +85,10 @@ some_client(struct world *w)
         break;
     case 7:
     case 8:
-    case 9:
         world_leave(w);
+        break;
+    case 9:
+        world_steal(w);
         break;
     default:
         world_publish(w);
@@ -153,7 +155,7 @@ live(struct world *w, unsigned faults, unsigned pace)
 }
 
 struct totals {
-    uint64_t delivered, lost, digest;
+    uint64_t delivered, lost, paused, digest;
 };
 
 static void
@@ -188,6 +190,7 @@ run(uint64_t which, struct totals *t)
     world_close(&w);
     t->delivered += model.n_delivered;
     t->lost += model.n_lost;
+    t->paused += model.n_paused;
     t->digest = model.digest;
 }
 
@@ -210,7 +213,7 @@ main(int argc, char **argv)
     if (again.digest != first)
         sim_wrong("it is another world the second time");
     printf("seeds %" PRIu64 " to %" PRIu64 ": %" PRIu64 " deliveries, %" PRIu64
-           " lost to faults\n",
-        from, to, t.delivered, t.lost);
+           " lost to faults, %" PRIu64 " publishers paused\n",
+        from, to, t.delivered, t.lost, t.paused);
     return 0;
 }

@@ -54,6 +54,7 @@ node_start(struct world *w, unsigned place)
     *n = (struct node){ .alive = true, .place = place, .index = w->n_lives++ };
     n->n_shards = 1 + sim_pick(SHARDS_MAX);
     need(peal_hub_new((uint32_t)peal_random_u64() | 1, &n->hub));
+    peal_hub_set_backlog_limits(n->hub, &w->limits);
     need(peal_loop_new(&config, &n->control));
     for (unsigned i = 0; i < n->n_shards; i++) {
         n->publishers[i] = w->n_publishers++;
@@ -70,6 +71,7 @@ node_start(struct world *w, unsigned place)
     nodes.loop = n->control;
     need(peal_nodes_new(&nodes, &n->nodes));
     peal_nodes_start(n->nodes);
+    thief_begin(n);
     sim_trace("node %u starts, %u workers, number %08x", place, n->n_shards,
         peal_hub_node(n->hub));
 }
@@ -78,6 +80,9 @@ node_start(struct world *w, unsigned place)
 static void
 release(struct node *n)
 {
+    peal_session_fini(&n->thief.s);
+    for (unsigned i = 0; i < n->n_shards; i++)
+        peal_publisher_forget(n->shards[i], &n->clients[i]);
     for (unsigned i = 0; i < n->n_shards; i++) {
         peal_shard_free(&n->shards[i]);
         peal_loop_free(&n->loops[i]);
@@ -107,12 +112,36 @@ node_end(struct world *w, struct node *n, bool leaving)
     release(n);
 }
 
+static int64_t
+dropped(const struct node *n)
+{
+    int64_t sum = peal_stat_get(&n->control->stats, PEAL_STAT_WORKER_DROPPED);
+
+    for (unsigned i = 0; i < n->n_shards; i++)
+        sum += peal_stat_get(&n->loops[i]->stats, PEAL_STAT_WORKER_DROPPED);
+    return sum;
+}
+
+/* No more waits than may; what was dropped for that is counted. */
+void
+world_look_at_backlog(struct world *w, struct node *n)
+{
+    int64_t now = dropped(n);
+
+    if (peal_hub_backlog(n->hub) > n->n_shards * w->limits.hard)
+        sim_wrong("node %u: %zu bytes wait", n->place, peal_hub_backlog(n->hub));
+    if (now > n->n_dropped)
+        model_dropped(w->model, n->index);
+    n->n_dropped = now;
+}
+
 /* What may have changed while anything of a node ran. */
 static void
 look(struct world *w, struct node *n)
 {
     bool up = peal_relay_up(n->relay);
 
+    world_look_at_backlog(w, n);
     n->n_ups += up && !n->up;
     n->up = up;
     for (unsigned i = 0; i < w->n_places; i++) {
@@ -158,12 +187,15 @@ world_open(struct world *w, struct model *model)
 {
     static const size_t queues[] = { 1000, 5000, 1 << 20 };
     static const uint64_t lingers[] = { 0, 50, 1000 };
+    const struct peal_backlog_limits limits[] = { PEAL_BACKLOG_LIMITS,
+        { 3, 10000, 5000, 1 << 20 }, { 2, 10000, 3000, 6000 } };
 
     *w = (struct world){ .model = model };
     w->n_places = 2 + sim_pick(NODES_MAX - 1);
     w->queue_max = queues[sim_pick(3)];
     w->linger_ms = lingers[sim_pick(3)];
     w->turn_budget = 1 + sim_pick(20);
+    w->limits = limits[sim_pick(3)];
     w->broker.on_cut = on_cut;
     w->broker.arg = w;
     for (unsigned i = 0; i < w->n_places; i++)
@@ -173,6 +205,9 @@ world_open(struct world *w, struct model *model)
 void
 world_end_all(struct world *w)
 {
+    for (unsigned i = 0; i < w->n_places; i++)
+        if (w->nodes[i].alive)
+            peal_session_fini(&w->nodes[i].thief.s);
     for (unsigned i = 0; i < w->model->n_sessions; i++)
         if (w->model->sessions[i].alive)
             world_end_session(w, &w->model->sessions[i]);
@@ -245,6 +280,12 @@ check_node(const struct node *n)
         sim_wrong("node %u: %zu bytes still wait", n->place, peal_relay_queued(n->relay));
     if (gaps + 1 < (int64_t)n->n_ups)
         sim_wrong("node %u counts %d gaps of %u", n->place, (int)gaps, n->n_ups - 1);
+    if (peal_hub_backlog(n->hub) != 0)
+        sim_wrong("node %u: %zu bytes are still not delivered", n->place,
+            peal_hub_backlog(n->hub));
+    for (unsigned i = 0; i < n->n_shards; i++)
+        if (n->clients[i].paused)
+            sim_wrong("node %u: the publisher of worker %u waits for ever", n->place, i);
     for (unsigned i = 0; i < n->n_shards; i++)
         if (peal_stat_get(&n->loops[i]->stats, PEAL_STAT_CHANNELS) != 0 ||
             peal_stat_get(&n->loops[i]->stats, PEAL_STAT_SUBSCRIPTIONS) != 0)

@@ -8,19 +8,36 @@
 
 #include "broker.h"
 #include "hub/nodes.h"
+#include "hub/publisher.h"
 #include "model.h"
 
 #define NODES_MAX 5
 #define SHARDS_MAX 2
+#define THIEF_NAMES_MAX 20
 
 extern const char *const channel_names[CHANNELS];
+
+/* A session that tries to subscribe to the ids of others. The model does not know of it:
+ * it may get nothing that its node knows to be another's. */
+struct thief {
+    struct peal_session s; /* first */
+    unsigned n_names;
+};
+
+/* What publishes on a worker, and is to wait when there is congestion. */
+struct publisher {
+    bool paused;
+};
 
 /* A node is started and ended several times in the same place; index tells its lives
  * apart. */
 struct node {
     bool alive, leaving, known[NODES_MAX];
     unsigned place, index, n_shards;
-    unsigned publishers[SHARDS_MAX];
+    unsigned publishers[SHARDS_MAX]; /* their numbers in the model */
+    struct publisher clients[SHARDS_MAX];
+    struct thief thief;
+    int64_t n_dropped; /* messages, for a full backlog, at the last look */
     struct peal_loop *control, *loops[SHARDS_MAX];
     struct peal_hub *hub;
     struct peal_shard *shards[SHARDS_MAX];
@@ -41,6 +58,7 @@ struct world {
     size_t queue_max;
     uint64_t linger_ms;
     unsigned turn_budget;
+    struct peal_backlog_limits limits;
 };
 
 void world_open(struct world *w, struct model *model);
@@ -61,6 +79,12 @@ void world_end(struct world *w);
 void world_join(struct world *w);
 void world_leave(struct world *w);
 void world_publish(struct world *w);
+void world_steal(struct world *w);
+
+void thief_begin(struct node *n);
+
+/* world_look_at_backlog is for after anything that may make it larger. */
+void world_look_at_backlog(struct world *w, struct node *n);
 
 /* The end of one session. */
 void world_end_session(struct world *w, struct session *s);

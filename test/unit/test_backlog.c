@@ -153,7 +153,8 @@ a_full_channel_pauses_its_publisher_and_keeps_the_budget(void **state)
     unsigned turns = 0;
 
     rig_open(&r);
-    CHECK_INT(publish_until_paused(&r, 1, 0, NULL, &c), PEAL_CHANNEL_BACKLOG_MAX);
+    CHECK_INT(
+        publish_until_paused(&r, 1, 0, NULL, &c), PEAL_BACKLOG_LIMITS.channel_messages);
     CHECK_INT(r.members[0].n, 0); /* nothing is delivered past the turn */
     CHECK_INT(counted(&r, 1, PEAL_STAT_FANOUT_BACKLOG), 1);
     CHECK_INT(counted(&r, 1, PEAL_STAT_PAUSED_BACKLOG), 1);
@@ -164,7 +165,7 @@ a_full_channel_pauses_its_publisher_and_keeps_the_budget(void **state)
         CHECK(turns < 1000);
         turn(&r, 1);
         CHECK(counted(&r, 1, PEAL_STAT_DELIVERED) - before <=
-              BUDGET + PEAL_CHANNEL_BACKLOG_MAX);
+              BUDGET + PEAL_BACKLOG_LIMITS.channel_messages);
     }
     CHECK(turns > 10);
     CHECK_INT(r.sh[1]->publishers.n, 0);
@@ -186,7 +187,7 @@ a_full_channel_pauses_publishers_of_other_workers(void **state)
         bool paused = peal_publisher_paused(r.sh[0], &c);
 
         /* It hears of it when the other worker has taken its messages. */
-        CHECK(n < 2 * PEAL_CHANNEL_BACKLOG_MAX);
+        CHECK(n < 2 * PEAL_BACKLOG_LIMITS.channel_messages);
         if (!paused) {
             publish(&r, 0, 0, NULL);
             paused = must_pause(&r, 0, &c);
@@ -197,7 +198,7 @@ a_full_channel_pauses_publishers_of_other_workers(void **state)
             turn(&r, 0);
         }
     }
-    CHECK(r.n_published >= PEAL_CHANNEL_BACKLOG_MAX);
+    CHECK(r.n_published >= PEAL_BACKLOG_LIMITS.channel_messages);
     CHECK_INT(counted(&r, 0, PEAL_STAT_PAUSED_BACKLOG), 1);
     while (r.members[0].n < r.n_published)
         turn(&r, 1);
@@ -213,14 +214,14 @@ what_is_posted_to_a_worker_is_bounded(void **state)
     unsigned n, soft, hard;
 
     rig_open(&r);
-    soft = (unsigned)(PEAL_BACKLOG_SOFT / MIB);
-    hard = (unsigned)(PEAL_BACKLOG_HARD / MIB) - 1; /* each is a little larger */
+    soft = (unsigned)(PEAL_BACKLOG_LIMITS.soft / MIB);
+    hard = (unsigned)(PEAL_BACKLOG_LIMITS.hard / MIB) - 1; /* each is a little larger */
     n = publish_until_paused(&r, 0, MIB, NULL, &c);
     CHECK_INT(n, soft);
     for (; n < hard + 5; n++)
         publish(&r, 0, MIB, NULL); /* by those that do not wait */
     CHECK_INT(counted(&r, 0, PEAL_STAT_WORKER_DROPPED), 5);
-    CHECK(peal_hub_backlog(r.hub) <= PEAL_BACKLOG_HARD);
+    CHECK(peal_hub_backlog(r.hub) <= PEAL_BACKLOG_LIMITS.hard);
     CHECK_INT(c.resumed, 0);
     r.sh[1]->turn_budget = 1000 * MEMBERS;
     for (unsigned i = 0; r.members[MEMBERS - 1].n < hard; i++) {
@@ -239,7 +240,7 @@ static void
 what_a_worker_puts_off_is_bounded(void **state)
 {
     struct rig r;
-    unsigned hard = (unsigned)(PEAL_BACKLOG_HARD / MIB) - 1;
+    unsigned hard = (unsigned)(PEAL_BACKLOG_LIMITS.hard / MIB) - 1;
 
     rig_open(&r);
     for (unsigned i = 0; i < hard + 5; i++)

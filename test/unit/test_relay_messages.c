@@ -373,7 +373,7 @@ static void
 what_comes_for_a_worker_is_bounded(void **state)
 {
     size_t size = 1 << 20;
-    unsigned fit = (unsigned)(PEAL_BACKLOG_HARD / size) - 1;
+    unsigned fit = (unsigned)(PEAL_BACKLOG_LIMITS.hard / size) - 1;
     char *args = malloc(size + 1);
     struct peal_msg *m;
     struct member a;
@@ -390,7 +390,7 @@ what_comes_for_a_worker_is_bounded(void **state)
     for (unsigned i = 0; i < fit + 5; i++)
         peal_relay_deliver(r.relay, m, 1);
     CHECK_INT(peal_stat_get(&r.control->stats, PEAL_STAT_WORKER_DROPPED), 5);
-    CHECK(peal_hub_backlog(r.hub) <= PEAL_BACKLOG_HARD);
+    CHECK(peal_hub_backlog(r.hub) <= PEAL_BACKLOG_LIMITS.hard);
     settle(&r);
     CHECK_INT(peal_stat_get(&r.loops[0]->stats, PEAL_STAT_DELIVERED), fit);
     CHECK_INT(peal_hub_backlog(r.hub), 0);
