@@ -27,12 +27,18 @@ struct letter {
     struct peal_blob *atts[PEAL_ATTACHMENTS_MAX];
 };
 
+struct peal_questions {
+    struct peal_link open; /* oldest first */
+    unsigned n;
+};
+
 struct peal_question {
     _Atomic unsigned n_app;    /* references of the app */
     _Atomic unsigned n_memory; /* one for all of those, one for the list, one a letter */
     atomic_bool answered, gone;
     struct peal_loop *loop;
-    struct peal_questions *list; /* NULL: decided, or the session is gone */
+    void *owner;
+    struct peal_questions **list; /* NULL: decided, or the session is gone */
     struct peal_link link;
     struct peal_timer timer;
     peal_answer_fn *decided, *emit;
@@ -54,10 +60,15 @@ question_unref(struct peal_question *q)
 static void
 leave_list(struct peal_question *q)
 {
-    PEAL_ASSERT(q->list->n > 0);
+    struct peal_questions *qs = *q->list;
+
+    PEAL_ASSERT(qs->n > 0);
     peal_list_unlink(&q->link);
     peal_timer_stop(&q->timer);
-    q->list->n--;
+    if (--qs->n == 0) {
+        *q->list = NULL;
+        free(qs);
+    }
     q->list = NULL;
     atomic_store(&q->gone, true);
 }
@@ -66,11 +77,9 @@ leave_list(struct peal_question *q)
 static void
 decide(struct peal_question *q, struct peal_answer *a)
 {
-    void *owner = q->list->owner;
-
     a->id = peal_slice_of(q->id, q->id_len);
     leave_list(q);
-    q->decided(owner, a);
+    q->decided(q->owner, a);
     question_unref(q);
 }
 
@@ -99,7 +108,7 @@ deliver(struct peal_question *q, const struct letter *l)
     if (q->list == NULL)
         peal_stat_add(&q->loop->stats, PEAL_STAT_ANSWERS_LATE, 1);
     else if (l->event != NULL)
-        q->emit(q->list->owner, &a);
+        q->emit(q->owner, &a);
     else
         decide(q, &a);
 }
@@ -169,27 +178,44 @@ answer(struct peal_question *q, const struct letter *filled)
     return atomic_load(&q->gone) ? PEAL_ECLOSED : PEAL_OK;
 }
 
+static peal_err
+list_get(struct peal_questions **at)
+{
+    struct peal_questions *qs = *at;
+
+    if (qs != NULL)
+        return qs->n < PEAL_QUESTIONS_MAX ? PEAL_OK : PEAL_ELIMIT;
+    if ((qs = calloc(1, sizeof(*qs))) == NULL)
+        return PEAL_ENOMEM;
+    peal_list_init(&qs->open);
+    *at = qs;
+    return PEAL_OK;
+}
+
 struct peal_question *
 peal_ask_keep(const struct peal_ask *ask)
 {
-    struct peal_questions *qs = ask->questions;
     struct peal_question *q;
 
-    if (ask->kind == PEAL_ASK_NONE || qs->n >= PEAL_QUESTIONS_MAX ||
-        (q = calloc(1, sizeof(*q) + ask->id.len)) == NULL)
+    if (ask->kind == PEAL_ASK_NONE || (q = calloc(1, sizeof(*q) + ask->id.len)) == NULL)
         return NULL;
+    if (list_get(ask->questions) != PEAL_OK) {
+        free(q);
+        return NULL;
+    }
     q->n_app = 1;
     q->n_memory = 2;
-    q->loop = qs->loop;
-    q->list = qs;
+    q->loop = ask->loop;
+    q->owner = ask->owner;
+    q->list = ask->questions;
     q->kind = ask->kind;
     q->decided = ask->decided;
     q->emit = ask->emit;
     q->id_len = ask->id.len;
     if (ask->id.len > 0)
         memcpy(q->id, ask->id.data, ask->id.len);
-    peal_list_append(&qs->open, &q->link);
-    qs->n++;
+    peal_list_append(&(*q->list)->open, &q->link);
+    (*q->list)->n++;
     q->timer.fn = question_on_timeout;
     peal_loop_start(q->loop, &q->timer,
         q->kind == PEAL_ASK_EVENT ? PEAL_EVENT_KEPT_MAX_MS : PEAL_QUESTION_TIMEOUT_MS);
@@ -275,21 +301,11 @@ peal_question_emit(struct peal_question *q, struct peal_slice event,
 }
 
 void
-peal_questions_init(struct peal_questions *qs, struct peal_loop *loop, void *owner)
+peal_questions_drop(struct peal_questions **at)
 {
-    *qs = (struct peal_questions){ .loop = loop, .owner = owner };
-    peal_list_init(&qs->open);
-}
-
-void
-peal_questions_drop(struct peal_questions *qs)
-{
-    struct peal_link *l;
-
-    if (qs->loop == NULL)
-        return;
-    while ((l = qs->open.next) != &qs->open) {
-        struct peal_question *q = PEAL_CONTAINER(l, struct peal_question, link);
+    while (*at != NULL) {
+        struct peal_question *q =
+            PEAL_CONTAINER((*at)->open.next, struct peal_question, link);
 
         leave_list(q);
         question_unref(q);
@@ -299,11 +315,11 @@ peal_questions_drop(struct peal_questions *qs)
 bool
 peal_questions_wait(const struct peal_questions *qs)
 {
-    struct peal_question *last;
+    const struct peal_question *last;
 
-    if (qs->n == 0)
+    if (qs == NULL)
         return false;
     /* A question that stops the reading is the last one: nothing came after it. */
-    last = PEAL_CONTAINER(qs->open.prev, struct peal_question, link);
+    last = PEAL_CONTAINER(qs->open.prev, const struct peal_question, link);
     return last->kind != PEAL_ASK_EVENT || qs->n >= PEAL_QUESTIONS_MAX;
 }

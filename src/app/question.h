@@ -82,34 +82,29 @@ struct peal_answer {
     unsigned n_atts;
 };
 
-/* owner is that of struct peal_questions; it may drop its questions. */
+/* owner is that of struct peal_ask; it may drop its questions. */
 typedef void peal_answer_fn(void *owner, const struct peal_answer *a);
 
-/* The open questions of a session, part of its struct. */
-struct peal_questions {
-    struct peal_link open;
-    struct peal_loop *loop;
-    void *owner;
-    unsigned n;
-};
+/* The open questions of a session. It has a pointer to them, which is NULL for as long as
+ * there are none. */
+struct peal_questions;
 
 /* What a protocol hands to the app with each question. */
 struct peal_ask {
-    struct peal_questions *questions; /* kept by the question */
-    peal_answer_fn *decided;          /* called once, but not after peal_questions_drop */
-    peal_answer_fn *emit;             /* for peal_question_emit; NULL: not possible */
-    struct peal_slice id;             /* the protocol's own; copied when it is kept */
+    struct peal_questions **questions; /* kept by the question, as are loop and owner */
+    struct peal_loop *loop;
+    void *owner;
+    peal_answer_fn *decided; /* called once, but not after peal_questions_drop */
+    peal_answer_fn *emit;    /* for peal_question_emit; NULL: not possible */
+    struct peal_slice id;    /* the protocol's own; copied when it is kept */
     enum peal_ask_kind kind;
 };
 
-/* peal_questions_init makes an empty list. */
-void peal_questions_init(struct peal_questions *qs, struct peal_loop *loop, void *owner);
-
 /* peal_questions_drop is for a session that ends: answers to what is open find it gone.
  */
-void peal_questions_drop(struct peal_questions *qs);
+void peal_questions_drop(struct peal_questions **qs);
 
-/* peal_questions_wait: must the client wait until one of them is decided? */
+/* peal_questions_wait: must the client wait until one of them is decided? NULL: no. */
 bool peal_questions_wait(const struct peal_questions *qs);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "http/http_priv.h"
 #include "wire/proxy.h"
 
@@ -329,16 +330,49 @@ log_request(struct peal_http *h, const struct peal_httphead *head)
 }
 
 static void
-call(struct peal_http *h, peal_http_fn *fn, const struct peal_httphead *head,
-    struct peal_slice body)
+call_with(struct peal_http *h, peal_http_fn *fn, void *ctx,
+    const struct peal_httphead *head, struct peal_slice body)
 {
     h->head = head;
     h->body = body;
     h->in_handler = 1;
-    fn(h, h->route->ctx);
+    fn(h, ctx);
     h->in_handler = 0;
     h->head = NULL;
     h->body = (struct peal_slice){ NULL, 0 };
+}
+
+static void
+call(struct peal_http *h, peal_http_fn *fn, const struct peal_httphead *head,
+    struct peal_slice body)
+{
+    call_with(h, fn, h->route->ctx, head, body);
+}
+
+peal_err
+peal_http_copy_head(const struct peal_http *h, struct peal_buf *out)
+{
+    struct peal_httphead head;
+    size_t used = 0, scan = 0;
+    peal_err err;
+
+    if (h->reader != NULL)
+        return PEAL_EUNSUPP;
+    err = peal_httphead_parse(h->raw, &h->server->limits, &scan, &head, &used);
+    PEAL_ASSERT(h->in_handler && err == PEAL_OK);
+    return peal_buf_add(out, h->raw.data, used);
+}
+
+void
+peal_http_call_again(
+    struct peal_http *h, struct peal_slice text, peal_http_fn *fn, void *ctx)
+{
+    struct peal_httphead head;
+    size_t used = 0, scan = 0;
+    peal_err err = peal_httphead_parse(text, &h->server->limits, &scan, &head, &used);
+
+    PEAL_ASSERT(err == PEAL_OK); /* it was before */
+    call_with(h, fn, ctx, &head, peal_slice_of(NULL, 0));
 }
 
 static void

@@ -93,7 +93,8 @@ struct peal_http {
     struct peal_buf in_body;
     struct peal_http_body *reader;
     struct peal_forward *forward; /* while the other node is dialled, else NULL */
-    struct peal_slice raw; /* bytes from the head of this request on, while in begin */
+    struct peal_slice raw; /* bytes from the head of this request on, while in begin or
+                              in the handler of a request without a body */
     size_t scan;           /* of a head that is not complete yet */
     int move_to;           /* worker that is to have this connection, or -1 */
     unsigned minor : 1;
@@ -197,6 +198,18 @@ struct peal_conn *peal_http_hijack(struct peal_http *h, unsigned status, const c
 
 /* peal_http_close_after makes the answer to come close its connection. */
 void peal_http_close_after(struct peal_http *h);
+
+/*
+ * For a handler that answers later and needs the head again then: peal_http_copy_head,
+ * from handle only, appends its bytes to out; peal_http_call_again calls fn as handle is
+ * called, with the head that was copied (borrowed), but without a body.
+ *
+ * Errors: PEAL_ENOMEM; PEAL_EUNSUPP: the request has a body that came in pieces.
+ */
+PEAL_MUST_USE peal_err peal_http_copy_head(
+    const struct peal_http *h, struct peal_buf *out);
+void peal_http_call_again(
+    struct peal_http *h, struct peal_slice head, peal_http_fn *fn, void *ctx);
 
 /* peal_http_migrate, from begin only: hand the connection with this request to a worker.
  */

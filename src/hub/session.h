@@ -24,6 +24,12 @@ struct peal_sub {
     uint32_t since; /* channel->seq when it joined: earlier messages are not for it */
 };
 
+/* What an app has attached to a session: the first member of a struct of its own. free is
+ * called when the session ends. */
+struct peal_session_user {
+    void (*free)(struct peal_session_user *u);
+};
+
 struct peal_session_ops {
     const char *protocol; /* "ws", "sse", "socketio" */
     /*
@@ -48,8 +54,9 @@ struct peal_session_ops {
 struct peal_session {
     const struct peal_session_ops *ops;
     struct peal_shard *shard;
-    struct peal_sub *subs; /* the channels it is subscribed to */
-    struct peal_sub first; /* most have one: it needs no allocation */
+    struct peal_session_user *user; /* the app's, or NULL */
+    struct peal_sub *subs;          /* the channels it is subscribed to */
+    struct peal_sub first;          /* most have one: it needs no allocation */
     char id[PEAL_ID_LEN];
     uint16_t n_subs_max; /* subscriptions that peal_session_subscribe allows; 0: 65535 */
     uint16_t n_subs;

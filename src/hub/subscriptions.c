@@ -225,6 +225,9 @@ peal_session_fini(struct peal_session *s)
     if (s->listed)
         peal_map_del(&s->shard->sessions, peal_session_id(s));
     s->listed = false;
+    if (s->user != NULL)
+        s->user->free(s->user);
+    s->user = NULL;
 }
 
 uint64_t

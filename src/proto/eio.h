@@ -20,7 +20,7 @@ typedef bool peal_eio_message_fn(
     struct peal_eio_session *s, bool binary, struct peal_slice data);
 typedef bool peal_eio_heartbeat_fn(struct peal_eio_session *s);
 typedef void peal_eio_settle_fn(struct peal_eio_session *s);
-typedef void peal_eio_close_fn(struct peal_eio_session *s);
+typedef void peal_eio_close_fn(struct peal_eio_session *s, enum peal_session_end how);
 
 struct peal_eio_ops {
     size_t size; /* bytes that each session carries for its rider, zeroed at open */
@@ -76,6 +76,11 @@ bool peal_eio_ready(const struct peal_eio_session *s);
  * inside, but at the end of the turn. false: dropped.
  */
 bool peal_eio_send(struct peal_eio_session *s, struct peal_blob *packed, uint32_t tag);
+
+/* peal_eio_pause stops reading s after the message that is being dealt with: its rider
+ * waits for the app. peal_eio_resume goes on. */
+void peal_eio_pause(struct peal_eio_session *s);
+void peal_eio_resume(struct peal_eio_session *s);
 
 /* peal_eio_joined lifts the connect timeout. */
 void peal_eio_joined(struct peal_eio_session *s);

@@ -84,6 +84,7 @@ struct peal_eio_session {
     unsigned graced : 1;   /* the wait has been prolonged once */
     unsigned joined : 1;   /* something, or needs not */
     unsigned draining : 1; /* its client is to come back, by another connection */
+    unsigned paused : 1;   /* its rider waits for the app */
     unsigned doomed : 1;   /* its queue is over the limit: to be ended by the hook */
     _Alignas(8) char user[];
 };

@@ -200,6 +200,8 @@ eio_resume(void *session)
 {
     struct peal_eio_session *s = session;
 
+    if (s->paused)
+        return;
     if (s->polling != NULL)
         peal_eio_post_rest(s, false);
     else
@@ -214,7 +216,23 @@ peal_eio_may_read(struct peal_eio_session *s)
 
     return !peal_publisher_check(
                p->shard, is_open ? s : NULL, p->config->events_rate, eio_resume) &&
-           is_open;
+           is_open && !s->paused;
+}
+
+void
+peal_eio_pause(struct peal_eio_session *s)
+{
+    s->paused = 1;
+}
+
+void
+peal_eio_resume(struct peal_eio_session *s)
+{
+    if (!s->paused)
+        return;
+    s->paused = 0;
+    if (peal_eio_is_open(s) && !peal_publisher_paused(s->eio->proto->shard, s))
+        eio_resume(s);
 }
 
 bool
@@ -223,7 +241,7 @@ peal_eio_overdue(struct peal_eio_session *s)
     if (!s->waiting || !peal_eio_is_open(s) ||
         peal_loop_now_ms(peal_eio_loop(s)) < s->due)
         return false;
-    if (peal_publisher_paused(s->eio->proto->shard, s)) {
+    if (s->paused || peal_publisher_paused(s->eio->proto->shard, s)) {
         /* Its pong may be among what is not read. */
         eio_wait_ping(s, peal_loop_now_ms(peal_eio_loop(s)));
         return false;
@@ -322,7 +340,7 @@ eio_leave(struct peal_eio_session *s, enum peal_eio_state to, enum peal_session_
         return;
     if (!s->joined)
         peal_stat_add(peal_proto_stats(e->proto), PEAL_STAT_SIO_CONNECTING, -1);
-    e->config->rider->close(s);
+    e->config->rider->close(s, how);
 }
 
 /* Closes what carries the session. last as in peal_eio_end. */

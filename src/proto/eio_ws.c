@@ -203,6 +203,8 @@ probe_upgrade(struct peal_eio_probe *probe)
     if (s->state != PEAL_EIO_PROBING || s->doomed)
         return;
     peal_wsconn_move(&s->ws, &probe->ws, &ws_session_ops);
+    if (s->paused)
+        peal_wsconn_pause(&s->ws);
     peal_eio_set_state(s, PEAL_EIO_WEBSOCKET);
     probe_forget(probe);
     s->polling = NULL;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plain sessions: which channels a request names, whether it may have them, and the ages
- * of those that are open.
+ * Plain sessions: their list, their ages and their end. Which channels a request may have
+ * is in plain_subscribe.c.
  *
  * A session begins in three steps: peal_plain_init, peal_plain_subscribe (which may
- * refuse the request), peal_plain_begin. Only then is it on the protocol's list, which is
- * in the order of age because sessions are appended as they begin.
+ * refuse the request, or wait for the app), peal_plain_begin. Only then is it on the
+ * protocol's list, which is in the order of age because sessions are appended as they
+ * begin.
  */
 #include "proto/plain_priv.h"
 
@@ -13,15 +14,7 @@
 
 #include "base/assert.h"
 #include "base/json.h"
-#include "base/utf8.h"
 #include "wire/query.h"
-
-/* How a request is refused. Status 0: not at all, its connection is closed; for an
- * EventSource would never come back after an error status. */
-struct refusal {
-    unsigned status;
-    const char *why;
-};
 
 void
 peal_plain_init(struct peal_plain *p, struct peal_plain_protocol *protocol,
@@ -32,85 +25,6 @@ peal_plain_init(struct peal_plain *p, struct peal_plain_protocol *protocol,
     /* It cannot fail: only listed sessions need memory. */
     (void)!peal_session_init(&p->session, protocol->base.proto->shard, ops, false);
     p->session.n_subs_max = (uint16_t)channels_max;
-}
-
-bool
-peal_plain_channel_ok(struct peal_slice name)
-{
-    for (size_t i = 0; i < name.len; i++)
-        if ((unsigned char)name.data[i] < 0x20 || name.data[i] == 0x7f)
-            return false;
-    return name.len > 0 && name.len <= PEAL_CHANNEL_NAME_MAX && peal_utf8_valid(name);
-}
-
-static bool
-plain_subscribe_one(
-    struct peal_plain *p, struct peal_slice raw, bool query, struct refusal *no)
-{
-    struct peal_app *app = peal_plain_proto(p)->app;
-    struct peal_buf name = { 0 };
-    peal_err err = peal_percent_decode(raw, query, &name);
-    struct peal_slice channel = peal_buf_slice(&name);
-
-    *no = (struct refusal){ 400, "a channel's name is 1 to 1024 bytes of UTF-8 without "
-                                 "control characters" };
-    if (err == PEAL_OK && peal_plain_channel_ok(channel)) {
-        struct peal_access a = { .session = &p->session, .channel = channel };
-        const char *why = NULL;
-
-        if (app->ops->may_subscribe(app, &a, &why) != PEAL_OK) {
-            peal_stat_add(peal_proto_stats(peal_plain_proto(p)), PEAL_STAT_DENIED, 1);
-            *no = (struct refusal){ 403, "this channel is not open to you" };
-            err = PEAL_EPERM;
-        } else if ((err = peal_session_subscribe(&p->session, channel)) == PEAL_EEXIST) {
-            err = PEAL_OK;
-        } else if (err == PEAL_EPERM) {
-            *no = (struct refusal){ 403, "the id of a session is not a channel" };
-        } else if (err == PEAL_ELIMIT) {
-            *no = (struct refusal){ 400, "too many channels for one connection" };
-        } else {
-            *no = (struct refusal){ 0 };
-        }
-    } else {
-        err = PEAL_EINVAL;
-    }
-    peal_buf_fini(&name);
-    return err == PEAL_OK;
-}
-
-static void
-plain_refuse(struct peal_plain *p, struct peal_http *h, const struct refusal *no)
-{
-    const char *why = no->status != 0 ? no->why : "out of memory";
-    struct peal_buf text = { 0 };
-
-    peal_session_log_refused(peal_plain_proto(p), h, p->session.ops->protocol, NULL, why);
-    if (no->status != 0 && peal_buf_printf(&text, "%s\n", why) == PEAL_OK)
-        peal_http_reply(h, no->status, "text/plain", peal_buf_slice(&text));
-    else
-        peal_http_close(h, PEAL_CLOSE_ERROR);
-    peal_buf_fini(&text);
-}
-
-bool
-peal_plain_subscribe(struct peal_plain *p, struct peal_http *h, struct peal_slice prefix)
-{
-    struct peal_slice path = peal_slice_skip(h->head->path, prefix.len);
-    struct peal_slice rest = h->head->query, key, value;
-    struct refusal no = { 400, "name a channel: in the path, or as ?channel=" };
-    bool ok = true;
-
-    if (path.len > 0)
-        ok = plain_subscribe_one(p, path, false, &no);
-    while (ok && peal_query_next(&rest, &key, &value))
-        if (peal_slice_eq(key, PEAL_S("channel"))) {
-            p->envelopes = true;
-            ok = plain_subscribe_one(p, value, true, &no);
-        }
-    if (ok && p->session.n_subs > 0)
-        return true;
-    plain_refuse(p, h, &no);
-    return false;
 }
 
 bool
@@ -145,6 +59,7 @@ void
 peal_plain_end(struct peal_plain *p, enum peal_session_end how, const char *detail)
 {
     struct peal_plain_protocol *protocol = p->protocol;
+    struct peal_app *app = protocol->base.proto->app;
     const char *name = protocol->base.ops->name;
 
     if (!peal_list_linked(&p->link))
@@ -152,6 +67,9 @@ peal_plain_end(struct peal_plain *p, enum peal_session_end how, const char *deta
     PEAL_ASSERT(protocol->n > 0);
     peal_session_log_ended(protocol->base.proto,
         &(struct peal_session_name){ .protocol = name, .transport = name }, how, detail);
+    if (app->ops->disconnect != NULL)
+        app->ops->disconnect(app, &p->session, how);
+    peal_questions_drop(&p->questions);
     peal_list_unlink(&p->link);
     protocol->n--;
     peal_timer_stop(&p->timer);

@@ -21,6 +21,8 @@ struct peal_plain {
     struct peal_plain_protocol *protocol;
     struct peal_link link; /* on protocol->sessions */
     struct peal_timer timer;
+    struct peal_questions *questions; /* to the app, that are open; or NULL */
+    struct peal_plain_asking *asking; /* the request waits for the app; or NULL */
     bool envelopes; /* it names channels as ?channel=: each message says which one */
 };
 
@@ -41,14 +43,34 @@ peal_plain_proto(const struct peal_plain *p)
 void peal_plain_init(struct peal_plain *p, struct peal_plain_protocol *protocol,
     const struct peal_session_ops *ops, unsigned channels_max, peal_timer_fn *on_timer);
 
+/* Subscribing to what a request names; plain_subscribe.c. */
+
+enum peal_plain_subscribed {
+    PEAL_PLAIN_REFUSED,    /* and answered; p is the caller's to release */
+    PEAL_PLAIN_SUBSCRIBED, /* to all channels */
+    PEAL_PLAIN_ASKED       /* the app answers later */
+};
+
+typedef void peal_plain_fn(struct peal_plain *p);
+typedef void peal_plain_again_fn(struct peal_plain *p, struct peal_http *h);
+
+/* How a protocol goes on with a request that has waited for the app. */
+struct peal_plain_ops {
+    struct peal_slice prefix;   /* of the route, with a slash at its end */
+    peal_plain_again_fn *again; /* the app has answered: subscribe once more */
+    peal_plain_fn *cancel;      /* the client has gone: release p, which has not begun */
+};
+
 /*
  * peal_plain_subscribe subscribes p to the channels that the request names: the rest of
- * its path, or the values of `channel` in its query.
- *   prefix  of the route, with a slash at its end
- * false: refused, and answered.
+ * its path, or the values of `channel` in its query. Each is asked of the app. ops is
+ * kept.
  */
-PEAL_MUST_USE bool peal_plain_subscribe(
-    struct peal_plain *p, struct peal_http *h, struct peal_slice prefix);
+PEAL_MUST_USE enum peal_plain_subscribed peal_plain_subscribe(
+    struct peal_plain *p, struct peal_http *h, const struct peal_plain_ops *ops);
+
+/* peal_plain_channel_ok: may this be the name of a channel? */
+bool peal_plain_channel_ok(struct peal_slice name);
 
 /* peal_plain_asks_node: does the request want to be told first which node it has reached?
  * That is ?node in the query. peal_plain_node appends the answer, {"node":...}. */
@@ -68,8 +90,5 @@ void peal_plain_cork(struct peal_plain *p, struct peal_conn *conn);
  * sooner: then peal_plain_drain_if_aged drains the session and returns true. */
 void peal_plain_wait(struct peal_plain *p, uint64_t heartbeat_ms);
 bool peal_plain_drain_if_aged(struct peal_plain *p);
-
-/* peal_plain_channel_ok: may this be the name of a channel? */
-bool peal_plain_channel_ok(struct peal_slice name);
 
 #endif

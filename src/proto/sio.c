@@ -142,12 +142,12 @@ sio_on_settle(struct peal_eio_session *s)
 }
 
 static void
-sio_on_close(struct peal_eio_session *s)
+sio_on_close(struct peal_eio_session *s, enum peal_session_end how)
 {
     struct peal_socketio_client *c = peal_eio_user(s);
 
     while (c->sockets != NULL)
-        peal_socketio_socket_end(c->sockets, true);
+        peal_socketio_socket_end(c->sockets, how);
     sio_drop_pending(c);
 }
 

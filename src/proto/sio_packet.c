@@ -4,17 +4,17 @@
  * app, answers to events that asked for one. A client that breaks the protocol is closed,
  * as the original does it.
  *
- * The app is asked in two places, sio_may_connect and sio_on_event, and answers before it
- * returns. For an app that answers later, both would keep a copy of what they ask about,
- * and the client would not be read until then (peal_conn_pause on a WebSocket, an answer
- * that comes late on polling), so that one packet is all that waits for one client.
+ * The app is asked in two places, sio_ask_connect and sio_on_event, and may answer later
+ * (app/question.h). While it decides about a CONNECT the client is not read, so no packet
+ * can come for a socket that is not connected yet; events that it has kept stop the
+ * reading only when there are too many of them.
  */
 #include "base/json.h"
 #include "proto/sio_priv.h"
 
 /* An event, with what it takes to answer it. */
 struct sio_event {
-    struct peal_event ev; /* first */
+    struct peal_event ev;
     struct peal_socketio_socket *socket;
     struct peal_slice id; /* of the acknowledgement */
 };
@@ -23,15 +23,15 @@ static void
 sio_on_emit(const struct peal_event *ev, struct peal_slice event, struct peal_slice args,
     unsigned n_args, struct peal_blob *const *atts, unsigned n_atts)
 {
-    peal_socketio_send_event(
-        ((const struct sio_event *)ev)->socket, event, args, atts, n_atts);
+    peal_socketio_send_event(PEAL_CONTAINER(ev, const struct sio_event, ev)->socket,
+        event, args, atts, n_atts);
 }
 
 static void
 sio_on_app_ack(const struct peal_event *ev, struct peal_slice args,
     struct peal_blob *const *atts, unsigned n_atts)
 {
-    const struct sio_event *e = (const struct sio_event *)ev;
+    const struct sio_event *e = PEAL_CONTAINER(ev, const struct sio_event, ev);
 
     peal_socketio_send_ack(e->socket, e->id, args, atts, n_atts);
 }
@@ -51,54 +51,110 @@ peal_socketio_tell_connected(struct peal_socketio_socket *so, struct peal_slice 
         app->ops->connected(app, &e.ev);
 }
 
-/* Asks the app. Returns why not, or NULL: welcome. */
-static const char *
-sio_may_connect(struct peal_socketio_socket *so, struct peal_slice auth)
+static void
+sio_refuse_connect(struct peal_socketio_socket *so, const char *why)
+{
+    struct peal_socketio_client *c = so->client;
+
+    peal_stat_add(peal_proto_stats(peal_socketio_proto(c)), PEAL_STAT_DENIED, 1);
+    peal_socketio_send_refused(c, peal_socketio_nsp(so), why);
+    peal_socketio_socket_end(so, PEAL_END_SERVER);
+}
+
+/* Carries out the app's decision about a CONNECT. */
+static void
+sio_decide_connect(struct peal_socketio_socket *so, peal_err err, const char *why,
+    struct peal_slice auth)
+{
+    struct peal_socketio_client *c = so->client;
+
+    /* '#' separates a namespace from its rooms in the names of channels. */
+    if (err == PEAL_ENOTFOUND || memchr(so->nsp, '#', so->nsp_len) != NULL) {
+        sio_refuse_connect(so, "Invalid namespace");
+    } else if (err != PEAL_OK) {
+        sio_refuse_connect(
+            so, err == PEAL_EPERM && why != NULL ? why : "try again later");
+    } else if (peal_session_subscribe(&so->session, peal_socketio_nsp(so)) != PEAL_OK) {
+        sio_refuse_connect(so, "try again later");
+    } else {
+        so->connected = true;
+        peal_stat_add(peal_proto_stats(peal_socketio_proto(c)), PEAL_STAT_SIO_SOCKETS, 1);
+        peal_eio_joined(c->engine);
+        peal_socketio_welcome(so, auth);
+    }
+}
+
+static void
+sio_on_connect_decided(void *owner, const struct peal_answer *a)
+{
+    struct peal_socketio_socket *so = owner;
+    struct peal_socketio_client *c = so->client;
+    struct peal_blob *auth = so->auth;
+
+    so->auth = NULL;
+    /* That nobody has answered says nothing about the namespace. */
+    sio_decide_connect(so, a->err == PEAL_ENOTFOUND ? PEAL_ETIMEOUT : a->err, a->why,
+        peal_blob_slice(auth));
+    peal_blob_release(auth);
+    peal_socketio_pause_or_resume(c);
+}
+
+/* Asks the app, which may answer later. */
+static void
+sio_ask_connect(struct peal_socketio_socket *so, struct peal_slice auth)
 {
     struct peal_app *app = peal_socketio_app(so->client);
-    struct peal_connect connect = {
-        .session = &so->session, .nsp = peal_socketio_nsp(so), .auth = auth
-    };
+    struct peal_connect connect = { .session = &so->session,
+        .nsp = peal_socketio_nsp(so),
+        .auth = auth,
+        .ask = { .questions = &so->questions,
+            .loop = peal_socketio_proto(so->client)->loop,
+            .owner = so,
+            .decided = sio_on_connect_decided,
+            .kind = PEAL_ASK_CONNECT } };
     const char *why = "not allowed";
     peal_err err = app->ops->connect(app, &connect, &why);
 
-    /* '#' separates a namespace from its rooms in the names of channels. */
-    if (err == PEAL_ENOTFOUND || memchr(so->nsp, '#', so->nsp_len) != NULL)
-        return "Invalid namespace";
-    if (err != PEAL_OK)
-        return err == PEAL_EPERM ? why : "try again later";
-    return peal_session_subscribe(&so->session, peal_socketio_nsp(so)) == PEAL_OK
-               ? NULL
-               : "try again later";
+    if (err == PEAL_EAGAIN && so->questions != NULL &&
+        (so->auth = peal_blob_copy(auth)) != NULL) {
+        peal_eio_pause(so->client->engine);
+        return;
+    }
+    peal_questions_drop(&so->questions);
+    sio_decide_connect(so, err, why, auth);
 }
 
 static bool
 sio_on_connect(struct peal_socketio_client *c, const struct peal_sio_packet *p)
 {
-    struct peal_proto *proto = peal_socketio_proto(c);
     struct peal_socketio_socket *so;
-    const char *why;
 
     if (peal_socketio_socket_find(c, p->nsp) != NULL)
         return false;
-    if (c->n_sockets >= peal_socketio_config(c)->namespaces_max) {
+    if (c->n_sockets >= peal_socketio_config(c)->namespaces_max)
         peal_socketio_send_refused(c, p->nsp, "too many namespaces");
-        return true;
-    }
-    if ((so = peal_socketio_socket_new(c, p->nsp)) == NULL) {
+    else if ((so = peal_socketio_socket_new(c, p->nsp)) == NULL)
         peal_socketio_send_refused(c, p->nsp, "try again later");
-        return true;
-    }
-    if ((why = sio_may_connect(so, p->payload)) != NULL) {
-        peal_stat_add(peal_proto_stats(proto), PEAL_STAT_DENIED, 1);
-        peal_socketio_send_refused(c, p->nsp, why);
-        peal_socketio_socket_end(so, false);
-        return true;
-    }
-    peal_stat_add(peal_proto_stats(proto), PEAL_STAT_SIO_SOCKETS, 1);
-    peal_eio_joined(c->engine);
-    peal_socketio_welcome(so, p->payload);
+    else
+        sio_ask_connect(so, p->payload);
     return true;
+}
+
+/* The app acknowledges an event that it has kept. */
+static void
+sio_on_event_decided(void *owner, const struct peal_answer *a)
+{
+    struct peal_socketio_socket *so = owner;
+
+    if (a->err == PEAL_OK && a->id.len > 0)
+        peal_socketio_send_ack(so, a->id, a->args, a->atts, a->n_atts);
+    peal_socketio_pause_or_resume(so->client);
+}
+
+static void
+sio_on_event_emit(void *owner, const struct peal_answer *a)
+{
+    peal_socketio_send_event(owner, a->event, a->args, a->atts, a->n_atts);
 }
 
 /* The text of an event's name. Mostly it stands between its quotes as it is. */
@@ -121,12 +177,19 @@ sio_on_event(struct peal_socketio_client *c, const struct peal_sio_packet *p,
     struct peal_buf name = { 0 };
     struct sio_event e;
 
-    if (so == NULL)
+    if (so == NULL || !so->connected)
         return false;
     if (p->ignore)
         return true;
     peal_stat_add(peal_proto_stats(peal_socketio_proto(c)), PEAL_STAT_RECEIVED, 1);
-    e = (struct sio_event){ .ev = { .session = &so->session,
+    e = (struct sio_event){ .ev = { .ask = { .questions = &so->questions,
+                                        .loop = peal_socketio_proto(c)->loop,
+                                        .owner = so,
+                                        .decided = sio_on_event_decided,
+                                        .emit = sio_on_event_emit,
+                                        .id = p->id,
+                                        .kind = PEAL_ASK_EVENT },
+                                .session = &so->session,
                                 .nsp = peal_socketio_nsp(so),
                                 .event = p->event,
                                 .name = sio_event_name(p->event, &name),
@@ -140,6 +203,8 @@ sio_on_event(struct peal_socketio_client *c, const struct peal_sio_packet *p,
         .id = p->id };
     app->ops->event(app, &e.ev);
     peal_buf_fini(&name);
+    if (peal_questions_wait(so->questions))
+        peal_eio_pause(c->engine);
     return true;
 }
 
@@ -177,7 +242,7 @@ peal_socketio_on_packet(struct peal_socketio_client *c, const struct peal_sio_pa
     case PEAL_SIO_DISCONNECT:
         if ((so = peal_socketio_socket_find(c, p->nsp)) == NULL)
             return false;
-        peal_socketio_socket_end(so, true);
+        peal_socketio_socket_end(so, PEAL_END_CLIENT);
         return true;
     default:
         return false;

@@ -34,8 +34,11 @@ struct peal_socketio_socket {
     struct peal_session session; /* first */
     struct peal_socketio_client *client;
     struct peal_socketio_socket *next;
-    struct peal_pending_ack *owed; /* acknowledgements that the client owes */
-    bool ended;                    /* nothing is sent to it any more */
+    struct peal_pending_ack *owed;    /* acknowledgements that the client owes */
+    struct peal_questions *questions; /* to the app, that are open; or NULL */
+    struct peal_blob *auth; /* of a CONNECT that the app is deciding about; or NULL */
+    bool connected;         /* the app has let it in */
+    bool ended;             /* nothing is sent to it any more */
     uint32_t nsp_len;
     char nsp[];
 };
@@ -96,8 +99,12 @@ struct peal_socketio_socket *peal_socketio_socket_new(
 struct peal_socketio_socket *peal_socketio_socket_find(
     const struct peal_socketio_client *c, struct peal_slice nsp);
 /* peal_socketio_socket_end takes so off its client; its memory goes at the end of the
- * turn. connected: the app knows of it, and is told. */
-void peal_socketio_socket_end(struct peal_socketio_socket *so, bool connected);
+ * turn. The app is told, if it has let so in. */
+void peal_socketio_socket_end(struct peal_socketio_socket *so, enum peal_session_end how);
+
+/* peal_socketio_pause_or_resume stops the reading of a client while the app decides about
+ * one of its sockets, or owes it too many answers; else it goes on. */
+void peal_socketio_pause_or_resume(struct peal_socketio_client *c);
 
 /* Packets of the client; sio_packet.c. */
 

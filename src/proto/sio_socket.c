@@ -22,7 +22,18 @@ peal_socketio_socket_find(const struct peal_socketio_client *c, struct peal_slic
 }
 
 void
-peal_socketio_socket_end(struct peal_socketio_socket *so, bool connected)
+peal_socketio_pause_or_resume(struct peal_socketio_client *c)
+{
+    for (const struct peal_socketio_socket *so = c->sockets; so != NULL; so = so->next)
+        if (peal_questions_wait(so->questions)) {
+            peal_eio_pause(c->engine);
+            return;
+        }
+    peal_eio_resume(c->engine);
+}
+
+void
+peal_socketio_socket_end(struct peal_socketio_socket *so, enum peal_session_end how)
 {
     struct peal_socketio_client *c = so->client;
     struct peal_proto *p = peal_socketio_proto(c);
@@ -34,10 +45,16 @@ peal_socketio_socket_end(struct peal_socketio_socket *so, bool connected)
     c->n_sockets--;
     so->ended = true;
     peal_pending_acks_clear(&so->owed);
-    if (connected) {
+    if (so->questions != NULL) {
+        peal_questions_drop(&so->questions);
+        peal_socketio_pause_or_resume(c);
+    }
+    peal_blob_release(so->auth);
+    so->auth = NULL;
+    if (so->connected) {
         peal_stat_add(peal_proto_stats(p), PEAL_STAT_SIO_SOCKETS, -1);
         if (p->app->ops->disconnect != NULL)
-            p->app->ops->disconnect(p->app, &so->session, PEAL_END_CLIENT);
+            p->app->ops->disconnect(p->app, &so->session, how);
     }
     peal_session_fini(&so->session);
     peal_loop_free_later(p->loop, free, so);
@@ -141,7 +158,7 @@ socket_disconnect(struct peal_session *s, bool everything)
 
     if (!everything) {
         peal_socketio_send_disconnect(so);
-        peal_socketio_socket_end(so, true);
+        peal_socketio_socket_end(so, PEAL_END_SERVER);
         return;
     }
     for (so = c->sockets; so != NULL; so = so->next)

@@ -227,6 +227,34 @@ sse_begin(struct peal_http *h, void *ctx)
 }
 
 static void
+sse_cancel(struct peal_plain *plain)
+{
+    peal_session_fini(&plain->session);
+    free(PEAL_CONTAINER(plain, struct sse, plain));
+}
+
+/* Begins the session, as soon as the app allows its channels. */
+static void
+sse_go_on(struct peal_plain *plain, struct peal_http *h)
+{
+    static const struct peal_plain_ops plain_ops = {
+        .prefix = { "/sse/", 5 }, .again = sse_go_on, .cancel = sse_cancel
+    };
+    struct sse *s = PEAL_CONTAINER(plain, struct sse, plain);
+    enum peal_plain_subscribed subscribed = peal_plain_subscribe(plain, h, &plain_ops);
+
+    if (subscribed == PEAL_PLAIN_ASKED)
+        return;
+    if (subscribed == PEAL_PLAIN_REFUSED || !sse_accept(s, h)) {
+        sse_cancel(plain);
+        return;
+    }
+    peal_plain_begin(plain);
+    peal_plain_cork(plain, s->conn);
+    peal_plain_wait(plain, sse_config(s)->ping_interval_ms);
+}
+
+static void
 sse_handle(struct peal_http *h, void *ctx)
 {
     struct sse_protocol *sse = ctx;
@@ -243,14 +271,7 @@ sse_handle(struct peal_http *h, void *ctx)
     }
     peal_plain_init(&s->plain, &sse->plain, &sse_session_ops, sse->config->channels_max,
         sse_on_timer);
-    if (!peal_plain_subscribe(&s->plain, h, PEAL_S("/sse/")) || !sse_accept(s, h)) {
-        peal_session_fini(&s->plain.session);
-        free(s);
-        return;
-    }
-    peal_plain_begin(&s->plain);
-    peal_plain_cork(&s->plain, s->conn);
-    peal_plain_wait(&s->plain, sse->config->ping_interval_ms);
+    sse_go_on(&s->plain, h);
 }
 
 /* The protocol. */

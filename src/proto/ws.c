@@ -26,6 +26,7 @@ struct ws_protocol {
 struct ws {
     struct peal_plain plain; /* first */
     struct peal_wsconn conn;
+    struct peal_msg *asked; /* the app is deciding whether it is published; or NULL */
 };
 
 /* What session.marks says. */
@@ -59,6 +60,8 @@ ws_end(struct ws *w, enum peal_session_end how, const char *detail)
         return;
     peal_plain_end(&w->plain, how, detail);
     peal_publisher_forget(ws_proto(w)->shard, w);
+    peal_msg_release(w->asked);
+    w->asked = NULL;
     peal_loop_free_later(ws_proto(w)->loop, free, w);
 }
 
@@ -144,17 +147,68 @@ is_container(struct peal_slice s)
 }
 
 static void
-ws_publish(struct ws *w, struct peal_msg_spec *spec, struct peal_slice channel)
+ws_resume(void *arg)
+{
+    struct ws *w = arg;
+
+    if (w->asked == NULL)
+        peal_wsconn_resume(&w->conn);
+}
+
+static void
+ws_deny_publish(struct ws *w, const char *why)
+{
+    peal_stat_add(peal_proto_stats(ws_proto(w)), PEAL_STAT_DENIED, 1);
+    ws_close(w, PEAL_WS_CLOSE_POLICY,
+        why != NULL ? why : "publishing here is not allowed", PEAL_END_BAD_INPUT);
+}
+
+static void
+ws_on_publish_decided(void *owner, const struct peal_answer *a)
+{
+    struct ws *w = owner;
+    struct peal_shard *shard = ws_proto(w)->shard;
+
+    if (a->err != PEAL_OK) {
+        ws_deny_publish(w, a->why);
+        return;
+    }
+    peal_publish(shard, w->asked);
+    peal_msg_release(w->asked);
+    w->asked = NULL;
+    if (!peal_publisher_paused(shard, w))
+        ws_resume(w);
+}
+
+/* Asks the app. PEAL_EAGAIN: it answers later. */
+static peal_err
+ws_may_publish(struct ws *w, struct peal_slice channel, const char **why_out)
 {
     struct peal_proto *p = ws_proto(w);
-    struct peal_access a = { .session = &w->plain.session, .channel = channel };
+    struct peal_access a = { .session = &w->plain.session,
+        .channel = channel,
+        .ask = { .questions = &w->plain.questions,
+            .loop = p->loop,
+            .owner = w,
+            .decided = ws_on_publish_decided,
+            .kind = PEAL_ASK_PUBLISH } };
+    peal_err err = p->app->ops->may_publish(p->app, &a, why_out);
+
+    if (err == PEAL_EAGAIN && w->plain.questions != NULL)
+        return PEAL_EAGAIN;
+    peal_questions_drop(&w->plain.questions);
+    return err;
+}
+
+static void
+ws_publish(struct ws *w, struct peal_msg_spec *spec, struct peal_slice channel)
+{
     struct peal_msg *m = NULL;
     const char *why = NULL;
+    peal_err err = ws_may_publish(w, channel, &why);
 
-    if (p->app->ops->may_publish(p->app, &a, &why) != PEAL_OK) {
-        peal_stat_add(peal_proto_stats(p), PEAL_STAT_DENIED, 1);
-        ws_close(w, PEAL_WS_CLOSE_POLICY, "publishing here is not allowed",
-            PEAL_END_BAD_INPUT);
+    if (err != PEAL_OK && err != PEAL_EAGAIN) {
+        ws_deny_publish(w, why);
         return;
     }
     spec->channels = &channel;
@@ -164,7 +218,11 @@ ws_publish(struct ws *w, struct peal_msg_spec *spec, struct peal_slice channel)
         ws_close(w, PEAL_WS_CLOSE_TRY_LATER, "out of memory", PEAL_END_MEMORY);
         return;
     }
-    peal_publish(p->shard, m);
+    if (err == PEAL_EAGAIN) {
+        w->asked = m; /* ws_on_message stops the reading */
+        return;
+    }
+    peal_publish(ws_proto(w)->shard, m);
     peal_msg_release(m);
 }
 
@@ -263,12 +321,6 @@ ws_on_envelope(struct ws *w, bool binary, struct peal_slice payload)
 }
 
 static void
-ws_resume(void *ws)
-{
-    peal_wsconn_resume(&((struct ws *)ws)->conn);
-}
-
-static void
 ws_on_message(struct peal_wsconn *conn, bool binary, struct peal_slice payload)
 {
     struct ws *w = ws_of(conn);
@@ -281,7 +333,8 @@ ws_on_message(struct peal_wsconn *conn, bool binary, struct peal_slice payload)
     else
         ws_on_bare(w, binary, payload);
     if (peal_publisher_check(
-            p->shard, conn->conn != NULL ? w : NULL, p->config->events_rate, ws_resume))
+            p->shard, conn->conn != NULL ? w : NULL, p->config->events_rate, ws_resume) ||
+        w->asked != NULL)
         peal_wsconn_pause(conn);
 }
 
@@ -321,7 +374,8 @@ ws_on_timer(struct peal_timer *t)
 
     if (peal_plain_drain_if_aged(&w->plain))
         return;
-    if (*marks == WAITING && peal_publisher_paused(ws_proto(w)->shard, w)) {
+    if (*marks == WAITING &&
+        (w->asked != NULL || peal_publisher_paused(ws_proto(w)->shard, w))) {
         /* Its pong may be among what is not read. */
         peal_plain_wait(&w->plain, c->ping_timeout_ms);
         return;
@@ -386,11 +440,43 @@ ws_begin(struct peal_http *h, void *ctx)
 }
 
 static void
+ws_cancel(struct peal_plain *plain)
+{
+    peal_session_fini(&plain->session);
+    free(PEAL_CONTAINER(plain, struct ws, plain));
+}
+
+/* Begins the session, as soon as the app allows its channels. */
+static void
+ws_go_on(struct peal_plain *plain, struct peal_http *h)
+{
+    static const struct peal_plain_ops plain_ops = {
+        .prefix = { "/ws/", 4 }, .again = ws_go_on, .cancel = ws_cancel
+    };
+    struct ws *w = PEAL_CONTAINER(plain, struct ws, plain);
+    const struct peal_ws_config *c = ws_config(w);
+    struct peal_wsconn_config config = { &c->limits, c->deflate };
+    bool asks_node = peal_plain_asks_node(h);
+    enum peal_plain_subscribed subscribed = peal_plain_subscribe(plain, h, &plain_ops);
+
+    if (subscribed == PEAL_PLAIN_ASKED)
+        return;
+    if (subscribed == PEAL_PLAIN_REFUSED ||
+        peal_wsconn_accept(&w->conn, h, &config, &ws_conn_ops) != PEAL_OK) {
+        ws_cancel(plain);
+        return;
+    }
+    peal_plain_begin(plain);
+    peal_plain_cork(plain, w->conn.conn);
+    if (asks_node)
+        ws_send_node(w);
+    peal_plain_wait(plain, c->ping_interval_ms);
+}
+
+static void
 ws_handle(struct peal_http *h, void *ctx)
 {
     struct ws_protocol *ws = ctx;
-    struct peal_wsconn_config config = { &ws->config->limits, ws->config->deflate };
-    bool asks_node = peal_plain_asks_node(h);
     struct ws *w = calloc(1, sizeof(*w));
 
     if (w == NULL) {
@@ -399,17 +485,7 @@ ws_handle(struct peal_http *h, void *ctx)
     }
     peal_plain_init(
         &w->plain, &ws->plain, &ws_session_ops, ws->config->channels_max, ws_on_timer);
-    if (!peal_plain_subscribe(&w->plain, h, PEAL_S("/ws/")) ||
-        peal_wsconn_accept(&w->conn, h, &config, &ws_conn_ops) != PEAL_OK) {
-        peal_session_fini(&w->plain.session);
-        free(w);
-        return;
-    }
-    peal_plain_begin(&w->plain);
-    peal_plain_cork(&w->plain, w->conn.conn);
-    if (asks_node)
-        ws_send_node(w);
-    peal_plain_wait(&w->plain, ws->config->ping_interval_ms);
+    ws_go_on(&w->plain, h);
 }
 
 /* The protocol. */

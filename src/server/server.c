@@ -96,6 +96,8 @@ peal_serve(struct peal_options *opts, const struct peal_program *program)
         say_hello(&n);
         status = peal_server_run(&n);
     }
+    if (n.app != NULL && n.app->ops->stop != NULL)
+        n.app->ops->stop(n.app);
     for (unsigned i = 0; i < n.n_workers && n.workers != NULL; i++)
         peal_worker_fini(&n.workers[i]);
     peal_cluster_fini(&n);

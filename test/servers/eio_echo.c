@@ -22,7 +22,7 @@ on_message(struct peal_eio_session *s, bool binary, struct peal_slice data)
 }
 
 static void
-on_close(struct peal_eio_session *s)
+on_close(struct peal_eio_session *s, enum peal_session_end how)
 {
 }
 

@@ -14,7 +14,8 @@
 /* A session that writes down what becomes of its questions: "id ok;", "id no why;",
  * "id ack[args]+att;", "id emit event[args];". */
 struct asker {
-    struct peal_questions questions;
+    struct peal_questions *questions;
+    struct peal_loop *loop;
     struct peal_buf log;
     unsigned n;    /* lines */
     unsigned want; /* the loop stops when there are so many */
@@ -49,7 +50,7 @@ line_done(struct asker *s)
     if (s->drop)
         peal_questions_drop(&s->questions);
     if (++s->n == s->want)
-        peal_loop_stop(s->questions.loop);
+        peal_loop_stop(s->loop);
 }
 
 static void
@@ -87,7 +88,7 @@ begin(struct world *w)
 
     *w = (struct world){ .log = { .fd = 2 } };
     CHECK_OK(peal_loop_new(&config, &w->loop));
-    peal_questions_init(&w->asker.questions, w->loop, &w->asker);
+    w->asker.loop = w->loop;
 }
 
 static void
@@ -102,6 +103,8 @@ static struct peal_question *
 ask(struct world *w, enum peal_ask_kind kind, const char *id)
 {
     struct peal_ask a = { .questions = &w->asker.questions,
+        .loop = w->loop,
+        .owner = &w->asker,
         .decided = on_decided,
         .emit = on_emit,
         .id = peal_slice_str(id),
@@ -178,12 +181,12 @@ an_answer_from_another_thread_comes_to_the_loop(void **state)
 
     begin(&w);
     j.q = ask(&w, PEAL_ASK_CONNECT, "a");
-    CHECK(peal_questions_wait(&w.asker.questions));
+    CHECK(peal_questions_wait(w.asker.questions));
     start(&t, &j);
     assert_string_equal(lines(&w, 1), "a no no entry;");
     uv_thread_join(&t);
     CHECK_OK(j.first);
-    CHECK(!peal_questions_wait(&w.asker.questions));
+    CHECK(!peal_questions_wait(w.asker.questions));
     end(&w);
 }
 
@@ -201,7 +204,7 @@ the_first_answer_counts(void **state)
     CHECK_OK(j.first);
     CHECK_ERR(j.second, PEAL_EEXIST);
     assert_string_equal(lines(&w, 1), "a ok;");
-    CHECK_INT(w.asker.questions.n, 0);
+    CHECK(w.asker.questions == NULL);
     end(&w);
 }
 
@@ -214,7 +217,7 @@ an_event_is_answered_by_events_and_an_acknowledgement(void **state)
 
     begin(&w);
     j.q = ask(&w, PEAL_ASK_EVENT, "17");
-    CHECK(!peal_questions_wait(&w.asker.questions)); /* further events may come */
+    CHECK(!peal_questions_wait(w.asker.questions)); /* further events may come */
     start(&t, &j);
     assert_string_equal(lines(&w, 2), "emit \"tick\"[1,2]2;17 ok[\"yes\",3]+bytes;");
     uv_thread_join(&t);
@@ -254,7 +257,7 @@ an_answer_to_a_session_that_is_gone_is_counted(void **state)
     CHECK_OK(j.first);
     CHECK_OK(j.second);
     peal_questions_drop(&w.asker.questions);
-    CHECK_INT(w.asker.questions.n, 0);
+    CHECK(w.asker.questions == NULL);
     other.what = EMIT_AND_ACK;
     start(&t, &other);
     uv_thread_join(&t);
@@ -291,16 +294,16 @@ open_questions_are_bounded(void **state)
 
     begin(&w);
     for (unsigned i = 0; i < PEAL_QUESTIONS_MAX; i++) {
-        CHECK(!peal_questions_wait(&w.asker.questions));
+        CHECK(!peal_questions_wait(w.asker.questions));
         q[i] = ask(&w, PEAL_ASK_EVENT, "e");
         CHECK(q[i] != NULL);
     }
-    CHECK(peal_questions_wait(&w.asker.questions));
+    CHECK(peal_questions_wait(w.asker.questions));
     CHECK(ask(&w, PEAL_ASK_EVENT, "e") == NULL);
     CHECK(ask(&w, PEAL_ASK_CONNECT, "c") == NULL);
     CHECK_OK(peal_question_ack(q[0], PEAL_S("1"), NULL, 0));
     assert_string_equal(lines(&w, 1), "e ok[1];");
-    CHECK(!peal_questions_wait(&w.asker.questions));
+    CHECK(!peal_questions_wait(w.asker.questions));
     for (unsigned i = 0; i < PEAL_QUESTIONS_MAX; i++)
         peal_question_release(q[i]);
     end(&w);
@@ -352,7 +355,7 @@ many_threads_answer_at_once(void **state)
     lines(&w, N + N - N / 3);
     for (unsigned i = 0; i < N; i++)
         uv_thread_join(&threads[i]);
-    CHECK_INT(w.asker.questions.n, 0);
+    CHECK(w.asker.questions == NULL);
     end(&w);
 }
 
