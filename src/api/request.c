@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/writer.h"
+#include "hub/publish.h"
 #include "wire/sio.h"
 
 #define SHOWN_MAX 100 /* bytes of a foreign name in a message */
@@ -199,53 +200,67 @@ peal_api_read_flag(struct peal_http *h, struct peal_api *api,
     return false;
 }
 
-/* An answer that waits because what was published met congestion: so a back end cannot
- * publish faster than it is delivered. */
-struct late_answer {
-    struct peal_shard *shard;
-    struct peal_http *http;
-};
+/* Answers when the message has been accepted: so a back end cannot publish faster than
+ * it is delivered. */
 
 static void
-late_answer_on_gone(struct peal_http *h)
+send_answer(struct peal_http *h, struct peal_api *api, peal_err err)
 {
-    struct late_answer *l = h->user;
-
-    peal_publisher_forget(l->shard, l);
-    free(l);
-}
-
-static void
-late_answer_on_resume(void *late)
-{
-    struct peal_http *h = ((struct late_answer *)late)->http;
-
-    h->gone = NULL;
-    free(late);
+    if (err != PEAL_OK) {
+        peal_api_error(h, api, 503, "backplane_unavailable",
+            "only clients of this node have it: the backplane takes nothing now");
+        return;
+    }
+    peal_stat_add(peal_shard_stats(api->shard), PEAL_STAT_API_REQUESTS, 1);
     peal_http_reply(h, 200, "application/json", PEAL_S("{}\n"));
 }
 
-/* false: it need not wait. */
-static bool
-answer_later(struct peal_http *h, struct peal_api *api)
-{
-    struct late_answer *l;
+/* A message that has not been accepted yet. */
+struct send {
+    struct peal_api *api;
+    struct peal_publish *publish;
+};
 
-    if (!peal_shard_is_congested(api->shard) || (l = calloc(1, sizeof(*l))) == NULL)
-        return false;
-    *l = (struct late_answer){ api->shard, h };
-    if (!peal_publisher_check(api->shard, l, 0, late_answer_on_resume)) {
-        free(l);
+static void
+send_on_published(void *http, peal_err err)
+{
+    struct peal_http *h = http;
+    struct send s = *(struct send *)h->user;
+
+    free(h->user);
+    h->gone = NULL;
+    send_answer(h, s.api, err);
+}
+
+static void
+send_on_gone(struct peal_http *h)
+{
+    struct send *s = h->user;
+
+    peal_publish_cancel(s->publish);
+    free(s);
+}
+
+/* false: without memory nobody waits. */
+static bool
+send_wait(struct peal_http *h, struct peal_api *api, struct peal_publish *publish)
+{
+    struct send *s = malloc(sizeof(*s));
+
+    if (s == NULL) {
+        peal_publish_cancel(publish);
         return false;
     }
-    h->user = l;
-    h->gone = late_answer_on_gone;
+    *s = (struct send){ api, publish };
+    h->user = s;
+    h->gone = send_on_gone;
     return true;
 }
 
 void
 peal_api_send(struct peal_http *h, struct peal_api *api, const struct peal_msg_spec *spec)
 {
+    struct peal_publish *publish;
     struct peal_msg *m;
     peal_err err;
 
@@ -253,16 +268,10 @@ peal_api_send(struct peal_http *h, struct peal_api *api, const struct peal_msg_s
         peal_api_memory(h, api);
         return;
     }
-    err = peal_publish(api->shard, m);
+    err = peal_publish_then(api->shard, m, send_on_published, h, &publish);
     peal_msg_release(m);
-    if (err != PEAL_OK) {
-        peal_api_error(h, api, 503, "backplane_unavailable",
-            "only clients of this node have it: the backplane takes nothing now");
-        return;
-    }
-    peal_stat_add(peal_shard_stats(api->shard), PEAL_STAT_API_REQUESTS, 1);
-    if (!answer_later(h, api))
-        peal_http_reply(h, 200, "application/json", PEAL_S("{}\n"));
+    if (publish == NULL || !send_wait(h, api, publish))
+        send_answer(h, api, err);
 }
 
 unsigned

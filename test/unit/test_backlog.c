@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "hub/hub_priv.h"
+#include "hub/publish.h"
 #include "hub/publisher.h"
 
 #define MEMBERS 20
@@ -86,8 +87,9 @@ rig_close(struct rig *r)
     free(r->args);
 }
 
-static void
-publish(struct rig *r, unsigned worker, size_t size, struct peal_blob *attachment)
+/* The next message. */
+static struct peal_msg *
+make(struct rig *r, size_t size, struct peal_blob *attachment)
 {
     struct peal_slice a = PEAL_S("a");
     char number[9];
@@ -102,6 +104,14 @@ publish(struct rig *r, unsigned worker, size_t size, struct peal_blob *attachmen
                               .n_args = 1,
                               .args = peal_slice_of(r->args, 8 + size) },
         &m));
+    return m;
+}
+
+static void
+publish(struct rig *r, unsigned worker, size_t size, struct peal_blob *attachment)
+{
+    struct peal_msg *m = make(r, size, attachment);
+
     CHECK_OK(peal_publish(r->sh[worker], m));
     peal_msg_release(m);
 }
@@ -314,6 +324,61 @@ a_client_that_ends_is_not_resumed(void **state)
 }
 
 static void
+on_published(void *client, peal_err err)
+{
+    CHECK_ERR(err, PEAL_OK);
+    ((struct client *)client)->resumed++;
+}
+
+/* Publishes with a completion until a message is not accepted at once. */
+static struct peal_publish *
+publish_until_pending(struct rig *r, unsigned worker, struct client *c)
+{
+    struct peal_publish *p = NULL;
+
+    for (unsigned n = 0; n < 100000 && p == NULL; n++) {
+        struct peal_msg *m = make(r, 0, NULL);
+
+        CHECK_OK(peal_publish_then(r->sh[worker], m, on_published, c, &p));
+        peal_msg_release(m);
+        CHECK_INT(c->resumed, 0);
+    }
+    CHECK(p != NULL);
+    return p;
+}
+
+static void
+a_publish_is_accepted_when_the_congestion_that_it_met_is_over(void **state)
+{
+    struct client c = { 0 };
+    struct rig r;
+
+    for (unsigned worker = 0; worker < 2; worker++) {
+        struct peal_publish *p;
+
+        rig_open(&r);
+        c.resumed = 0;
+        p = publish_until_pending(&r, worker, &c);
+        for (unsigned i = 0; i < 2000; i++) {
+            turn(&r, 1);
+            turn(&r, 0);
+        }
+        CHECK_INT(c.resumed, 1);
+        c.resumed = 0;
+        p = publish_until_pending(&r, worker, &c);
+        peal_publish_cancel(p); /* nobody is told any more */
+        for (unsigned i = 0; i < 2000; i++) {
+            turn(&r, 1);
+            turn(&r, 0);
+        }
+        CHECK_INT(c.resumed, 0);
+        for (unsigned i = 0; i < MEMBERS; i++)
+            CHECK_INT(r.members[i].n, r.n_published);
+        rig_close(&r);
+    }
+}
+
+static void
 a_rate_pauses_until_there_is_a_token(void **state)
 {
     struct client c = { 0 };
@@ -355,6 +420,7 @@ main(void)
         cmocka_unit_test(attachments_count),
         cmocka_unit_test(what_is_held_back_pauses_its_client),
         cmocka_unit_test(a_client_that_ends_is_not_resumed),
+        cmocka_unit_test(a_publish_is_accepted_when_the_congestion_that_it_met_is_over),
         cmocka_unit_test(a_rate_pauses_until_there_is_a_token),
     };
 
