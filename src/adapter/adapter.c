@@ -256,7 +256,8 @@ on_down(void *arg)
 {
     struct peal_adapter *a = arg;
 
-    a->up = a->complete = false;
+    a->up = false;
+    a->complete = false;
     peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_GAPS, 1);
     peal_adapter_unsubscribe_all(a);
 }
