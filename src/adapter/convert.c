@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages of ours as Node servers know them, and theirs as ours. A channel of ours is a
- * namespace and a room of theirs; what has no event is called "message", as Socket.IO
- * clients here see it too.
+ * Conversion, both ways. Of a broadcast of theirs only what concerns this node becomes
+ * part of the message: users are notified by rooms, thousands at a time, and most of the
+ * rooms are elsewhere.
  */
-#include <stdlib.h>
+#include "adapter/convert.h"
 
-#include "adapter/adapter_priv.h"
+#include "base/assert.h"
 #include "base/json.h"
 
-/* Is somebody on this node in a room, or is it the id of a session here? */
-static bool
-is_here(const struct peal_hub *hub, struct peal_slice room, struct peal_slice channel)
+bool
+peal_adapter_is_here(
+    const struct peal_hub *hub, struct peal_slice room, struct peal_slice channel)
 {
     uint32_t node;
     uint8_t worker;
@@ -33,7 +33,7 @@ peal_adapter_channels(const struct peal_hub *hub, struct peal_slice nsp,
         err = peal_room_channel(nsp, rooms[i], &out->text);
         channel = peal_slice_skip(peal_buf_slice(&out->text), out->used);
         if (channel.len > PEAL_CHANNEL_NAME_MAX ||
-            (hub != NULL && !is_here(hub, rooms[i], channel)))
+            (hub != NULL && !peal_adapter_is_here(hub, rooms[i], channel)))
             out->text.len = out->used;
         else
             peal_names_add(out);
@@ -46,11 +46,9 @@ peal_adapter_channels(const struct peal_hub *hub, struct peal_slice nsp,
 }
 
 peal_err
-peal_adapter_msg(const struct peal_adapter *a, const struct peal_sio_redis_msg *in,
+peal_adapter_msg(const struct peal_hub *hub, const struct peal_sio_redis_msg *in,
     unsigned flags, struct peal_msg **out)
 {
-    /* While sockets are being made to join, nobody knows who will be where. */
-    const struct peal_hub *hub = peal_list_empty(&a->jobs) ? a->hub : NULL;
     struct peal_names rooms = { 0 }, except = { 0 };
     peal_err err = peal_adapter_channels(hub, in->nsp, in->rooms, in->n_rooms, &rooms);
     struct peal_msg_spec spec = { .nsp = in->nsp,
@@ -79,16 +77,10 @@ done:
     return err;
 }
 
-uint64_t
-peal_adapter_workers(const struct peal_adapter *a, const struct peal_msg *m)
-{
-    return peal_list_empty(&a->jobs) ? peal_hub_workers(a->hub, m)
-                                     : peal_hub_all_workers(a->hub);
-}
-
-/* The arguments of m as JSON. bytes: to be dropped, what *out points to. */
+/* The arguments of m as JSON. text, bytes: what *out points into; released by the caller.
+ */
 static peal_err
-put_args(struct peal_adapter *a, const struct peal_msg *m, struct peal_blob **bytes,
+put_args(const struct peal_msg *m, struct peal_buf *text, struct peal_blob **bytes,
     struct peal_sio_redis_msg *out)
 {
     peal_err err = PEAL_OK;
@@ -97,11 +89,8 @@ put_args(struct peal_adapter *a, const struct peal_msg *m, struct peal_blob **by
     out->atts = m->atts;
     out->n_atts = m->n_atts;
     if (m->kind == PEAL_DATA_TEXT) {
-        if (a->text.cap > PEAL_ADAPTER_KEEP_MAX)
-            peal_buf_fini(&a->text);
-        a->text.len = 0;
-        err = peal_json_quote(&a->text, m->args);
-        out->args = peal_buf_slice(&a->text);
+        err = peal_json_quote(text, m->args);
+        out->args = peal_buf_slice(text);
     } else if (m->kind == PEAL_DATA_BYTES) {
         if ((*bytes = peal_blob_copy(m->args)) == NULL)
             return PEAL_ENOMEM;
@@ -112,12 +101,15 @@ put_args(struct peal_adapter *a, const struct peal_msg *m, struct peal_blob **by
     return err;
 }
 
-/* Rooms of theirs; n_out 0: everybody. What is of another namespace none of their sockets
- * can be in; a session of ours is none of theirs. false: nothing is left. */
+/* Rooms of theirs; *n_out 0: everybody. What is of another namespace none of their
+ * sockets can be in; a session of ours is none of theirs. false: nothing is left. */
 static bool
-rooms_of(struct peal_adapter *a, const struct peal_msg *m, unsigned *n_out)
+rooms_of(const struct peal_hub *hub, const struct peal_msg *m, struct peal_slice *rooms,
+    unsigned *n_out)
 {
     unsigned n = 0;
+    uint32_t node;
+    uint8_t worker;
 
     *n_out = 0;
     for (unsigned i = 0; i < m->n_channels; i++) {
@@ -125,48 +117,52 @@ rooms_of(struct peal_adapter *a, const struct peal_msg *m, unsigned *n_out)
 
         if (!peal_slice_eq(peal_channel_nsp(channel), m->nsp))
             continue;
-        if (!peal_channel_room(channel, &a->rooms[n]))
+        if (!peal_channel_room(channel, &rooms[n]))
             return true;
-        n += !peal_hub_is_address(a->hub, channel);
+        n += !peal_hub_owner(hub, rooms[n], &node, &worker);
     }
     *n_out = n;
     return n > 0;
 }
 
 static unsigned
-exceptions_of(struct peal_adapter *a, const struct peal_msg *m)
+exceptions_of(const struct peal_msg *m, struct peal_slice *except)
 {
     unsigned n = 0;
 
     for (unsigned i = 0; i < m->n_except; i++)
-        n += peal_channel_room(m->except[i], &a->except[n]);
+        n += peal_channel_room(m->except[i], &except[n]);
     return n;
 }
 
 void
-peal_adapter_publish(void *adapter, struct peal_msg *m)
+peal_adapter_publish(
+    struct peal_adapter_sender *s, const struct peal_hub *hub, const struct peal_msg *m)
 {
-    struct peal_adapter *a = adapter;
+    struct peal_slice rooms[PEAL_CHANNELS_MAX], except[PEAL_CHANNELS_MAX];
     struct peal_sio_redis_msg out = { .op = PEAL_SIO_REDIS_BROADCAST,
         .flags = m->flags & (PEAL_MSG_VOLATILE | PEAL_MSG_NO_COMPRESS),
-        .uid = peal_slice_str(a->uid),
+        .uid = peal_slice_str(s->uid),
         .nsp = m->nsp,
         .event = m->event,
-        .rooms = a->rooms,
-        .except = a->except,
+        .rooms = rooms,
+        .except = except,
         .numbers = true };
+    struct peal_slice tail = PEAL_ADAPTER_NO_TAIL;
+    struct peal_buf text = { 0 };
     struct peal_blob *bytes = NULL;
-    struct peal_slice tail = { NULL, 0 };
 
-    if (!rooms_of(a, m, &out.n_rooms))
+    PEAL_ASSERT(m->n_channels <= PEAL_CHANNELS_MAX && m->n_except <= PEAL_CHANNELS_MAX);
+    if (!rooms_of(hub, m, rooms, &out.n_rooms))
         return;
-    if (put_args(a, m, &bytes, &out) != PEAL_OK) {
-        peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_UNSENT, 1);
-        return;
+    if (put_args(m, &text, &bytes, &out) != PEAL_OK) {
+        peal_stat_add(&s->loop->stats, PEAL_STAT_ADAPTER_UNSENT, 1);
+    } else {
+        out.n_except = exceptions_of(m, except);
+        if (out.n_rooms == 1 && (!s->sharded || peal_sio_redis_own_channel(rooms[0])))
+            tail = rooms[0];
+        peal_adapter_send(s, &out, PEAL_SIO_REDIS_ON_BROADCAST, tail);
     }
-    out.n_except = exceptions_of(a, m);
-    if (out.n_rooms == 1 && (!a->sharded || peal_sio_redis_own_channel(a->rooms[0])))
-        tail = a->rooms[0];
-    peal_adapter_send(a, &out, PEAL_SIO_REDIS_ON_BROADCAST, tail);
+    peal_buf_fini(&text);
     peal_blob_release(bytes);
 }

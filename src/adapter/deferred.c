@@ -1,77 +1,97 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Held back: what comes while clients are being asked for acknowledgements. Asking takes
- * the workers two steps, and what its publisher said next, to the same clients, must not
- * overtake it. It waits until all have been asked, not until they have answered.
+/* Messages that are put off: a list of copies, handled in the order in which they came.
  */
+#include "adapter/deferred.h"
+
 #include <stdlib.h>
 
-#include "adapter/adapter_priv.h"
+#include "base/assert.h"
 
-#define HELD_MAX (16u << 20) /* bytes; beyond, order is given up */
-
-struct held {
+struct message {
     struct peal_link link;
     size_t topic_len, payload_len;
     char bytes[];
 };
 
 static struct peal_slice
-topic_of(const struct held *h)
+topic_of(const struct message *m)
 {
-    return peal_slice_of(h->bytes, h->topic_len);
+    return peal_slice_of(m->bytes, m->topic_len);
 }
 
 static struct peal_slice
-payload_of(const struct held *h)
+payload_of(const struct message *m)
 {
-    return peal_slice_of(h->bytes + h->topic_len, h->payload_len);
+    return peal_slice_of(m->bytes + m->topic_len, m->payload_len);
 }
 
 static void
-release(struct peal_adapter *a, struct held *h)
+message_free(struct peal_adapter_deferred *d, struct message *m)
 {
-    peal_list_unlink(&h->link);
-    a->held_bytes -= h->topic_len + h->payload_len;
-    free(h);
+    PEAL_ASSERT(d->bytes >= m->topic_len + m->payload_len);
+    peal_list_unlink(&m->link);
+    d->bytes -= m->topic_len + m->payload_len;
+    free(m);
+}
+
+void
+peal_adapter_deferred_init(
+    struct peal_adapter_deferred *d, peal_adapter_handle_fn *handle, void *arg)
+{
+    *d = (struct peal_adapter_deferred){ .handle = handle, .arg = arg };
+    peal_list_init(&d->list);
 }
 
 bool
-peal_adapter_defer(
-    struct peal_adapter *a, struct peal_slice topic, struct peal_slice payload)
+peal_adapter_deferred_put(
+    struct peal_adapter_deferred *d, struct peal_slice topic, struct peal_slice payload)
 {
     size_t bytes = topic.len + payload.len;
-    struct held *h = NULL;
+    struct message *m = NULL;
 
-    if (a->asking == 0 && peal_list_empty(&a->held))
+    if (d->n_reasons == 0 && peal_list_empty(&d->list))
         return false;
-    if (a->held_bytes + bytes <= HELD_MAX)
-        h = malloc(sizeof(*h) + bytes);
-    if (h == NULL)
+    if (d->bytes + bytes <= PEAL_ADAPTER_DEFERRED_MAX)
+        m = malloc(sizeof(*m) + bytes);
+    if (m == NULL)
         return false;
-    *h = (struct held){ .topic_len = topic.len, .payload_len = payload.len };
-    memcpy(h->bytes, topic.data, topic.len);
+    *m = (struct message){ .topic_len = topic.len, .payload_len = payload.len };
+    memcpy(m->bytes, topic.data, topic.len);
     if (payload.len > 0)
-        memcpy(h->bytes + topic.len, payload.data, payload.len);
-    a->held_bytes += bytes;
-    peal_list_append(&a->held, &h->link);
+        memcpy(m->bytes + topic.len, payload.data, payload.len);
+    d->bytes += bytes;
+    peal_list_append(&d->list, &m->link);
     return true;
 }
 
 void
-peal_adapter_resume(struct peal_adapter *a)
+peal_adapter_deferred_block(struct peal_adapter_deferred *d)
 {
-    while (a->asking == 0 && !peal_list_empty(&a->held)) {
-        struct held *h = PEAL_CONTAINER(a->held.next, struct held, link);
+    d->n_reasons++;
+}
 
-        peal_adapter_handle(a, topic_of(h), payload_of(h));
-        release(a, h);
+void
+peal_adapter_deferred_unblock(struct peal_adapter_deferred *d)
+{
+    PEAL_ASSERT(d->n_reasons > 0);
+    d->n_reasons--;
+}
+
+void
+peal_adapter_deferred_resume(struct peal_adapter_deferred *d)
+{
+    while (d->n_reasons == 0 && !peal_list_empty(&d->list)) {
+        struct message *m = PEAL_CONTAINER(d->list.next, struct message, link);
+
+        d->handle(d->arg, topic_of(m), payload_of(m));
+        message_free(d, m);
     }
 }
 
 void
-peal_adapter_deferred_free(struct peal_adapter *a)
+peal_adapter_deferred_fini(struct peal_adapter_deferred *d)
 {
-    while (!peal_list_empty(&a->held))
-        release(a, PEAL_CONTAINER(a->held.next, struct held, link));
+    while (!peal_list_empty(&d->list))
+        message_free(d, PEAL_CONTAINER(d->list.next, struct message, link));
+    PEAL_ASSERT(d->bytes == 0);
 }

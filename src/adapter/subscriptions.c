@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Subjects: what is subscribed for the channels that have a subscriber here. A namespace
- * is shared as soon as somebody has joined one of its channels, and "/" always: from then
- * on other servers count this node and wait for its answers.
+ * Subscriptions are kept by subject: a namespace, or in the sharded dialect a room, with
+ * the one or two topics of Redis that bring its messages.
  *
  * In the classic dialect one pattern brings all broadcasts of a namespace, as with Node
  * servers: a remote join and the broadcast to the joined room right after it stay in
- * order only so. In the sharded one a room has a channel of its own.
+ * order only so.
  *
  * What has been asked for is left only when it has been confirmed: otherwise a late
  * confirmation would be taken for that of the next subscription.
  */
+#include "adapter/subscriptions.h"
+
 #include <stdlib.h>
 
-#include "adapter/adapter_priv.h"
+#include "base/assert.h"
+#include "hub/hub.h"
+#include "wire/sio_redis.h"
 
 #define TOPICS 2
-#define NONE ((struct peal_slice){ NULL, 0 })
+#define NO_ROOM ((struct peal_slice){ NULL, 0 })
 
 /* Somebody who waits for a subject: one of our channels. */
 struct waiting {
@@ -47,18 +50,19 @@ enum topic {
 };
 
 static peal_err
-add_topic(const struct peal_adapter *a, enum topic t, struct peal_slice nsp,
-    struct peal_slice room, struct peal_buf *out)
+add_topic(const struct peal_adapter_subscriptions *all, enum topic t,
+    struct peal_slice nsp, struct peal_slice room, struct peal_buf *out)
 {
-    struct peal_slice key = peal_adapter_key(a);
+    struct peal_slice key = all->key;
 
     switch (t) {
     case NAMESPACE_REQUESTS:
-        return peal_sio_redis_channel(out, PEAL_SIO_REDIS_ON_REQUEST, key, nsp, NONE);
+        return peal_sio_redis_channel(out, PEAL_SIO_REDIS_ON_REQUEST, key, nsp, NO_ROOM);
     case NAMESPACE_PATTERN:
         return peal_sio_redis_pattern(out, key, nsp);
     case NAMESPACE_CHANNEL:
-        return peal_sio_redis_channel(out, PEAL_SIO_REDIS_ON_BROADCAST, key, nsp, NONE);
+        return peal_sio_redis_channel(
+            out, PEAL_SIO_REDIS_ON_BROADCAST, key, nsp, NO_ROOM);
     default:
         return peal_sio_redis_channel(out, PEAL_SIO_REDIS_ON_BROADCAST, key, nsp, room);
     }
@@ -76,11 +80,11 @@ free_waiting(struct waiting **list)
 }
 
 static void
-subject_free(struct peal_adapter *a, struct subject *s)
+subject_free(struct peal_adapter_subscriptions *all, struct subject *s)
 {
     free_waiting(&s->waiting);
     for (unsigned i = 0; i < s->n_topics; i++)
-        peal_map_del(&a->topics, peal_buf_slice(&s->topics[i]));
+        peal_map_del(&all->topics, peal_buf_slice(&s->topics[i]));
     for (unsigned i = 0; i < TOPICS; i++)
         peal_buf_fini(&s->topics[i]);
     peal_list_unlink(&s->link);
@@ -88,100 +92,102 @@ subject_free(struct peal_adapter *a, struct subject *s)
 }
 
 static peal_err
-give_topic(struct peal_adapter *a, struct subject *s, enum topic t, struct peal_slice nsp,
-    struct peal_slice room)
+give_topic(struct peal_adapter_subscriptions *all, struct subject *s, enum topic t,
+    struct peal_slice nsp, struct peal_slice room)
 {
     struct peal_buf *b = &s->topics[s->n_topics];
-    peal_err err = add_topic(a, t, nsp, room, b);
+    peal_err err = add_topic(all, t, nsp, room, b);
 
     if (err == PEAL_OK)
-        err = peal_map_put(&a->topics, peal_buf_slice(b), s);
+        err = peal_map_put(&all->topics, peal_buf_slice(b), s);
     s->n_topics += err == PEAL_OK;
     return err;
 }
 
 /* NULL: there is none, or (make) no memory. */
 static struct subject *
-get(struct peal_adapter *a, enum topic t, struct peal_slice nsp, struct peal_slice room,
-    bool make)
+get(struct peal_adapter_subscriptions *all, enum topic t, struct peal_slice nsp,
+    struct peal_slice room, bool make)
 {
     struct subject *s;
 
-    a->name.len = 0;
-    if (add_topic(a, t, nsp, room, &a->name) != PEAL_OK)
+    all->name.len = 0;
+    if (add_topic(all, t, nsp, room, &all->name) != PEAL_OK)
         return NULL;
-    if ((s = peal_map_get(&a->topics, peal_buf_slice(&a->name))) != NULL || !make ||
+    if ((s = peal_map_get(&all->topics, peal_buf_slice(&all->name))) != NULL || !make ||
         (s = calloc(1, sizeof(*s))) == NULL)
         return s;
-    peal_list_append(&a->subjects, &s->link);
-    if (give_topic(a, s, t, nsp, room) == PEAL_OK &&
+    peal_list_append(&all->subjects, &s->link);
+    if (give_topic(all, s, t, nsp, room) == PEAL_OK &&
         (t != NAMESPACE_REQUESTS ||
-            give_topic(a, s, NAMESPACE_PATTERN, nsp, room) == PEAL_OK))
+            give_topic(all, s, NAMESPACE_PATTERN, nsp, room) == PEAL_OK))
         return s;
-    subject_free(a, s);
+    subject_free(all, s);
     return NULL;
 }
 
 static struct subject *
-get_namespace(struct peal_adapter *a, struct peal_slice nsp, bool make)
+get_namespace(struct peal_adapter_subscriptions *all, struct peal_slice nsp, bool make)
 {
-    return get(a, a->sharded ? NAMESPACE_CHANNEL : NAMESPACE_REQUESTS, nsp, NONE, make);
+    return get(
+        all, all->sharded ? NAMESPACE_CHANNEL : NAMESPACE_REQUESTS, nsp, NO_ROOM, make);
 }
 
 /* NULL also if the channel is none of a room that has its own. */
 static struct subject *
-get_room(struct peal_adapter *a, struct peal_slice channel, bool make)
+get_room(struct peal_adapter_subscriptions *all, struct peal_slice channel, bool make)
 {
     struct peal_slice room;
 
-    if (!a->sharded || !peal_channel_room(channel, &room) ||
+    if (!all->sharded || !peal_channel_room(channel, &room) ||
         !peal_sio_redis_own_channel(room))
         return NULL;
-    return get(a, ROOM_CHANNEL, peal_channel_nsp(channel), room, make);
+    return get(all, ROOM_CHANNEL, peal_channel_nsp(channel), room, make);
 }
 
 /* Subscribing. */
 
 static void
-subscribe(struct peal_adapter *a, struct subject *s)
+subject_subscribe(struct peal_adapter_subscriptions *all, struct subject *s)
 {
     s->asked = true;
     s->missing = s->n_topics;
-    a->link->b.ops->subscribe(&a->link->b, peal_buf_slice(&s->topics[0]));
+    all->link->b.ops->subscribe(&all->link->b, peal_buf_slice(&s->topics[0]));
     if (s->n_topics > 1)
-        a->link->ops->subscribe_pattern(a->link, peal_buf_slice(&s->topics[1]));
+        all->link->ops->subscribe_pattern(all->link, peal_buf_slice(&s->topics[1]));
 }
 
-/* Nobody wants it any more. */
+/* Its last subscriber has gone. What was asked for is unsubscribed after it has been
+ * confirmed: a late confirmation would be taken for that of the next subscription. */
 static void
-release(struct peal_adapter *a, struct subject *s)
+subject_leave(struct peal_adapter_subscriptions *all, struct subject *s)
 {
     if (s->missing > 0)
         return; /* later */
     if (s->asked) {
-        a->link->b.ops->unsubscribe(&a->link->b, peal_buf_slice(&s->topics[0]));
+        all->link->b.ops->unsubscribe(&all->link->b, peal_buf_slice(&s->topics[0]));
         if (s->n_topics > 1)
-            a->link->ops->unsubscribe_pattern(a->link, peal_buf_slice(&s->topics[1]));
+            all->link->ops->unsubscribe_pattern(all->link, peal_buf_slice(&s->topics[1]));
     }
-    subject_free(a, s);
+    subject_free(all, s);
 }
 
 /* What a channel has still to wait for, or NULL. */
 static struct subject *
-missing_for(struct peal_adapter *a, struct peal_slice channel)
+missing_for(struct peal_adapter_subscriptions *all, struct peal_slice channel)
 {
-    struct subject *s = get_room(a, channel, false);
+    struct subject *s = get_room(all, channel, false);
 
     if (s == NULL || s->missing == 0)
-        s = get_namespace(a, peal_channel_nsp(channel), false);
+        s = get_namespace(all, peal_channel_nsp(channel), false);
     return s != NULL && s->missing > 0 ? s : NULL;
 }
 
 /* false: there is nothing to wait for; or no memory: told early rather than never. */
 static bool
-wait_for(struct peal_adapter *a, struct peal_slice channel)
+wait_for(struct peal_adapter_subscriptions *all, struct peal_slice channel)
 {
-    struct subject *s = missing_for(a, channel);
+    struct subject *s = missing_for(all, channel);
     struct waiting *w = s != NULL ? malloc(sizeof(*w) + channel.len) : NULL;
 
     if (w == NULL)
@@ -194,7 +200,7 @@ wait_for(struct peal_adapter *a, struct peal_slice channel)
 }
 
 static void
-tell_waiting(struct peal_adapter *a, struct subject *s)
+tell_waiting(struct peal_adapter_subscriptions *all, struct subject *s)
 {
     struct waiting *list = s->waiting;
 
@@ -202,98 +208,101 @@ tell_waiting(struct peal_adapter *a, struct subject *s)
     for (const struct waiting *w = list; w != NULL; w = w->next) {
         struct peal_slice channel = peal_slice_of(w->channel, w->len);
 
-        if (!wait_for(a, channel))
-            peal_relay_tap_ready(a->relay, channel);
+        if (!wait_for(all, channel))
+            all->confirmed(all->arg, channel);
     }
     free_waiting(&list);
 }
 
 static void
-hold(struct peal_adapter *a, struct subject *s)
+subject_retain(struct peal_adapter_subscriptions *all, struct subject *s)
 {
     s->wanted++;
-    if (a->up && !s->asked)
-        subscribe(a, s);
+    if (all->up && !s->asked)
+        subject_subscribe(all, s);
 }
 
-static bool
-want(void *arg, struct peal_slice channel)
+bool
+peal_adapter_subscriptions_add(
+    struct peal_adapter_subscriptions *all, struct peal_slice channel)
 {
-    struct peal_adapter *a = arg;
-    struct subject *s = get_namespace(a, peal_channel_nsp(channel), true);
-    struct subject *room = get_room(a, channel, true);
+    struct subject *s = get_namespace(all, peal_channel_nsp(channel), true);
+    struct subject *room = get_room(all, channel, true);
 
     if (s != NULL)
-        hold(a, s);
+        subject_retain(all, s);
     if (room != NULL)
-        hold(a, room);
-    return wait_for(a, channel);
+        subject_retain(all, room);
+    return wait_for(all, channel);
 }
 
 static void
-drop(struct peal_adapter *a, struct subject *s)
+subject_release(struct peal_adapter_subscriptions *all, struct subject *s)
 {
     if (s != NULL && s->wanted > 0 && --s->wanted == 0)
-        release(a, s);
+        subject_leave(all, s);
 }
 
-static void
-unwant(void *arg, struct peal_slice channel)
+void
+peal_adapter_subscriptions_remove(
+    struct peal_adapter_subscriptions *all, struct peal_slice channel)
 {
-    struct peal_adapter *a = arg;
-
-    drop(a, get_room(a, channel, false));
-    drop(a, get_namespace(a, peal_channel_nsp(channel), false));
+    subject_release(all, get_room(all, channel, false));
+    subject_release(all, get_namespace(all, peal_channel_nsp(channel), false));
 }
-
-const struct peal_relay_tap peal_adapter_tap = {
-    .subscribe = want, .unsubscribe = unwant, .publish = peal_adapter_publish
-};
 
 peal_err
-peal_adapter_subscribe_nsp(struct peal_adapter *a, struct peal_slice nsp)
+peal_adapter_subscriptions_keep(
+    struct peal_adapter_subscriptions *all, struct peal_slice nsp)
 {
-    struct subject *s = get_namespace(a, nsp, true);
+    struct subject *s = get_namespace(all, nsp, true);
 
     if (s == NULL)
         return PEAL_ENOMEM;
     s->own = true;
-    hold(a, s);
+    subject_retain(all, s);
     return PEAL_OK;
 }
 
 void
-peal_adapter_subscribe_all(struct peal_adapter *a)
+peal_adapter_subscriptions_up(struct peal_adapter_subscriptions *all)
 {
-    for (struct peal_link *l = a->subjects.next; l != &a->subjects; l = l->next)
-        subscribe(a, PEAL_CONTAINER(l, struct subject, link));
+    PEAL_ASSERT(!all->up);
+    all->up = true;
+    /* For want of memory the link may go down on the way. */
+    for (struct peal_link *l = all->subjects.next; all->up && l != &all->subjects;
+         l = l->next)
+        subject_subscribe(all, PEAL_CONTAINER(l, struct subject, link));
 }
 
 void
-peal_adapter_unsubscribe_all(struct peal_adapter *a)
+peal_adapter_subscriptions_down(struct peal_adapter_subscriptions *all)
 {
     struct peal_link *l, *next;
 
-    for (l = a->subjects.next; l != &a->subjects; l = l->next) {
+    all->up = false;
+    all->complete = false;
+    peal_stat_add(&all->loop->stats, PEAL_STAT_ADAPTER_GAPS, 1);
+    for (l = all->subjects.next; l != &all->subjects; l = l->next) {
         struct subject *s = PEAL_CONTAINER(l, struct subject, link);
 
         s->asked = false;
         s->missing = 0;
     }
-    for (l = a->subjects.next; l != &a->subjects; l = next) {
+    for (l = all->subjects.next; l != &all->subjects; l = next) {
         struct subject *s = PEAL_CONTAINER(l, struct subject, link);
 
         next = l->next;
-        tell_waiting(a, s); /* no use in waiting longer */
+        tell_waiting(all, s); /* no use in waiting longer */
         if (s->wanted == 0)
-            subject_free(a, s);
+            subject_free(all, s);
     }
 }
 
 static bool
-is_complete(const struct peal_adapter *a)
+is_complete(const struct peal_adapter_subscriptions *all)
 {
-    for (struct peal_link *l = a->subjects.next; l != &a->subjects; l = l->next)
+    for (struct peal_link *l = all->subjects.next; l != &all->subjects; l = l->next)
         if (PEAL_CONTAINER(l, struct subject, link)->missing > 0)
             return false;
     return true;
@@ -302,52 +311,74 @@ is_complete(const struct peal_adapter *a)
 /* One topic less to wait for. true: nothing is missing any more, for the first time since
  * the link is up. */
 static bool
-settle(struct peal_adapter *a, struct subject *s)
+settle(struct peal_adapter_subscriptions *all, struct subject *s)
 {
     if (s == NULL || s->missing == 0 || --s->missing > 0)
         return false;
-    tell_waiting(a, s);
+    tell_waiting(all, s);
     if (s->wanted == 0)
-        release(a, s);
-    return !a->complete && is_complete(a);
+        subject_leave(all, s);
+    if (all->complete || !is_complete(all))
+        return false;
+    all->complete = true;
+    return true;
 }
 
 bool
-peal_adapter_subscribed(struct peal_adapter *a, struct peal_slice topic)
+peal_adapter_subscriptions_subscribed(
+    struct peal_adapter_subscriptions *all, struct peal_slice topic)
 {
-    return settle(a, peal_map_get(&a->topics, topic));
+    return settle(all, peal_map_get(&all->topics, topic));
 }
 
 /* Who waits for a namespace or room that cannot be had is told: there is no use in
  * waiting longer. It is asked for again with the next link. */
 bool
-peal_adapter_refused(struct peal_adapter *a, struct peal_slice topic, const char *why)
+peal_adapter_subscriptions_refused(
+    struct peal_adapter_subscriptions *all, struct peal_slice topic, const char *why)
 {
-    struct subject *s = peal_map_get(&a->topics, topic);
+    struct subject *s = peal_map_get(&all->topics, topic);
 
     if (s == NULL || !s->own)
-        return settle(a, s);
-    a->link->b.ops->restart(&a->link->b, why);
+        return settle(all, s);
+    all->link->b.ops->restart(&all->link->b, why);
     return false;
 }
 
 void
-peal_adapter_lost(struct peal_adapter *a, struct peal_slice topic)
+peal_adapter_subscriptions_lost(
+    struct peal_adapter_subscriptions *all, struct peal_slice topic)
 {
-    struct subject *s = peal_map_get(&a->topics, topic);
+    struct subject *s = peal_map_get(&all->topics, topic);
 
     if (s == NULL)
         return;
-    peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_GAPS, 1);
+    peal_stat_add(&all->loop->stats, PEAL_STAT_ADAPTER_GAPS, 1);
     s->missing += s->missing < s->n_topics; /* else it was not confirmed yet */
-    a->link->b.ops->subscribe(&a->link->b, topic);
+    all->link->b.ops->subscribe(&all->link->b, topic);
 }
 
 void
-peal_adapter_subscriptions_free(struct peal_adapter *a)
+peal_adapter_subscriptions_init(struct peal_adapter_subscriptions *all,
+    struct peal_loop *loop, struct peal_redis_pubsub *link, bool sharded,
+    struct peal_slice key, peal_adapter_confirmed_fn *confirmed, void *arg)
 {
-    struct peal_link *l;
+    *all = (struct peal_adapter_subscriptions){ .loop = loop,
+        .link = link,
+        .sharded = sharded,
+        .key = key,
+        .confirmed = confirmed,
+        .arg = arg };
+    peal_list_init(&all->subjects);
+    peal_map_init(&all->topics);
+}
 
-    while ((l = peal_list_take(&a->subjects)) != NULL)
-        subject_free(a, PEAL_CONTAINER(l, struct subject, link));
+void
+peal_adapter_subscriptions_fini(struct peal_adapter_subscriptions *all)
+{
+    while (!peal_list_empty(&all->subjects))
+        subject_free(all, PEAL_CONTAINER(all->subjects.next, struct subject, link));
+    PEAL_ASSERT(all->topics.n == 0);
+    peal_map_fini(&all->topics);
+    peal_buf_fini(&all->name);
 }

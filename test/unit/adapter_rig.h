@@ -160,7 +160,7 @@ site_open(struct site *s, bool sharded)
     config.relay = s->r.relay;
     config.link = &s->redis.p;
     CHECK_OK(peal_adapter_new(&config, &s->a));
-    s->redis.me = s->a->uid;
+    s->redis.me = s->a->sender.uid;
     peal_adapter_start(s->a);
 }
 
@@ -209,7 +209,7 @@ static inline void
 redis_up(struct site *s)
 {
     s->redis.p.b.events->up(s->redis.p.b.arg);
-    if (s->a->sharded) {
+    if (s->a->sender.sharded) {
         SAID(s, "sub k#/#\n");
         confirmed(s, "k#/#");
     } else {

@@ -498,10 +498,10 @@ what_our_own_nodes_say_is_dropped(void **state)
         sites[1].redis =
             (struct redis){ .p.ops = &redis_pubsub_ops, .p.b.ops = &redis_ops };
         CHECK_OK(peal_adapter_new(&config, &sites[1].a));
-        CHECK(strcmp(s->a->uid, sites[1].a->uid) != 0);
-        CHECK_INT(strlen(s->a->uid), sharded ? 16 : 6);
+        CHECK(strcmp(s->a->sender.uid, sites[1].a->sender.uid) != 0);
+        CHECK_INT(strlen(s->a->sender.uid), sharded ? 16 : 6);
         for (unsigned i = 0; i < 2; i++) {
-            const char *uid = sites[i].a->uid;
+            const char *uid = sites[i].a->sender.uid;
 
             if (sharded)
                 snprintf(json, sizeof(json),

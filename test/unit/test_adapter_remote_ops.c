@@ -293,7 +293,7 @@ clients_are_asked_and_what_they_answer_is_told(void **state)
     SAID(&s, ACK(""));
     reply(&s, &c, "[{\"_placeholder\":true,\"num\":0}]", 1);
     SAID(&s, ACK(",\"packet\":[{\"_placeholder\":true,\"num\":0}]"));
-    CHECK(peal_list_empty(&s.a->asks));
+    CHECK(peal_list_empty(&s.a->requests.list));
 
     told_packed(&s, "k-request#/#", ASK("[\"nobody\"]", "\"timeout\":1000"));
     SAID(&s, COUNT("0"));
@@ -306,7 +306,7 @@ clients_are_asked_and_what_they_answer_is_told(void **state)
     quit(&s, &b);
     quit(&s, &c);
     quit(&s, &d); /* the last one: nobody is left to answer */
-    CHECK(peal_list_empty(&s.a->asks));
+    CHECK(peal_list_empty(&s.a->requests.list));
     SAID(&s, "");
     site_close(&s);
 }
@@ -331,7 +331,7 @@ what_follows_a_question_does_not_overtake_it(void **state)
     HEARD(&s, a, "\"one\"() *\"e\"(1) \"two\"() *\"e\"(1) \"three\"() ! ");
     HEARD(&s, b, "\"one\"() *\"e\"(1) \"two\"() *\"e\"(1) \"three\"() ! ");
     SAID(&s, COUNT("2") COUNT("2"));
-    CHECK_INT(s.a->held_bytes, 0);
+    CHECK_INT(s.a->deferred.bytes, 0);
     site_close(&s);
 }
 
@@ -384,7 +384,7 @@ answers_are_waited_for_as_long_as_the_one_who_asks_does(void **state)
         clock_ms += 20;
         turns(&s);
         CHECK(a.owed == NULL);
-        CHECK(peal_list_empty(&s.a->asks));
+        CHECK(peal_list_empty(&s.a->requests.list));
         SAID(&s, "");
     }
     quit(&s, &a);
@@ -491,8 +491,9 @@ without_memory_nothing_breaks(void **state)
             peal_session_fini(&a.s);
             peal_session_fini(&b.s);
             turns(&s);
-            CHECK(peal_list_empty(&s.a->jobs) && peal_list_empty(&s.a->asks));
-            CHECK_INT(s.a->jobs_bytes, 0);
+            CHECK(peal_list_empty(&s.a->remote_ops.list) &&
+                  peal_list_empty(&s.a->requests.list));
+            CHECK_INT(s.a->remote_ops.bytes, 0);
             site_close(&s);
             peal_buf_fini(&payload);
             if (done) {
