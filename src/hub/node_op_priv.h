@@ -21,8 +21,9 @@ enum peal_node_op {
 struct peal_node_reply {
     struct peal_link link; /* on the list of all */
     struct peal_node_requests *requests;
-    uint32_t node; /* that asked */
-    uint32_t id;   /* by which it knows the request */
+    uint32_t node;    /* that asked */
+    uint32_t id;      /* by which it knows the request */
+    uint32_t n_parts; /* so far; the end says how many there were */
     /* The operation's: called if the answer must end before the operation has. NULL:
      * never needed. */
     void (*cancel)(struct peal_node_reply *reply);

@@ -44,7 +44,10 @@ struct peal_node_request {
     struct peal_link link;
     struct peal_timer timer;
     uint32_t id;
-    uint32_t *waiting; /* nodes that have not ended their answer */
+    struct waiting {
+        uint32_t node;
+        uint32_t n_parts; /* that have come */
+    } * waiting;          /* for nodes that have not ended their answer */
     unsigned n_waiting, cap;
     struct peal_node_request_result result;
 };
@@ -108,7 +111,8 @@ request_on_part(struct peal_loop *loop, struct peal_task *task)
     request_drop(q);
 }
 
-static void
+/* false: it is lost, which is counted. */
+static bool
 request_post_part(
     struct peal_node_request *q, uint32_t node, const struct peal_record *record)
 {
@@ -121,7 +125,7 @@ request_post_part(
             PEAL_NODE_PARTS_BYTES_MAX ||
         (p = malloc(sizeof(*p) + record->args.len)) == NULL) {
         peal_stat_add(&q->requests->loop->stats, PEAL_STAT_WORKER_LOST, 1);
-        return;
+        return false;
     }
     *p = (struct part){ .request = q, .node = node, .bytes = bytes, .record = *record };
     p->record.msg = NULL;
@@ -132,6 +136,7 @@ request_post_part(
         peal_blob_retain(record->atts[i]);
     atomic_fetch_add_explicit(&q->bytes, bytes, memory_order_relaxed);
     request_post(q, q->loop, &p->task, request_on_part);
+    return true;
 }
 
 /* On the control thread. */
@@ -161,16 +166,21 @@ request_on_timer(struct peal_timer *t)
     request_end(PEAL_CONTAINER(t, struct peal_node_request, timer), PEAL_ETIMEOUT);
 }
 
-/* A node is not waited for any longer. */
-static void
-request_node_ended(struct peal_node_request *q, uint32_t node, bool answered)
+static struct waiting *
+request_waiting(struct peal_node_request *q, uint32_t node)
 {
     for (unsigned i = 0; i < q->n_waiting; i++)
-        if (q->waiting[i] == node) {
-            q->waiting[i] = q->waiting[--q->n_waiting];
-            q->result.n_answered += answered;
-            break;
-        }
+        if (q->waiting[i].node == node)
+            return &q->waiting[i];
+    return NULL;
+}
+
+/* The node is not waited for any longer. */
+static void
+request_node_ended(struct peal_node_request *q, struct waiting *w, bool answered)
+{
+    q->result.n_answered += answered;
+    *w = q->waiting[--q->n_waiting];
     if (q->n_waiting == 0)
         request_end(q, PEAL_OK);
 }
@@ -192,13 +202,14 @@ requests_on_answer(
     struct peal_node_requests *rq, uint32_t node, const struct peal_record *record)
 {
     struct peal_node_request *q = request_find(rq, record->id);
+    struct waiting *w = q != NULL ? request_waiting(q, node) : NULL;
 
-    if (q == NULL) /* it has ended */
+    if (w == NULL) /* it has ended */
         return;
-    if (!q->closed)
-        request_post_part(q, node, record);
-    if (record->last)
-        request_node_ended(q, node, record->status == PEAL_OK);
+    if (record->last) /* it says how many parts there were: some may be lost */
+        request_node_ended(q, w, record->status == PEAL_OK && record->n == w->n_parts);
+    else if (!q->closed)
+        w->n_parts += request_post_part(q, node, record);
 }
 
 /* Replies. */
@@ -236,6 +247,7 @@ void
 peal_node_reply_part(struct peal_node_reply *reply, struct peal_record *part)
 {
     part->id = reply->id;
+    reply->n_parts++;
     send_answer(reply->requests, reply->node, part);
 }
 
@@ -250,9 +262,11 @@ reply_free(struct peal_node_reply *reply)
 void
 peal_node_reply_end(struct peal_node_reply *reply, peal_err status)
 {
-    struct peal_record last = { .status = status, .last = true };
+    struct peal_record last = {
+        .id = reply->id, .status = status, .n = reply->n_parts, .last = true
+    };
 
-    peal_node_reply_part(reply, &last);
+    send_answer(reply->requests, reply->node, &last);
     reply_free(reply);
 }
 
@@ -300,9 +314,12 @@ requests_on_node_gone(void *arg, uint32_t node)
     struct peal_link *l = rq->requests.next, *next;
 
     for (; l != &rq->requests; l = next) {
+        struct peal_node_request *q = PEAL_CONTAINER(l, struct peal_node_request, link);
+        struct waiting *w = request_waiting(q, node);
+
         next = l->next; /* this one may end */
-        request_node_ended(
-            PEAL_CONTAINER(l, struct peal_node_request, link), node, false);
+        if (w != NULL)
+            request_node_ended(q, w, false);
     }
 }
 
@@ -315,7 +332,7 @@ add_waiting(void *arg, const struct peal_node_report *r, uint64_t seen_ms, bool 
 
     q->result.n_nodes++;
     if (PEAL_GROW(q->waiting, q->cap, q->n_waiting + 1) == PEAL_OK)
-        q->waiting[q->n_waiting++] = r->number;
+        q->waiting[q->n_waiting++] = (struct waiting){ .node = r->number };
 }
 
 /* Asks the others. Where there are none, or they cannot be reached, this node is left. */

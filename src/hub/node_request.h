@@ -45,7 +45,8 @@ struct peal_node_request_result {
     peal_err err;        /* PEAL_OK; PEAL_ETIMEOUT; PEAL_EAGAIN: too many requests;
                             PEAL_ENOMEM */
     unsigned n_nodes;    /* that were there, this one included */
-    unsigned n_answered; /* of them have said all that they had to */
+    unsigned n_answered; /* of them have said all that they had to, and no part of it was
+                            lost */
 };
 
 struct peal_node_request_ops {

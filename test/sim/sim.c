@@ -69,7 +69,17 @@ some_fault(struct world *w, struct node *n)
 static void
 some_client(struct world *w)
 {
-    switch (sim_pick(20)) {
+    switch (sim_pick(24)) {
+    case 23:
+        world_request(w);
+        break;
+    case 22:
+        if (sim_pick(4) == 0)
+            world_cancel_request(w);
+        break;
+    case 21:
+        world_answer(w);
+        break;
     case 0:
         world_end(w);
         break;

@@ -70,8 +70,10 @@ node_start(struct world *w, unsigned place)
     nodes.relay = n->relay;
     nodes.loop = n->control;
     need(peal_nodes_new(&nodes, &n->nodes));
+    need(peal_node_requests_new(n->hub, n->relay, n->nodes, n->control, &n->requests));
     peal_nodes_start(n->nodes);
     thief_begin(n);
+    answerer_begin(n);
     sim_trace("node %u starts, %u workers, number %08x", place, n->n_shards,
         peal_hub_node(n->hub));
 }
@@ -81,12 +83,14 @@ static void
 release(struct node *n)
 {
     peal_session_fini(&n->thief.s);
+    answerer_end(n);
     for (unsigned i = 0; i < n->n_shards; i++)
         peal_publisher_forget(n->shards[i], &n->clients[i]);
     for (unsigned i = 0; i < n->n_shards; i++) {
         peal_shard_free(&n->shards[i]);
         peal_loop_free(&n->loops[i]);
     }
+    peal_node_requests_free(&n->requests);
     peal_nodes_free(&n->nodes);
     peal_relay_free(&n->relay);
     peal_loop_free(&n->control);
@@ -109,6 +113,7 @@ node_end(struct world *w, struct node *n, bool leaving)
     for (unsigned i = 0; i < w->model->n_sessions; i++)
         if (w->model->sessions[i].alive && w->model->sessions[i].node == n->index)
             world_end_session(w, &w->model->sessions[i]);
+    world_cancel_requests_of(w, n);
     release(n);
 }
 
@@ -191,6 +196,7 @@ world_open(struct world *w, struct model *model)
         { 3, 10000, 5000, 1 << 20 }, { 2, 10000, 3000, 6000 } };
 
     *w = (struct world){ .model = model };
+    peal_list_init(&w->requests);
     w->n_places = 2 + sim_pick(NODES_MAX - 1);
     w->queue_max = queues[sim_pick(3)];
     w->linger_ms = lingers[sim_pick(3)];
@@ -206,8 +212,10 @@ void
 world_end_all(struct world *w)
 {
     for (unsigned i = 0; i < w->n_places; i++)
-        if (w->nodes[i].alive)
+        if (w->nodes[i].alive) {
             peal_session_fini(&w->nodes[i].thief.s);
+            answerer_end(&w->nodes[i]);
+        }
     for (unsigned i = 0; i < w->model->n_sessions; i++)
         if (w->model->sessions[i].alive)
             world_end_session(w, &w->model->sessions[i]);
@@ -218,8 +226,10 @@ world_close(struct world *w)
 {
     world_end_all(w);
     for (unsigned i = 0; i < w->n_places; i++)
-        if (w->nodes[i].alive)
+        if (w->nodes[i].alive) {
+            world_cancel_requests_of(w, &w->nodes[i]);
             release(&w->nodes[i]);
+        }
     if (w->n_waiters > 0)
         sim_wrong("%u who waited were never told", w->n_waiters);
 }
@@ -299,6 +309,8 @@ check_node(const struct node *n)
 void
 world_check(struct world *w)
 {
+    if (!peal_list_empty(&w->requests))
+        sim_wrong("a request of a worker never ends");
     for (unsigned i = 0; i < w->n_places; i++)
         if (w->nodes[i].alive)
             check_node(&w->nodes[i]);

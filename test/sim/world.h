@@ -7,6 +7,8 @@
 #define TEST_SIM_WORLD_H
 
 #include "broker.h"
+#include "hub/ackreq.h"
+#include "hub/node_request.h"
 #include "hub/nodes.h"
 #include "hub/publisher.h"
 #include "model.h"
@@ -24,6 +26,12 @@ struct thief {
     unsigned n_names;
 };
 
+/* A session that ack requests find; see requests.c. */
+struct answerer {
+    struct peal_session s; /* first */
+    struct peal_pending_ack *pending;
+};
+
 /* What publishes on a worker, and is to wait when there is congestion. */
 struct publisher {
     bool paused;
@@ -37,12 +45,14 @@ struct node {
     unsigned publishers[SHARDS_MAX]; /* their numbers in the model */
     struct publisher clients[SHARDS_MAX];
     struct thief thief;
+    struct answerer answerer;
     int64_t n_dropped; /* messages, for a full backlog, at the last look */
     struct peal_loop *control, *loops[SHARDS_MAX];
     struct peal_hub *hub;
     struct peal_shard *shards[SHARDS_MAX];
     struct peal_relay *relay;
     struct peal_nodes *nodes;
+    struct peal_node_requests *requests;
     struct link *link;
     bool up; /* its relay, at the last look */
     unsigned n_ups;
@@ -53,7 +63,8 @@ struct world {
     struct node nodes[NODES_MAX];
     unsigned n_places, n_lives, n_publishers;
     struct model *model;
-    unsigned n_waiters; /* of peal_session_await_subscribed, not yet told */
+    struct peal_link requests; /* of requests.c, under way */
+    unsigned n_waiters;        /* of peal_session_await_subscribed, not yet told */
     /* What is different in each world. */
     size_t queue_max;
     uint64_t linger_ms;
@@ -82,6 +93,14 @@ void world_publish(struct world *w);
 void world_steal(struct world *w);
 
 void thief_begin(struct node *n);
+
+/* Ack requests; requests.c. */
+void answerer_begin(struct node *n);
+void answerer_end(struct node *n);
+void world_request(struct world *w);
+void world_answer(struct world *w);
+void world_cancel_request(struct world *w);
+void world_cancel_requests_of(struct world *w, const struct node *n);
 
 /* world_look_at_backlog is for after anything that may make it larger. */
 void world_look_at_backlog(struct world *w, struct node *n);
