@@ -32,7 +32,7 @@ cluster)
 test | ci)
   services=$test_services
   packages="$packages $test_packages"
-  [ "$what" = test ] || packages="$packages clang"
+  [ "$what" = test ] || packages="$packages clang libclang-rt-dev"
   npm_dirs='web test/interop test/deploy test/cluster'
   ;;
 bench)
@@ -40,7 +40,7 @@ bench)
   packages="$packages util-linux $services"
   npm_dirs='web test/bench'
   ;;
-fuzz) packages="$packages clang" ;;
+fuzz) packages="$packages clang libclang-rt-dev" ;;
 fresh)
   packages='debootstrap util-linux mount git'
   npm_dirs=

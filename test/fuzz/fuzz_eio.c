@@ -6,8 +6,23 @@
 #include "base/id.h"
 #include "wire/eio.h"
 
+/* Are the first n characters of text those of base64, without its line breaks? */
+static bool
+begins_with(struct peal_slice base64, const char *text, size_t n)
+{
+    size_t i, at = 0;
+
+    for (i = 0; i < base64.len && at < n; i++) {
+        if (base64.data[i] == '\r' || base64.data[i] == '\n')
+            continue;
+        if (base64.data[i] != text[at++])
+            return false;
+    }
+    return at == n;
+}
+
 /* An encoder's text decodes to the same bytes; a decoder's bytes encode to the same text,
- * but for padding and for bits that the last character has too many. */
+ * but for line breaks, for padding, and for bits that the last character has too many. */
 static void
 binary(struct peal_slice base64)
 {
@@ -24,7 +39,7 @@ binary(struct peal_slice base64)
     if (peal_eiopkt_binary(peal_slice_of(text, len), &again) != PEAL_OK ||
         !peal_slice_eq(peal_blob_slice(b), peal_blob_slice(again)))
         abort();
-    if (len < base64.len || memcmp(text, base64.data, b->len / 3 * 4) != 0)
+    if (!begins_with(base64, text, b->len / 3 * 4))
         abort();
     free(text);
     peal_blob_release(b);
