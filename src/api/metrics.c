@@ -8,6 +8,35 @@
  */
 #include "api/api_priv.h"
 
+/* What is said of connections is said of those of clients and nodes: the control thread's
+ * go to Redis, which has metrics of its own. */
+static bool
+is_of_connections(enum peal_stat id)
+{
+    switch (id) {
+    case PEAL_STAT_CONNECTIONS:
+    case PEAL_STAT_INNER_CONNECTIONS:
+    case PEAL_STAT_CLOSED_PEER:
+    case PEAL_STAT_CLOSED_LOCAL:
+    case PEAL_STAT_CLOSED_ERROR:
+    case PEAL_STAT_CLOSED_TIMEOUT:
+    case PEAL_STAT_CLOSED_SLOW:
+    case PEAL_STAT_CLOSED_PROTO:
+    case PEAL_STAT_BYTES_IN:
+    case PEAL_STAT_BYTES_OUT:
+    case PEAL_STAT_WRITES:
+    case PEAL_STAT_WRITES_SHORT:
+    case PEAL_STAT_QUEUE_BYTES:
+    case PEAL_STAT_SLOW_DROPPED:
+    case PEAL_STAT_TLS_HANDSHAKES:
+    case PEAL_STAT_TLS_FAILED:
+    case PEAL_STAT_TLS_RESUMED:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static int64_t
 sum(const struct peal_api_node *node, enum peal_stat id)
 {
@@ -15,12 +44,7 @@ sum(const struct peal_api_node *node, enum peal_stat id)
 
     for (unsigned i = 0; i < node->n_loops; i++)
         total += peal_stat_get(&node->loops[i]->stats, id);
-    /* The control thread has connections and turns too, but serves no client. It
-     * publishes, and is told of acknowledgements, for Node servers. */
-    if (node->control != NULL &&
-        (id == PEAL_STAT_WORKER_LOST || id == PEAL_STAT_PUBLISHED ||
-            id == PEAL_STAT_ANSWERED ||
-            (id >= PEAL_STAT_BACKPLANE_CONNECTS && id <= PEAL_STAT_ADAPTER_REFUSED)))
+    if (node->control != NULL && !is_of_connections(id))
         total += peal_stat_get(&node->control->stats, id);
     return total;
 }
@@ -32,13 +56,30 @@ put_head(struct peal_buf *out, const char *family, const char *type, const char 
         out, "# HELP %s %s\n# TYPE %s %s\n", family, help, family, type);
 }
 
+/* Each loop by itself: one that is always busy does not show in a sum. Counted in
+ * nanoseconds, so that the counter is an integer. */
 static peal_err
-put_value(struct peal_buf *out, enum peal_stat id, int64_t value)
+put_busy(struct peal_buf *out, const char *family, const char *loop, int number,
+    const struct peal_stats *stats)
 {
-    /* The one that is counted in nanoseconds, so that it stays an integer. */
-    if (id == PEAL_STAT_LOOP_BUSY)
-        return peal_buf_printf(out, " %.6f\n", (double)value / 1e9);
-    return peal_buf_printf(out, " %lld\n", (long long)value);
+    char text[16] = "";
+
+    if (number >= 0)
+        snprintf(text, sizeof(text), "-%d", number);
+    return peal_buf_printf(out, "%s{loop=\"%s%s\"} %.6f\n", family, loop, text,
+        (double)peal_stat_get(stats, PEAL_STAT_LOOP_BUSY) / 1e9);
+}
+
+static peal_err
+put_all_busy(struct peal_buf *out, const char *family, const struct peal_api_node *node)
+{
+    peal_err err = PEAL_OK;
+
+    for (unsigned i = 0; err == PEAL_OK && i < node->n_loops; i++)
+        err = put_busy(out, family, "worker", (int)i, &node->loops[i]->stats);
+    if (err == PEAL_OK && node->control != NULL)
+        err = put_busy(out, family, "control", -1, &node->control->stats);
+    return err;
 }
 
 static peal_err
@@ -51,11 +92,14 @@ put_stat(struct peal_buf *out, const struct peal_api_node *node, enum peal_stat 
     if (strcmp(row->family, before) != 0)
         err =
             put_head(out, row->family, row->type == 'C' ? "counter" : "gauge", row->help);
-    if (err == PEAL_OK)
-        err = row->labels[0] != '\0'
-                  ? peal_buf_printf(out, "%s{%s}", row->family, row->labels)
-                  : peal_buf_printf(out, "%s", row->family);
-    return err == PEAL_OK ? put_value(out, id, sum(node, id)) : err;
+    if (err != PEAL_OK)
+        return err;
+    if (id == PEAL_STAT_LOOP_BUSY)
+        return put_all_busy(out, row->family, node);
+    if (row->labels[0] == '\0')
+        return peal_buf_printf(out, "%s %lld\n", row->family, (long long)sum(node, id));
+    return peal_buf_printf(
+        out, "%s{%s} %lld\n", row->family, row->labels, (long long)sum(node, id));
 }
 
 /* A label's value: what would end it is escaped. */

@@ -65,6 +65,23 @@ peal_list_take(struct peal_link *head)
     return l;
 }
 
+/* peal_list_take_middle moves n of the n_all links on a list, those in its middle, to the
+ * end of another one. It walks half of the list. */
+static inline void
+peal_list_take_middle(
+    struct peal_link *to, struct peal_link *from, unsigned n_all, unsigned n)
+{
+    struct peal_link *l = from->next, *next;
+
+    for (unsigned i = 0; i < (n_all - n) / 2; i++)
+        l = l->next;
+    for (; n > 0; n--, l = next) {
+        next = l->next;
+        peal_list_unlink(l);
+        peal_list_append(to, l);
+    }
+}
+
 /* peal_list_move empties from into to, which must be empty or not yet initialised. */
 static inline void
 peal_list_move(struct peal_link *to, struct peal_link *from)

@@ -175,7 +175,8 @@
     X(ADAPTER_BAD, C, "peal_adapter_received_total", "result=\"unreadable\"", "")        \
     X(ADAPTER_REFUSED, C, "peal_adapter_received_total", "result=\"too_much\"", "")      \
     X(LOOP_BUSY, C, "peal_loop_busy_seconds_total", "",                                  \
-        "Time the event loops spent working, in seconds (stored in nanoseconds)")
+        "Time that each event loop has spent working: those of the workers, and the "    \
+        "control thread's, which carries all traffic between nodes")
 
 enum peal_stat {
 #define PEAL_STAT_ID(id, type, family, labels, help) PEAL_STAT_##id,

@@ -29,9 +29,8 @@
 #include "base/id.h"
 #include "proto/proto.h"
 
-#define TICK_MS                                                                          \
-    20 /* between two looks at tokens, places and those that wait too long               \
-        */
+/* Between two looks at tokens, places and those that wait too long. */
+#define TICK_MS 20
 
 /* A request that waits. */
 struct waiter {

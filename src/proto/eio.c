@@ -107,11 +107,16 @@ eio_count(const struct peal_protocol *pr)
 static void
 eio_drain(struct peal_protocol *pr, unsigned n, enum peal_drain_order order)
 {
-    struct peal_link *all = &((struct peal_eio *)pr)->open;
+    struct peal_eio *e = (struct peal_eio *)pr;
+    struct peal_link *from = &e->open, middle;
 
-    for (; n > 0 && !peal_list_empty(all); n--)
-        peal_eio_drain_session(
-            eio_session_of(order == PEAL_YOUNGEST_FIRST ? all->prev : all->next));
+    peal_list_init(&middle);
+    if (order == PEAL_MIDDLE_FIRST) {
+        peal_list_take_middle(&middle, from, e->n_open, n < e->n_open ? n : e->n_open);
+        from = &middle;
+    }
+    for (; n > 0 && !peal_list_empty(from); n--)
+        peal_eio_drain_session(eio_session_of(from->next));
 }
 
 /* Sessions on polling need new connections, so the listeners stay until the last of them

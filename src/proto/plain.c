@@ -160,11 +160,14 @@ void
 peal_plain_drain(struct peal_protocol *pr, unsigned n, enum peal_drain_order order)
 {
     struct peal_plain_protocol *protocol = (struct peal_plain_protocol *)pr;
-    struct peal_link *all = &protocol->sessions;
+    struct peal_link *from = &protocol->sessions, middle;
 
-    for (; n > 0 && !peal_list_empty(all); n--) {
-        struct peal_link *l = order == PEAL_YOUNGEST_FIRST ? all->prev : all->next;
-
-        plain_drain_one(PEAL_CONTAINER(l, struct peal_plain, link));
+    peal_list_init(&middle);
+    if (order == PEAL_MIDDLE_FIRST) {
+        peal_list_take_middle(
+            &middle, from, protocol->n, n < protocol->n ? n : protocol->n);
+        from = &middle;
     }
+    for (; n > 0 && !peal_list_empty(from); n--)
+        plain_drain_one(PEAL_CONTAINER(from->next, struct peal_plain, link));
 }

@@ -81,7 +81,7 @@ peal_sessions_shed(struct peal_proto *p, unsigned n)
         unsigned count = pr->ops->count(pr);
         unsigned share = (unsigned)((uint64_t)count * n / left);
 
-        pr->ops->drain(pr, share, PEAL_YOUNGEST_FIRST);
+        pr->ops->drain(pr, share, PEAL_MIDDLE_FIRST);
         left -= count;
         n -= share;
     }

@@ -24,7 +24,7 @@ struct peal_protocol;
 
 enum peal_drain_order {
     PEAL_OLDEST_FIRST,
-    PEAL_YOUNGEST_FIRST
+    PEAL_MIDDLE_FIRST /* in the order of age those in the middle */
 };
 
 /*
@@ -101,10 +101,9 @@ void peal_protocol_ended(struct peal_protocol *pr);
 
 /*
  * peal_sessions_shed closes n sessions as a drain does, for nodes that have fewer; each
- * protocol loses its share. The youngest go: most of them have come in the storm that
- * made this node the fuller one, they have the least built up, and those that have been
- * here for long keep what works for them. (The longest silent would be better still; to
- * know them would cost every session memory.)
+ * protocol loses its share. Those in the middle go, by age: the oldest keep what has
+ * worked for long, and the youngest may be those that a sticky balancer has just brought
+ * back here; it would always be the same ones.
  */
 void peal_sessions_shed(struct peal_proto *p, unsigned n);
 

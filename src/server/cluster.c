@@ -245,7 +245,7 @@ peal_cluster_leave(struct peal_server *n)
 {
     if (n->nodes == NULL)
         return;
-    peal_timer_stop(&n->balance);
+    peal_timer_stop(&n->balance_timer);
     n->leaving = true;
     peal_nodes_leave(n->nodes);
     uv_run(&n->control->uv, UV_RUN_NOWAIT); /* writes it */

@@ -10,8 +10,6 @@
 #include "server/protocols.h"
 #include "server/server_priv.h"
 
-#define FORWARD_LINE_MAX 256 /* bytes that a forwarded request's head is longer by */
-
 const struct peal_slice *
 peal_server_slices(struct peal_server *n, const struct peal_strings *s, unsigned *n_out)
 {
@@ -67,8 +65,6 @@ set_http(struct peal_server *n)
     n->admin_http.conn_kind = PEAL_CONN_INNER;
     n->inner_http = n->admin_http;
     n->inner_http.forward_secret = n->secret;
-    n->inner_http.limits.head_max += FORWARD_LINE_MAX;
-    n->inner_http.limits.headers_max++;
     return true;
 }
 

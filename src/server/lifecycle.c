@@ -33,7 +33,7 @@ struct life {
     int64_t sessions; /* at the beginning of the drain */
     double keep;      /* the share of them that may be left now */
     uint64_t end;     /* of the window, loop time in ms */
-    bool draining, deaf;
+    bool draining, listeners_closed;
 };
 
 static void
@@ -75,13 +75,32 @@ count_forwards(const struct peal_server *n)
 }
 
 static void
+lifecycle_see_other(
+    void *others, const struct peal_node_report *r, uint64_t seen_ms, bool own)
+{
+    *(bool *)others |= !own && r->state != PEAL_NODE_LEAVING;
+}
+
+/* Are there nodes that bring requests of this one's sessions? With a backplane a node may
+ * be alone as well, or its Redis is away. */
+static bool
+lifecycle_has_others(struct peal_server *n)
+{
+    bool others = false;
+
+    if (n->nodes != NULL)
+        peal_nodes_each(n->nodes, lifecycle_see_other, &others);
+    return others;
+}
+
+static void
 stop_accepting_if_nobody_needs_it(struct life *life)
 {
     struct peal_server *n = life->node;
 
-    if (life->deaf || (n->nodes == NULL && count_polling(n) > 0))
+    if (life->listeners_closed || (!lifecycle_has_others(n) && count_polling(n) > 0))
         return;
-    life->deaf = true;
+    life->listeners_closed = true;
     for (unsigned i = 0; i < n->n_workers; i++)
         peal_worker_stop_accepting(&n->workers[i]);
 }

@@ -140,7 +140,7 @@
         "What their key, or channelPrefix, is")                                          \
     I(socketio_namespaces_max, "socketio.namespaces_max", 1, 10000, "32",                \
         "Namespaces of one Socket.IO session")                                           \
-    I(socketio_rooms_max, "socketio.rooms_max", 1, 1000000, "1000",                      \
+    I(socketio_rooms_max, "socketio.rooms_max", 1, 65534, "1000",                        \
         "Rooms of one Socket.IO client in one namespace")                                \
     K(api_key, "api.key",                                                                \
         "Keys that open the HTTP API; none: the API is off, but for --dev on loopback")  \
@@ -177,7 +177,8 @@
         "Host, or host:port, at which other nodes reach node.listen; empty: guessed")    \
     B(rebalance, "rebalance", "off",                                                     \
         "Close a few sessions a second while other nodes have a fifth fewer, so that "   \
-        "their clients come back elsewhere")                                             \
+        "their clients come back elsewhere; for load balancers that go by connections, " \
+        "without a cookie that lasts")                                                   \
     U(backplane, "backplane", backplane, "memory",                                       \
         "What carries messages between nodes: redis://[user:password@]host:port, "       \
         "rediss:// for TLS, redis+unix://path, redis+sentinel://, redis+cluster://; "    \

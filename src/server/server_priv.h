@@ -9,6 +9,7 @@
 #include "hub/nodes.h"
 #include "io/listener.h"
 #include "server/assets.h"
+#include "server/balance.h"
 #include "server/server.h"
 
 struct peal_server;
@@ -74,7 +75,8 @@ struct peal_server {
     struct peal_adapter *adapter;          /* to other Socket.IO servers, or NULL */
     struct peal_addr inner;                /* where other nodes bring requests */
     char secret[PEAL_NODE_SECRET_LEN + 1]; /* what opens it */
-    struct peal_timer balance;             /* of balance.c */
+    struct peal_balance balance;
+    struct peal_timer balance_timer;
     bool leaving; /* the next report is the last; control thread */
     struct peal_app *app;
     struct peal_tls_ctx *tls;  /* NULL: plain */

@@ -236,42 +236,45 @@ describe('a drain', () => {
     });
   }
 
-  test('as long as anybody polls, it takes requests of sessions and refuses new ones', async (t) => {
-    const server = await startPeal({ set: { 'drain.window': '20s', workers: 2, 'http.cors': '*' } });
-    const polling = [];
-    for (let i = 0; i < 10; i++) polling.push(await Polling.open(server));
-    server.signal('SIGTERM');
-    await server.log(/draining/);
-    // Without an answer a proxy tries the next node. Only an EventSource would give up then.
-    const refused = async (path, headers = {}) => {
-      const conn = await rawConnect(server);
-      t.after(() => conn.destroy());
-      conn.write(formatRequest(server, { path, headers }));
+  for (const [name, set] of [['without a backplane', {}],
+    ['alone, with a Redis that is away', { backplane: 'redis://127.0.0.1:1' }]]) {
+    test(`as long as anybody polls, it takes requests of sessions and refuses new ones (${name})`, async (t) => {
+      const server = await startPeal({ set: { 'drain.window': '20s', workers: 2, 'http.cors': '*', ...set } });
+      const polling = [];
+      for (let i = 0; i < 10; i++) polling.push(await Polling.open(server));
+      server.signal('SIGTERM');
+      await server.log(/draining/);
+      // Without an answer a proxy tries the next node. Only an EventSource would give up then.
+      const refused = async (path, headers = {}) => {
+        const conn = await rawConnect(server);
+        t.after(() => conn.destroy());
+        conn.write(formatRequest(server, { path, headers }));
+        await conn.waitClosed();
+        return conn.buffer.toString();
+      };
+      await until(async () => await refused(POLL) === '', 'refusals');
+      assert.equal(await refused(SIO_WS, UPGRADE), '');
+      assert.equal(await refused('/ws/a', UPGRADE), '');
+      assert.match(await refused('/sse/a', { Origin: 'http://a.example' }),
+        /^HTTP\/1.1 200 OK\r\n[^]*Access-Control-Allow-Origin[^]*\r\n\r\nretry: \d+\n\n$/);
+      assert.equal((await request(server, { path: '/readyz' })).status, 503);
+      // Those that came first go first. A session's connections stay, others are closed.
+      const last = polling[9];
+      const conn = await last.connection();
+      for (const [path, connection] of [[`${last.path}`, undefined], ['/livez', 'close']]) {
+        conn.write(formatRequest(server, { method: 'PUT', path }));
+        assert.equal((await conn.readResponse()).headers.connection, connection);
+      }
       await conn.waitClosed();
-      return conn.buffer.toString();
-    };
-    await until(async () => await refused(POLL) === '', 'refusals');
-    assert.equal(await refused(SIO_WS, UPGRADE), '');
-    assert.equal(await refused('/ws/a', UPGRADE), '');
-    assert.match(await refused('/sse/a', { Origin: 'http://a.example' }),
-      /^HTTP\/1.1 200 OK\r\n[^]*Access-Control-Allow-Origin[^]*\r\n\r\nretry: \d+\n\n$/);
-    assert.equal((await request(server, { path: '/readyz' })).status, 503);
-    // Those that came first go first. A session's connections stay, others are closed.
-    const last = polling[9];
-    const conn = await last.connection();
-    for (const [path, connection] of [[`${last.path}`, undefined], ['/livez', 'close']]) {
-      conn.write(formatRequest(server, { method: 'PUT', path }));
-      assert.equal((await conn.readResponse()).headers.connection, connection);
-    }
-    await conn.waitClosed();
-    assert.match(await last.join(), /^40/);
-    for (const one of polling) {
-      await one.post('1');
-      await one.get(); // those that are closed already wait for a poll to say so
-    }
-    await refusesConnections(server);
-    assert.equal((await within(server.exited, 'the end')).status, 0);
-  });
+      assert.match(await last.join(), /^40/);
+      for (const one of polling) {
+        await one.post('1');
+        await one.get(); // those that are closed already wait for a poll to say so
+      }
+      await refusesConnections(server);
+      assert.equal((await within(server.exited, 'the end')).status, 0);
+    });
+  }
 
   test('where nobody polls, the listeners are closed at once', async (t) => {
     const server = await startPeal({ set: { 'drain.window': '20s', workers: 2 } });

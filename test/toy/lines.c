@@ -245,13 +245,16 @@ lines_count(const struct peal_protocol *pr)
 static void
 lines_drain(struct peal_protocol *pr, unsigned n, enum peal_drain_order order)
 {
-    struct peal_link *all = &((struct lines *)pr)->sessions;
+    struct lines *lines = (struct lines *)pr;
+    struct peal_link *from = &lines->sessions, middle;
 
-    for (; n > 0 && !peal_list_empty(all); n--) {
-        struct peal_link *l = order == PEAL_YOUNGEST_FIRST ? all->prev : all->next;
-
-        lines_drain_one(&PEAL_CONTAINER(l, struct lines_session, link)->session);
+    peal_list_init(&middle);
+    if (order == PEAL_MIDDLE_FIRST) {
+        peal_list_take_middle(&middle, from, lines->n, n < lines->n ? n : lines->n);
+        from = &middle;
     }
+    for (; n > 0 && !peal_list_empty(from); n--)
+        lines_drain_one(&PEAL_CONTAINER(from->next, struct lines_session, link)->session);
 }
 
 static void

@@ -771,13 +771,22 @@ metrics_add_up_over_workers(void **state)
     peal_stat_add(&loops[0]->stats, PEAL_STAT_CLOSED_SLOW, 3);
     peal_stat_add(&loops[1]->stats, PEAL_STAT_CLOSED_SLOW, 4);
     peal_stat_add(&loops[1]->stats, PEAL_STAT_LOOP_BUSY, 15000000000000);
+    /* The control thread counts too, but for its own connections. */
+    CHECK_OK(peal_loop_new(&config, &w.node.control));
+    peal_stat_add(&w.node.control->stats, PEAL_STAT_LOOP_BUSY, 7000000000);
+    peal_stat_add(&w.node.control->stats, PEAL_STAT_CLOSED_SLOW, 100);
+    peal_stat_add(&w.node.control->stats, PEAL_STAT_PUBLISHED, 5);
     ask(&w, "GET", "/metrics", "", "");
     CHECK_INT(status(&w), 200);
     CHECK(has_header(&w, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
     CHECK_INT(count(body(&w), "\npeal_closed_total{reason=\"slow_reader\"} 7\n"), 1);
     CHECK_INT(count(body(&w), "# TYPE peal_closed_total counter\n"), 1);
-    /* and what the loop of this test worked, which is less than a second */
-    CHECK_INT(count(body(&w), "\npeal_loop_busy_seconds_total 15000."), 1);
+    /* and what the loops of this test worked, which is less than a second */
+    CHECK_INT(count(body(&w), "\npeal_loop_busy_seconds_total{loop=\"worker-0\"} 0."), 1);
+    CHECK_INT(
+        count(body(&w), "\npeal_loop_busy_seconds_total{loop=\"worker-1\"} 15000."), 1);
+    CHECK_INT(count(body(&w), "\npeal_loop_busy_seconds_total{loop=\"control\"} 7."), 1);
+    CHECK_INT(count(body(&w), "\npeal_messages_published_total 5\n"), 1);
     CHECK_INT(count(body(&w), "\npeal_workers 2\n"), 1);
     CHECK_INT(count(body(&w), "\npeal_build_info{version=\"1.2.3\",engine=\"epoll\","
                               "node=\"a \\\"node\\\"\\\\\\n\"} 1\n"),
@@ -786,6 +795,7 @@ metrics_add_up_over_workers(void **state)
     CHECK_INT(count(body(&w), "\nprocess_resident_memory_bytes "), 1);
     CHECK_INT(count(body(&w), "\nprocess_open_fds "), 1);
     peal_loop_free(&loops[1]);
+    peal_loop_free(&w.node.control);
     w.node.n_loops = 1;
     w.node.loops = &w.loop;
     end(&w);

@@ -154,9 +154,9 @@ static const struct {
     { "drained in the middle of a probe",
         SCRIPT(OPEN, JOIN, "B UPGRADE $W", "B SAY 2probe", "B HEAR 3probe", "DRAIN 1",
             "B CLOSED 0", "A GET $P", "A " UNKNOWN) },
-    { "a drain closes the oldest, shedding the youngest",
+    { "a drain closes the oldest, shedding those in the middle",
         SCRIPT("A UPGRADE " WS, "A HEAR *", "B UPGRADE " WS, "B HEAR *", "C UPGRADE " WS,
-            "C HEAR *", "DRAIN 1", "A CLOSED 1012", "SHED 1", "C CLOSED 1012", "B -",
+            "C HEAR *", "DRAIN 1", "A CLOSED 1012", "SHED 1", "B CLOSED 1012", "C -",
             "COUNT socketio 1") },
 };
 
