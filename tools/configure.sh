@@ -12,7 +12,7 @@ shift
 
 # Meson looks for them once, and a folder without them stays without.
 optional() {
-  for library in cmocka liburing; do
+  for library in cmocka jansson liburing; do
     echo "$library=$(pkg-config --modversion "$library" 2>/dev/null || echo none)"
   done
   for program in node; do

@@ -16,11 +16,11 @@ set -eu
 cd "$(dirname "$0")/.."
 what=${1:-build}
 
-# a|b: whichever this Debian has (the name in Debian 13 first); a?: left out where it is unknown.
+# With a question mark: left out where this Debian has none.
 packages='gcc libc6-dev meson ninja-build pkg-config libuv1-dev libssl-dev zlib1g-dev
-  libjansson-dev libyaml-dev libhiredis-dev liburing-dev'
+  libyaml-dev libhiredis-dev liburing-dev'
 test_services='nginx haproxy redis-server prometheus' # prometheus: for its promtool
-test_packages="libcmocka-dev clang-format-14? chromium iproute2 curl $test_services"
+test_packages="libcmocka-dev libjansson-dev clang-format-14? chromium iproute2 curl $test_services"
 services= # among the packages: not to be started
 npm_dirs=web
 case $what in
@@ -60,33 +60,19 @@ node_is_new_enough() {
 
 is_installed() { [ "$(dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null)" = 'ii ' ]; }
 
-# names ENTRY: its packages.
-names() { echo "${1%\?}" | tr '|' ' '; }
-
 missing_entries() {
   for entry in $packages; do
-    for p in $(names "$entry"); do
-      is_installed "$p" && continue 2
-    done
-    echo "$entry"
+    is_installed "${entry%\?}" || echo "$entry"
   done
 }
 
-# choose ENTRY: the package of it that apt knows, if any.
-choose() {
-  for p in $(names "$1"); do
-    if apt-cache show "$p" >/dev/null 2>&1; then
-      echo "$p"
-      return
-    fi
-  done
-}
+is_known() { apt-cache show "${1%\?}" >/dev/null 2>&1; }
 
 # Is there something among these entries that apt-get has to be called for?
 worth_apt() {
   for entry; do
     case $entry in
-    *\?) [ -z "$(choose "$entry")" ] || return 0 ;;
+    *\?) ! is_known "$entry" || return 0 ;;
     *) return 0 ;;
     esac
   done
@@ -95,10 +81,9 @@ worth_apt() {
 
 missing_packages() {
   for entry; do
-    p=$(choose "$entry")
     case $entry in
-    *\?) echo "$p" ;;
-    *) echo "${p:-$(names "$entry" | cut -d' ' -f1)}" ;; # apt-get says that it is unknown
+    *\?) ! is_known "$entry" || echo "${entry%\?}" ;;
+    *) echo "$entry" ;;
     esac
   done
 }
@@ -107,7 +92,7 @@ not_debian() {
   for tool in cc meson ninja pkg-config node npm; do
     command -v "$tool" >/dev/null || lacking="${lacking-}$tool "
   done
-  for lib in libuv openssl zlib jansson yaml-0.1 hiredis; do
+  for lib in libuv openssl zlib yaml-0.1 hiredis; do
     pkg-config --exists "$lib" 2>/dev/null || lacking="${lacking-}$lib "
   done
   [ -z "${lacking-}" ] && return
