@@ -65,9 +65,6 @@ struct proto_rig {
 
 extern struct proto_rig rig;
 
-/* Time, in ms: for __wrap_uv_now. */
-extern uint64_t rig_now;
-
 void rig_start(const struct proto_setup *setup);
 /* Everything ends; memory that is left over shows under a sanitizer. */
 void rig_stop(void);

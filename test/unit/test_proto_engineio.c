@@ -2,14 +2,6 @@
 /* proto/eio*.c: transcripts of Engine.IO sessions, on a clock that the script moves. */
 #include "proto_rig.h"
 
-uint64_t __wrap_uv_now(const uv_loop_t *loop);
-
-uint64_t
-__wrap_uv_now(const uv_loop_t *loop)
-{
-    return rig_now;
-}
-
 #define POLL "/socket.io/?EIO=4&transport=polling"
 #define WS "/socket.io/?EIO=4&transport=websocket"
 #define UNKNOWN "400 {\"code\":1,\"message\":\"Session ID unknown\"}"

@@ -4,14 +4,6 @@
 
 #include "hub/ackreq.h"
 
-uint64_t __wrap_uv_now(const uv_loop_t *loop);
-
-uint64_t
-__wrap_uv_now(const uv_loop_t *loop)
-{
-    return rig_now;
-}
-
 #define WS "/socket.io/?EIO=4&transport=websocket"
 #define JOIN(who)                                                                        \
     who " UPGRADE " WS, who " HEAR 0*", who " SAY 40", who " HEAR 40{\"sid\":\"~\"}"

@@ -5,14 +5,6 @@
 #include "../toy/lines.h"
 #include "alloc.h"
 
-uint64_t __wrap_uv_now(const uv_loop_t *loop);
-
-uint64_t
-__wrap_uv_now(const uv_loop_t *loop)
-{
-    return rig_now;
-}
-
 #define LINES(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
 static void
