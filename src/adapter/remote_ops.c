@@ -1,14 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Remote operations: each worker does one to its own sockets, or lists them, and posts
- * its part back; the last part sends the answer.
- *
- * What was broadcast before is handed to the workers before an operation is: no socket is
- * made to leave, or disconnected, before it has got it.
- *
- * At the end of the node the loops of workers are freed first, which brings their parts
- * back, and the control loop last: then an operation may outlive its list, and is only
- * freed.
+ * Remote operations of other servers: hub/remote_op.h does them; here is what they say in
+ * Socket.IO's words, and the answers.
  */
 #include "adapter/remote_ops.h"
 
@@ -26,32 +19,18 @@
 /* Bytes of all that is under way; beyond, nothing more is done, or answered (counted). */
 #define OPS_BYTES_MAX (64u << 20)
 
-struct op;
-
-struct part {
-    struct peal_task task;
-    struct op *op;
-    unsigned worker;
-    struct peal_buf list; /* what it found */
-    unsigned n, left_out, joins_refused;
-};
-
-/* Read-only for the workers, but for their own part. */
+/* Read-only for the workers. */
 struct op {
-    struct peal_link link;               /* control thread */
-    struct peal_adapter_remote_ops *all; /* NULL: it has ended; control thread */
-    struct peal_hub *hub;
+    struct peal_link link;               /* on the list */
+    struct peal_adapter_remote_ops *all; /* NULL: it has ended */
+    struct peal_remote_op *run;
     struct peal_loop *loop; /* the control thread's */
     enum peal_sio_redis_op kind;
-    bool close, legacy;
-    bool nobody; /* the rooms that it names are none that a session can be in */
-    unsigned targets_refused; /* the same of rooms that are to be joined */
+    bool legacy;
+    unsigned targets_refused; /* rooms to be joined that no session can be in */
     struct peal_adapter_request request;
     struct peal_names rooms, except, targets;
     size_t bytes;
-    unsigned left; /* parts that have not come back; control thread */
-    unsigned n_parts;
-    struct part parts[];
 };
 
 /* On a worker. */
@@ -79,16 +58,16 @@ handshake_of(const struct peal_session *s, char *out, size_t size)
 
 /* Is there room for one more? */
 static bool
-may_add(struct part *p)
+may_add(struct peal_remote_part *p)
 {
-    bool yes = p->list.len < LIST_MAX;
+    bool yes = p->out.len < LIST_MAX;
 
     p->left_out += !yes;
     return yes;
 }
 
 static void
-add_socket(struct part *p, const struct peal_session *s)
+add_socket(struct peal_remote_part *p, const struct peal_session *s)
 {
     struct peal_slice rooms[PEAL_CHANNELS_MAX];
     char handshake[256];
@@ -98,7 +77,7 @@ add_socket(struct part *p, const struct peal_session *s)
     for (const struct peal_sub *sub = s->subs; sub != NULL && n < PEAL_CHANNELS_MAX;
          sub = sub->next)
         n += peal_channel_room(peal_sub_channel(sub), &rooms[n]);
-    if (peal_sio_redis_add_socket(&p->list, peal_session_id(s),
+    if (peal_sio_redis_add_socket(&p->out, peal_session_id(s),
             handshake_of(s, handshake, sizeof(handshake)), rooms, n,
             PEAL_S("{}")) == PEAL_OK)
         p->n++;
@@ -107,15 +86,15 @@ add_socket(struct part *p, const struct peal_session *s)
 }
 
 static void
-add_name(struct part *p, struct peal_slice name)
+add_name(struct peal_remote_part *p, struct peal_slice name)
 {
-    size_t len = p->list.len;
+    size_t len = p->out.len;
 
     if (!may_add(p))
         return;
-    if ((p->n > 0 && peal_buf_add_char(&p->list, ',') != PEAL_OK) ||
-        !peal_utf8_valid(name) || peal_json_quote(&p->list, name) != PEAL_OK) {
-        p->list.len = len;
+    if ((p->n > 0 && peal_buf_add_char(&p->out, ',') != PEAL_OK) ||
+        !peal_utf8_valid(name) || peal_json_quote(&p->out, name) != PEAL_OK) {
+        p->out.len = len;
         p->left_out++;
     } else {
         p->n++;
@@ -123,98 +102,63 @@ add_name(struct part *p, struct peal_slice name)
 }
 
 static void
-join(struct part *p, struct peal_session *s)
+op_subscribe(struct peal_remote_part *p, struct peal_session *s)
 {
-    const struct peal_names *targets = &p->op->targets;
-
-    for (unsigned i = 0; i < targets->n; i++) {
-        peal_err err = peal_session_subscribe(s, targets->v[i]);
-
-        p->joins_refused += err != PEAL_OK && err != PEAL_EEXIST;
-    }
-    p->joins_refused += p->op->targets_refused;
+    peal_remote_subscribe(p, s);
+    p->refused += ((const struct op *)p->op->spec.ctx)->targets_refused;
 }
 
 static void
-leave(const struct part *p, struct peal_session *s)
+op_list_id(struct peal_remote_part *p, struct peal_session *s)
 {
-    const struct peal_names *targets = &p->op->targets;
-
-    for (unsigned i = 0; i < targets->n; i++)
-        peal_session_unsubscribe(s, targets->v[i]);
+    add_name(p, peal_session_id(s));
 }
 
 static void
-op_on_socket(void *arg, struct peal_session *s)
+op_list_socket(struct peal_remote_part *p, struct peal_session *s)
 {
-    struct part *p = arg;
-    const struct op *o = p->op;
-
-    switch (o->kind) {
-    case PEAL_SIO_REDIS_JOIN:
-        join(p, s);
-        p->n++;
-        return;
-    case PEAL_SIO_REDIS_LEAVE:
-        leave(p, s);
-        p->n++;
-        return;
-    case PEAL_SIO_REDIS_DISCONNECT:
-        s->ops->disconnect(s, o->close);
-        p->n++;
-        return;
-    case PEAL_SIO_REDIS_ASK_IDS:
-    case PEAL_SIO_REDIS_ASK_ROOMS: /* each is in a room of its own */
-        add_name(p, peal_session_id(s));
-        return;
-    default:
-        if (may_add(p))
-            add_socket(p, s);
-    }
+    if (may_add(p))
+        add_socket(p, s);
 }
 
 /* Rooms are listed as channels, each once, however many sockets are in it. */
 static void
-op_on_channel(void *arg, struct peal_slice channel)
+op_list_channel(void *part, struct peal_slice channel)
 {
-    struct part *p = arg;
+    struct peal_remote_part *p = part;
     struct peal_slice room;
 
-    if (peal_slice_eq(peal_channel_nsp(channel), p->op->request.nsp) &&
+    if (peal_slice_eq(peal_channel_nsp(channel), p->op->spec.what.nsp) &&
         peal_channel_room(channel, &room))
         add_name(p, room);
 }
 
-static void op_on_part_done(struct peal_loop *loop, struct peal_task *task);
-
-static void
-op_on_part(struct peal_loop *loop, struct peal_task *task)
+static peal_remote_session_fn *
+session_fn(enum peal_sio_redis_op kind)
 {
-    struct part *p = PEAL_CONTAINER(task, struct part, task);
-    const struct op *o = p->op;
-    struct peal_shard *sh = peal_hub_shard(o->hub, p->worker); /* NULL: it has ended */
-    const struct peal_selection what = { .nsp = o->request.nsp,
-        .channels = o->rooms.v,
-        .n_channels = o->rooms.n,
-        .except = o->except.v,
-        .n_except = o->except.n };
-
-    if (sh != NULL && !o->nobody && peal_select(sh, &what, op_on_socket, p) != PEAL_OK)
-        peal_stat_add(peal_shard_stats(sh), PEAL_STAT_WORKER_LOST, 1);
-    if (sh != NULL && o->kind == PEAL_SIO_REDIS_ASK_ROOMS)
-        peal_shard_each_channel(sh, op_on_channel, p);
-    p->task.fn = op_on_part_done;
-    peal_loop_post(o->loop, &p->task);
+    switch (kind) {
+    case PEAL_SIO_REDIS_JOIN:
+        return op_subscribe;
+    case PEAL_SIO_REDIS_LEAVE:
+        return peal_remote_unsubscribe;
+    case PEAL_SIO_REDIS_DISCONNECT:
+        return peal_remote_disconnect;
+    case PEAL_SIO_REDIS_ASK_IDS:
+    case PEAL_SIO_REDIS_ASK_ROOMS: /* each is in a room of its own */
+        return op_list_id;
+    default:
+        return op_list_socket;
+    }
 }
 
 /* On the control thread. */
 
 static void
-op_free(struct op *o)
+op_free(void *op)
 {
+    struct op *o = op;
+
     peal_list_unlink(&o->link);
-    for (unsigned i = 0; i < o->n_parts; i++)
-        peal_buf_fini(&o->parts[i].list);
     peal_names_fini(&o->rooms);
     peal_names_fini(&o->except);
     peal_names_fini(&o->targets);
@@ -223,18 +167,18 @@ op_free(struct op *o)
 }
 
 static peal_err
-merge(const struct op *o, struct peal_buf *list)
+merge(const struct peal_remote_op *run, struct peal_buf *list)
 {
     peal_err err = peal_buf_add_char(list, '[');
     unsigned n = 0;
 
-    for (unsigned i = 0; i < o->n_parts && err == PEAL_OK; i++) {
-        if (o->parts[i].n == 0)
+    for (unsigned i = 0; i < run->n_parts && err == PEAL_OK; i++) {
+        if (run->parts[i].n == 0)
             continue;
         if (n++ > 0)
             err = peal_buf_add_char(list, ',');
         if (err == PEAL_OK)
-            err = peal_buf_add_slice(list, peal_buf_slice(&o->parts[i].list));
+            err = peal_buf_add_slice(list, peal_buf_slice(&run->parts[i].out));
     }
     return err == PEAL_OK ? peal_buf_add_char(list, ']') : err;
 }
@@ -247,7 +191,7 @@ answer_list(struct op *o)
 
     if (o->kind == PEAL_SIO_REDIS_ASK_ROOMS)
         out.op = PEAL_SIO_REDIS_ROOMS;
-    if (merge(o, &list) == PEAL_OK) {
+    if (merge(o->run, &list) == PEAL_OK) {
         out.list = peal_buf_slice(&list);
         peal_adapter_answer(o->all->sender, &o->request, &out);
     } else {
@@ -276,10 +220,10 @@ answer(struct op *o)
     struct peal_sio_redis_msg done = { .op = PEAL_SIO_REDIS_DONE };
     unsigned n = 0, left_out = 0, refused = 0;
 
-    for (unsigned i = 0; i < o->n_parts; i++) {
-        n += o->parts[i].n;
-        left_out += o->parts[i].left_out;
-        refused += o->parts[i].joins_refused;
+    for (unsigned i = 0; i < o->run->n_parts; i++) {
+        n += o->run->parts[i].n;
+        left_out += o->run->parts[i].left_out;
+        refused += o->run->parts[i].refused;
     }
     tell_refused(o, refused);
     peal_stat_add(&o->loop->stats, PEAL_STAT_ADAPTER_UNSENT, left_out);
@@ -291,19 +235,13 @@ answer(struct op *o)
 }
 
 static void
-op_on_part_done(struct peal_loop *loop, struct peal_task *task)
+op_on_done(struct peal_remote_op *run)
 {
-    struct op *o = PEAL_CONTAINER(task, struct part, task)->op;
+    struct op *o = run->spec.ctx;
 
-    PEAL_ASSERT(o->left > 0 && o->left <= o->n_parts);
-    if (--o->left > 0)
-        return;
-    if (o->all != NULL) {
-        PEAL_ASSERT(o->all->bytes >= o->bytes);
-        o->all->bytes -= o->bytes;
-        answer(o);
-    }
-    op_free(o);
+    PEAL_ASSERT(o->all != NULL && o->all->bytes >= o->bytes);
+    o->all->bytes -= o->bytes;
+    answer(o);
 }
 
 static size_t
@@ -316,20 +254,15 @@ static peal_err
 op_new(struct peal_adapter_remote_ops *r, const struct peal_sio_redis_msg *m,
     struct op **out)
 {
-    unsigned n = peal_hub_n_workers(r->hub);
-    size_t size = sizeof(struct op) + n * sizeof(struct part);
-    struct op *o = calloc(1, size);
+    struct op *o = calloc(1, sizeof(*o));
     peal_err err;
 
     if (o == NULL)
         return PEAL_ENOMEM;
     o->all = r;
-    o->hub = r->hub;
     o->loop = r->sender->loop;
     o->kind = m->op;
-    o->close = m->close;
     o->legacy = m->legacy;
-    o->n_parts = o->left = n;
     if ((err = peal_adapter_request_init(&o->request, m)) != PEAL_OK ||
         (err = peal_adapter_channels(NULL, m->nsp, m->rooms, m->n_rooms, &o->rooms)) !=
             PEAL_OK ||
@@ -340,11 +273,36 @@ op_new(struct peal_adapter_remote_ops *r, const struct peal_sio_redis_msg *m,
         op_free(o);
         return err;
     }
-    o->nobody = m->n_rooms > 0 && o->rooms.n == 0;
     o->targets_refused = m->n_targets - o->targets.n;
-    o->bytes = size + size_of(&o->rooms) + size_of(&o->except) + size_of(&o->targets);
+    o->bytes = sizeof(*o) + size_of(&o->rooms) + size_of(&o->except) +
+               size_of(&o->targets) +
+               peal_hub_n_workers(r->hub) * sizeof(struct peal_remote_part);
     *out = o;
     return PEAL_OK;
+}
+
+static peal_err
+op_begin(struct op *o, const struct peal_sio_redis_msg *m)
+{
+    const struct peal_remote_spec spec = { .hub = o->all->hub,
+        .relay = o->all->relay,
+        .loop = o->loop,
+        .what = { .nsp = o->request.nsp,
+            .channels = o->rooms.v,
+            .n_channels = o->rooms.n,
+            .except = o->except.v,
+            .n_except = o->except.n },
+        .nobody = m->n_rooms > 0 && o->rooms.n == 0, /* none that one can be in */
+        .session = session_fn(m->op),
+        .channel = m->op == PEAL_SIO_REDIS_ASK_ROOMS ? op_list_channel : NULL,
+        .targets = o->targets.v,
+        .n_targets = o->targets.n,
+        .everything = m->close,
+        .done = op_on_done,
+        .release = op_free,
+        .ctx = o };
+
+    return peal_remote_op_begin(&spec, &o->run);
 }
 
 void
@@ -370,17 +328,13 @@ peal_adapter_remote_ops_add(
         peal_stat_add(stats, PEAL_STAT_ADAPTER_BAD, 1);
         return;
     }
+    if (op_begin(o, m) != PEAL_OK) {
+        peal_stat_add(stats, PEAL_STAT_ADAPTER_BAD, 1);
+        op_free(o);
+        return;
+    }
     r->bytes += o->bytes;
     peal_list_append(&r->list, &o->link);
-    peal_relay_post_deliveries(r->relay);
-    for (unsigned i = 0; i < o->n_parts; i++) {
-        struct part *p = &o->parts[i];
-
-        p->op = o;
-        p->worker = i;
-        p->task.fn = op_on_part;
-        peal_loop_post(peal_shard_loop(peal_hub_shard(r->hub, i)), &p->task);
-    }
 }
 
 void
@@ -388,6 +342,10 @@ peal_adapter_remote_ops_fini(struct peal_adapter_remote_ops *r)
 {
     struct peal_link *l;
 
-    while ((l = peal_list_take(&r->list)) != NULL)
-        PEAL_CONTAINER(l, struct op, link)->all = NULL;
+    while ((l = peal_list_take(&r->list)) != NULL) {
+        struct op *o = PEAL_CONTAINER(l, struct op, link);
+
+        o->all = NULL;
+        peal_remote_op_abandon(o->run);
+    }
 }

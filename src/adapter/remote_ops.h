@@ -10,7 +10,7 @@
 #define PEAL_ADAPTER_REMOTE_OPS_H
 
 #include "adapter/sender.h"
-#include "hub/relay.h"
+#include "hub/remote_op.h"
 
 struct peal_adapter_remote_ops {
     struct peal_hub *hub;
