@@ -32,8 +32,8 @@ answer_event(struct peal_adapter *a, const struct peal_sio_redis_msg *m)
 static void
 unreadable(struct peal_adapter *a, struct peal_slice nsp, peal_err why)
 {
-    peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_BAD, 1);
-    peal_log_limited(a->loop->config.log, &a->unreadable, peal_loop_now_ms(a->loop),
+    peal_stat_add(peal_loop_stats(a->loop), PEAL_STAT_ADAPTER_BAD, 1);
+    peal_log_limited(peal_loop_log(a->loop), &a->unreadable, peal_loop_now_ms(a->loop),
         PEAL_LOG_WARN, "unreadable message of another Socket.IO server",
         "namespace=%.*s why=%s", (int)nsp.len, nsp.data, peal_err_text(why));
 }
@@ -84,7 +84,7 @@ on_ack_request(struct peal_adapter *a, const struct peal_sio_redis_msg *in)
 static void
 on_msg(struct peal_adapter *a, const struct peal_sio_redis_msg *m)
 {
-    peal_stat_add(&a->loop->stats, PEAL_STAT_ADAPTER_RECEIVED, 1);
+    peal_stat_add(peal_loop_stats(a->loop), PEAL_STAT_ADAPTER_RECEIVED, 1);
     if (m->op == PEAL_SIO_REDIS_SERVER_EMIT)
         answer_event(a, m);
     else if (m->op == PEAL_SIO_REDIS_BROADCAST && m->request_id.len > 0)

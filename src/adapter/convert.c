@@ -156,7 +156,7 @@ peal_adapter_publish(
     if (!rooms_of(hub, m, rooms, &out.n_rooms))
         return;
     if (put_args(m, &text, &bytes, &out) != PEAL_OK) {
-        peal_stat_add(&s->loop->stats, PEAL_STAT_ADAPTER_UNSENT, 1);
+        peal_stat_add(peal_loop_stats(s->loop), PEAL_STAT_ADAPTER_UNSENT, 1);
     } else {
         out.n_except = exceptions_of(m, except);
         if (out.n_rooms == 1 && (!s->sharded || peal_sio_redis_own_channel(rooms[0])))

@@ -195,7 +195,7 @@ answer_list(struct op *o)
         out.list = peal_buf_slice(&list);
         peal_adapter_answer(o->all->sender, &o->request, &out);
     } else {
-        peal_stat_add(&o->loop->stats, PEAL_STAT_ADAPTER_UNSENT, 1);
+        peal_stat_add(peal_loop_stats(o->loop), PEAL_STAT_ADAPTER_UNSENT, 1);
     }
     peal_buf_fini(&list);
 }
@@ -206,8 +206,8 @@ tell_refused(struct op *o, unsigned refused)
 {
     if (refused == 0)
         return;
-    peal_stat_add(&o->loop->stats, PEAL_STAT_ADAPTER_JOINS_REFUSED, refused);
-    peal_log_limited(o->loop->config.log, &o->all->refused_joins,
+    peal_stat_add(peal_loop_stats(o->loop), PEAL_STAT_ADAPTER_JOINS_REFUSED, refused);
+    peal_log_limited(peal_loop_log(o->loop), &o->all->refused_joins,
         peal_loop_now_ms(o->loop), PEAL_LOG_WARN,
         "rooms were not joined that another Socket.IO server asked for",
         "namespace=%.*s refused=%u", (int)o->request.nsp.len, o->request.nsp.data,
@@ -226,7 +226,7 @@ answer(struct op *o)
         refused += o->run->parts[i].refused;
     }
     tell_refused(o, refused);
-    peal_stat_add(&o->loop->stats, PEAL_STAT_ADAPTER_UNSENT, left_out);
+    peal_stat_add(peal_loop_stats(o->loop), PEAL_STAT_ADAPTER_UNSENT, left_out);
     if (o->kind == PEAL_SIO_REDIS_FETCH || o->kind == PEAL_SIO_REDIS_ASK_IDS ||
         o->kind == PEAL_SIO_REDIS_ASK_ROOMS)
         answer_list(o);
@@ -317,7 +317,7 @@ void
 peal_adapter_remote_ops_add(
     struct peal_adapter_remote_ops *r, const struct peal_sio_redis_msg *m)
 {
-    struct peal_stats *stats = &r->sender->loop->stats;
+    struct peal_stats *stats = peal_loop_stats(r->sender->loop);
     struct op *o;
 
     if (r->bytes > OPS_BYTES_MAX) {

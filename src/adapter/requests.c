@@ -58,7 +58,7 @@ answer_count(
 static void
 refuse(struct peal_adapter_requests *r, const struct peal_adapter_request *from)
 {
-    peal_stat_add(&r->sender->loop->stats, PEAL_STAT_ADAPTER_REFUSED, 1);
+    peal_stat_add(peal_loop_stats(r->sender->loop), PEAL_STAT_ADAPTER_REFUSED, 1);
     answer_count(r, from, PEAL_ACK_REQUEST_MAX + 1);
 }
 
@@ -123,7 +123,7 @@ begin(struct peal_adapter_requests *r, const struct peal_sio_redis_msg *in,
              ms < WAIT_MAX_MS ? ms : WAIT_MAX_MS, &request_ops, q, &q->acks)) != PEAL_OK)
         request_free(q);
     else
-        peal_stat_add(&r->sender->loop->stats, PEAL_STAT_PUBLISHED, 1);
+        peal_stat_add(peal_loop_stats(r->sender->loop), PEAL_STAT_PUBLISHED, 1);
     return err;
 }
 
@@ -151,7 +151,7 @@ peal_adapter_requests_add(struct peal_adapter_requests *r,
     } else if (m == NULL || workers == 0) {
         answer_count(r, &from, 0);
     } else if (begin(r, in, m, workers) != PEAL_OK) {
-        peal_stat_add(&r->sender->loop->stats, PEAL_STAT_ADAPTER_BAD, 1);
+        peal_stat_add(peal_loop_stats(r->sender->loop), PEAL_STAT_ADAPTER_BAD, 1);
         answer_count(r, &from, 0);
     }
 }

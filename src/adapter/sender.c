@@ -102,7 +102,7 @@ peal_adapter_send(struct peal_adapter_sender *s, const struct peal_sio_redis_msg
             peal_buf_slice(&s->payload) };
         peal_backplane_publish(&s->link->b, &p, 1);
     }
-    peal_stat_add(&s->loop->stats, result, 1);
+    peal_stat_add(peal_loop_stats(s->loop), result, 1);
 }
 
 peal_err

@@ -282,7 +282,7 @@ peal_adapter_subscriptions_down(struct peal_adapter_subscriptions *all)
 
     all->up = false;
     all->complete = false;
-    peal_stat_add(&all->loop->stats, PEAL_STAT_ADAPTER_GAPS, 1);
+    peal_stat_add(peal_loop_stats(all->loop), PEAL_STAT_ADAPTER_GAPS, 1);
     for (l = all->subjects.next; l != &all->subjects; l = l->next) {
         struct subject *s = PEAL_CONTAINER(l, struct subject, link);
 
@@ -353,7 +353,7 @@ peal_adapter_subscriptions_lost(
 
     if (s == NULL)
         return;
-    peal_stat_add(&all->loop->stats, PEAL_STAT_ADAPTER_GAPS, 1);
+    peal_stat_add(peal_loop_stats(all->loop), PEAL_STAT_ADAPTER_GAPS, 1);
     s->missing += s->missing < s->n_topics; /* else it was not confirmed yet */
     all->link->b.ops->subscribe(&all->link->b, topic);
 }

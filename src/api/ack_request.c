@@ -55,7 +55,7 @@ call_on_answer(void *ctx, const struct peal_ack_answer *said)
 {
     struct call *c = ctx;
     size_t before = c->responses.len;
-    size_t max = peal_shard_loop(c->api->shard)->config.queue_bytes_max;
+    size_t max = peal_loop_queue_max(peal_shard_loop(c->api->shard));
 
     c->answered++;
     if (add_response(&c->responses, said) != PEAL_OK ||

@@ -43,9 +43,9 @@ sum(const struct peal_api_node *node, enum peal_stat id)
     int64_t total = 0;
 
     for (unsigned i = 0; i < node->n_loops; i++)
-        total += peal_stat_get(&node->loops[i]->stats, id);
+        total += peal_stat_get(peal_loop_stats(node->loops[i]), id);
     if (node->control != NULL && !is_of_connections(id))
-        total += peal_stat_get(&node->control->stats, id);
+        total += peal_stat_get(peal_loop_stats(node->control), id);
     return total;
 }
 
@@ -76,9 +76,9 @@ put_all_busy(struct peal_buf *out, const char *family, const struct peal_api_nod
     peal_err err = PEAL_OK;
 
     for (unsigned i = 0; err == PEAL_OK && i < node->n_loops; i++)
-        err = put_busy(out, family, "worker", (int)i, &node->loops[i]->stats);
+        err = put_busy(out, family, "worker", (int)i, peal_loop_stats(node->loops[i]));
     if (err == PEAL_OK && node->control != NULL)
-        err = put_busy(out, family, "control", -1, &node->control->stats);
+        err = put_busy(out, family, "control", -1, peal_loop_stats(node->control));
     return err;
 }
 
@@ -151,7 +151,7 @@ put_sessions(struct peal_buf *out, const struct peal_api_node *node)
         int64_t n = 0;
 
         for (unsigned i = 0; i < node->n_loops; i++)
-            n += peal_stats_sessions_of(&node->loops[i]->stats, k);
+            n += peal_stats_sessions_of(peal_loop_stats(node->loops[i]), k);
         err = peal_buf_printf(out, "peal_sessions{protocol=\"%s\"} %lld\n",
             node->protocols[k], (long long)n);
     }

@@ -51,7 +51,7 @@ put_alone(const struct peal_api *api, struct peal_writer *w)
         .started_ms = node->started_s * 1000 };
 
     for (unsigned i = 0; i < node->n_loops; i++) {
-        const struct peal_stats *stats = &node->loops[i]->stats;
+        const struct peal_stats *stats = peal_loop_stats(node->loops[i]);
 
         own.connections += peal_stat_get(stats, PEAL_STAT_CONNECTIONS);
         own.sessions += peal_stats_sessions(stats);

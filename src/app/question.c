@@ -89,7 +89,7 @@ question_on_timeout(struct peal_timer *t)
     struct peal_question *q = PEAL_CONTAINER(t, struct peal_question, timer);
 
     atomic_store(&q->answered, true);
-    peal_stat_add(&q->loop->stats, PEAL_STAT_QUESTIONS_TIMED_OUT, 1);
+    peal_stat_add(peal_loop_stats(q->loop), PEAL_STAT_QUESTIONS_TIMED_OUT, 1);
     decide(q, &(struct peal_answer){ .err = PEAL_ETIMEOUT, .why = "try again later" });
 }
 
@@ -106,7 +106,7 @@ deliver(struct peal_question *q, const struct letter *l)
         .n_atts = l->n_atts };
 
     if (q->list == NULL)
-        peal_stat_add(&q->loop->stats, PEAL_STAT_ANSWERS_LATE, 1);
+        peal_stat_add(peal_loop_stats(q->loop), PEAL_STAT_ANSWERS_LATE, 1);
     else if (l->event != NULL)
         q->emit(q->owner, &a);
     else

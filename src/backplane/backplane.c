@@ -34,8 +34,8 @@ peal_backplane_publish(
             continue;
         b->ops->publish(b, list + first, i - first);
         first = i + 1;
-        peal_stat_add(&b->loop->stats, b->counters->refused, 1);
-        peal_log(b->loop->config.log, PEAL_LOG_WARN,
+        peal_stat_add(peal_loop_stats(b->loop), b->counters->refused, 1);
+        peal_log(peal_loop_log(b->loop), PEAL_LOG_WARN,
             "a payload is larger than the backplane carries",
             "bytes=%zu max=%zu topic=%.*s", list[i].bytes.len, b->ops->payload_max,
             (int)list[i].topic.len, list[i].topic.data);

@@ -239,7 +239,7 @@ on_task(struct peal_loop *loop, struct peal_task *task)
     m->posted = true; /* until the events are told: free has to wait for that */
     if (m->state == CONNECTING) {
         set_state(m, UP);
-        peal_stat_add(&m->b.loop->stats, m->b.counters->connects, 1);
+        peal_stat_add(peal_loop_stats(m->b.loop), m->b.counters->connects, 1);
         m->b.events->up(m->b.arg);
     } else if (m->state == LOST) {
         set_state(m, CONNECTING);
@@ -271,7 +271,7 @@ memory_subscribe(struct peal_backplane *b, struct peal_slice topic)
     if (m->state != UP)
         return;
     if (m->bus->forbidden.len > 0 && peal_slice_starts(topic, m->bus->forbidden)) {
-        peal_stat_add(&b->loop->stats, b->counters->topics_refused, 1);
+        peal_stat_add(peal_loop_stats(b->loop), b->counters->topics_refused, 1);
         put(m, REFUSED, topic, NULL);
     } else if (topic_add(m, topic) != PEAL_OK) {
         lose(m);
@@ -293,7 +293,7 @@ publish_one(struct memory *m, const struct peal_payload *p)
     struct peal_blob *bytes = peal_blob_copy(p->bytes);
 
     if (bytes == NULL) {
-        peal_stat_add(&m->b.loop->stats, m->b.counters->refused, 1);
+        peal_stat_add(peal_loop_stats(m->b.loop), m->b.counters->refused, 1);
         return;
     }
     for (struct peal_link *l = m->bus->links.next; l != &m->bus->links; l = l->next) {
@@ -322,8 +322,8 @@ memory_queued(const struct peal_backplane *b)
 static void
 memory_restart(struct peal_backplane *b, const char *why)
 {
-    peal_log(
-        b->loop->config.log, PEAL_LOG_WARN, "memory backplane restarted", "why=%s", why);
+    peal_log(peal_loop_log(b->loop), PEAL_LOG_WARN, "memory backplane restarted",
+        "why=%s", why);
     lose(of(b));
 }
 

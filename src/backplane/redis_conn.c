@@ -177,11 +177,11 @@ static void
 on_closed(struct peal_conn *conn, enum peal_close why)
 {
     struct peal_redis_conn *c = peal_conn_owner(conn);
+    const char *tls_why = peal_loop_take_tls_why(c->loop);
 
     c->conn = NULL;
-    if (why == PEAL_CLOSE_ERROR && c->loop->tls_why != NULL) {
-        snprintf(c->why, sizeof(c->why), "TLS: %s", c->loop->tls_why);
-        c->loop->tls_why = NULL;
+    if (why == PEAL_CLOSE_ERROR && tls_why != NULL) {
+        snprintf(c->why, sizeof(c->why), "TLS: %s", tls_why);
         end(c, c->why);
         return;
     }

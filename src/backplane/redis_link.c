@@ -25,14 +25,14 @@ void
 peal_redis_link_up(struct peal_redis_link *l)
 {
     l->up_ms = peal_loop_now_ms(l->loop);
-    peal_stat_add(&l->loop->stats, l->counters->connects, 1);
+    peal_stat_add(peal_loop_stats(l->loop), l->counters->connects, 1);
 }
 
 void
 peal_redis_link_works(struct peal_redis_link *l, const char *where)
 {
     if (!l->said_up)
-        peal_log(l->loop->config.log, PEAL_LOG_INFO, "redis connected", "%s", where);
+        peal_log(peal_loop_log(l->loop), PEAL_LOG_INFO, "redis connected", "%s", where);
     l->said_up = true;
 }
 
@@ -47,11 +47,11 @@ peal_redis_link_down(
     l->up_ms = 0;
     snprintf(what, sizeof(what), "%s", why);
     if (l->said_up || strcmp(what, l->said) != 0)
-        peal_log(l->loop->config.log, PEAL_LOG_WARN, "redis unavailable",
+        peal_log(peal_loop_log(l->loop), PEAL_LOG_WARN, "redis unavailable",
             "%s why=\"%s\" unanswered=%llu", where, why, (unsigned long long)unanswered);
     l->said_up = false;
     memcpy(l->said, what, sizeof(what));
-    peal_stat_add(&l->loop->stats, l->counters->unanswered, (int64_t)unanswered);
+    peal_stat_add(peal_loop_stats(l->loop), l->counters->unanswered, (int64_t)unanswered);
     return peal_redis_pause(l->attempts++);
 }
 
@@ -60,9 +60,9 @@ peal_redis_link_refused(struct peal_redis_link *l, const char *why, unsigned n)
 {
     if (n == 0)
         return;
-    peal_stat_add(&l->loop->stats, l->counters->refused, n);
+    peal_stat_add(peal_loop_stats(l->loop), l->counters->refused, n);
     if (!l->said_refused)
-        peal_log(l->loop->config.log, PEAL_LOG_WARN, "redis refused a publish",
+        peal_log(peal_loop_log(l->loop), PEAL_LOG_WARN, "redis refused a publish",
             "why=\"%s\"", why);
     l->said_refused = true;
 }
@@ -71,8 +71,9 @@ void
 peal_redis_link_topic_refused(
     struct peal_redis_link *l, struct peal_slice topic, const char *why)
 {
-    peal_stat_add(&l->loop->stats, l->counters->topics_refused, 1);
-    peal_log(l->loop->config.log, l->said_topic_refused ? PEAL_LOG_DEBUG : PEAL_LOG_WARN,
+    peal_stat_add(peal_loop_stats(l->loop), l->counters->topics_refused, 1);
+    peal_log(peal_loop_log(l->loop),
+        l->said_topic_refused ? PEAL_LOG_DEBUG : PEAL_LOG_WARN,
         "redis refused a subscription", "topic=\"%.*s\" why=\"%s\"", (int)topic.len,
         topic.data, why);
     l->said_topic_refused = true;

@@ -140,7 +140,7 @@ watch_role(struct redis *r)
         return;
     }
     if (!r->said_no_role)
-        peal_log(loop_of(r)->config.log, PEAL_LOG_WARN,
+        peal_log(peal_loop_log(loop_of(r)), PEAL_LOG_WARN,
             "redis does not tell its role: a failover may go unnoticed",
             "host=%s port=%u", r->config.host, r->config.port);
     r->said_no_role = true;

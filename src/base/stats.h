@@ -29,6 +29,7 @@
     X(CLOSED_TIMEOUT, C, "peal_closed_total", "reason=\"timeout\"", "")                  \
     X(CLOSED_SLOW, C, "peal_closed_total", "reason=\"slow_reader\"", "")                 \
     X(CLOSED_PROTO, C, "peal_closed_total", "reason=\"protocol\"", "")                   \
+    X(CLOSED_MEMORY, C, "peal_closed_total", "reason=\"out_of_memory\"", "")             \
     X(BYTES_IN, C, "peal_received_bytes_total", "", "Bytes read from clients")           \
     X(BYTES_OUT, C, "peal_sent_bytes_total", "", "Bytes written to clients")             \
     X(WRITES, C, "peal_writes_total", "", "Writes to client connections")                \

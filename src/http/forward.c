@@ -70,7 +70,7 @@ static size_t
 pass(struct peal_forward *f, struct peal_conn *from, struct peal_conn *to,
     const uint8_t *data, size_t len)
 {
-    size_t limit = loop_of(f)->config.queue_bytes_max, at = 0;
+    size_t limit = peal_loop_queue_max(loop_of(f)), at = 0;
 
     if (limit > QUEUE_MAX)
         limit = QUEUE_MAX;
@@ -94,7 +94,7 @@ pass(struct peal_forward *f, struct peal_conn *from, struct peal_conn *to,
             return at; /* out of memory: it is closed at the end of the turn */
         at += n;
     }
-    if (from->paused)
+    if (peal_conn_is_paused(from))
         peal_conn_resume(from);
     return at;
 }
@@ -174,7 +174,8 @@ on_idle(struct peal_timer *t)
 {
     struct peal_forward *f = PEAL_CONTAINER(t, struct peal_forward, idle);
 
-    if (f->owner->paused) /* it is the client that is slow: its queue has an age limit */
+    if (peal_conn_is_paused(
+            f->owner)) /* it is the client that is slow: its queue has an age limit */
         wait_for_owner(f);
     else
         part(f, PEAL_CLOSE_TIMEOUT);
@@ -184,8 +185,8 @@ on_idle(struct peal_timer *t)
 static void
 give_up(struct peal_forward *f, const char *why)
 {
-    peal_stat_add(&loop_of(f)->stats, PEAL_STAT_FORWARD_FAILED, 1);
-    peal_log(loop_of(f)->config.log, PEAL_LOG_DEBUG, "cannot forward a request",
+    peal_stat_add(peal_loop_stats(loop_of(f)), PEAL_STAT_FORWARD_FAILED, 1);
+    peal_log(peal_loop_log(loop_of(f)), PEAL_LOG_DEBUG, "cannot forward a request",
         "why=\"%s\"", why);
     peal_http_resume(f->h);
 }
@@ -217,10 +218,11 @@ send_first(struct peal_forward *f, struct peal_conn *owner)
     bool ok;
 
     peal_addr_format_ip(&f->h->client, client);
-    ok = peal_buf_add(&first, f->h->conn->in.data, f->line_len) == PEAL_OK &&
-         peal_buf_printf(&first, FIELD ": %s %s %s\r\n", f->secret, client,
-             f->h->secure ? "https" : "http") == PEAL_OK &&
-         peal_conn_send_bytes(owner, peal_buf_slice(&first));
+    ok =
+        peal_buf_add(&first, peal_conn_unread(f->h->conn).data, f->line_len) == PEAL_OK &&
+        peal_buf_printf(&first, FIELD ": %s %s %s\r\n", f->secret, client,
+            f->h->secure ? "https" : "http") == PEAL_OK &&
+        peal_conn_send_bytes(owner, peal_buf_slice(&first));
     peal_buf_fini(&first);
     return ok;
 }
@@ -245,7 +247,7 @@ on_dialled(void *arg, peal_err err, int fd)
         give_up(f, peal_err_text(PEAL_ENOMEM));
         return;
     }
-    peal_stat_add(&loop_of(f)->stats, PEAL_STAT_FORWARDED, 1);
+    peal_stat_add(peal_loop_stats(loop_of(f)), PEAL_STAT_FORWARDED, 1);
     f->h = NULL;
     f->owner = owner;
     f->client = h->conn;
@@ -293,7 +295,7 @@ peal_http_forward(struct peal_http *h, const struct peal_http_forward_to *to)
         peal_http_defer(h);
         return;
     }
-    peal_stat_add(&h->server->loop->stats, PEAL_STAT_FORWARD_FAILED, 1);
+    peal_stat_add(peal_loop_stats(h->server->loop), PEAL_STAT_FORWARD_FAILED, 1);
     to->failed(h, to->ctx);
 }
 

@@ -99,9 +99,9 @@ static void
 on_timeout(struct peal_timer *t)
 {
     struct peal_http *h = PEAL_CONTAINER(t, struct peal_http, timer);
-    bool began = h->conn->in.len > 0 || h->reader != NULL;
+    bool began = peal_conn_unread(h->conn).len > 0 || h->reader != NULL;
 
-    peal_stat_add(&h->server->loop->stats, PEAL_STAT_HTTP_TIMEOUT, 1);
+    peal_stat_add(peal_loop_stats(h->server->loop), PEAL_STAT_HTTP_TIMEOUT, 1);
     tell_gone(h);
     if (!h->answering) /* what the request before was does not matter */
         h->is_head = 0;
@@ -150,7 +150,7 @@ peal_http_server_accept(void *server, int fd, const struct sockaddr *peer)
 
     if (h == NULL || peal_conn_new(s->loop, fd, s->config->conn_kind, &peal_http_conn_ops,
                          h, &h->conn) != PEAL_OK) {
-        peal_stat_add(&s->loop->stats, PEAL_STAT_ACCEPT_ERRORS, 1);
+        peal_stat_add(peal_loop_stats(s->loop), PEAL_STAT_ACCEPT_ERRORS, 1);
         if (h != NULL)
             peal_http_release(h);
         close(fd);
@@ -160,8 +160,8 @@ peal_http_server_accept(void *server, int fd, const struct sockaddr *peer)
     h->need_proxy = s->config->proxy_protocol;
     h->need_tls = s->tls != NULL;
     arm(h, s->config->head_timeout_ms);
-    if (h->need_proxy)
-        peal_conn_peek(h->conn, h->need_tls);
+    if (h->need_proxy && h->need_tls)
+        peal_conn_peek(h->conn);
     else if (h->need_tls && !start_tls(h))
         peal_http_close(h, PEAL_CLOSE_ERROR);
 }
@@ -206,13 +206,13 @@ move(struct peal_http *h)
         free(m);
         return;
     }
-    if (m == NULL || s->stopping || h->conn->out != NULL ||
+    if (m == NULL || s->stopping || peal_conn_queued(h->conn) > 0 ||
         peal_conn_detach(h->conn, h->raw, &m->parts) != PEAL_OK) {
         free(m);
         peal_http_close(h, PEAL_CLOSE_ERROR);
         return;
     }
-    peal_stat_add(&s->loop->stats, PEAL_STAT_HANDED_OVER, 1);
+    peal_stat_add(peal_loop_stats(s->loop), PEAL_STAT_HANDED_OVER, 1);
     m->task.fn = on_moved;
     m->server = s->peers[h->move_to];
     assert(!m->server->config->forward_secret == !s->config->forward_secret);
@@ -262,7 +262,7 @@ read_proxy(struct peal_http *h, struct peal_slice in)
     if (err == PEAL_EAGAIN)
         return 0;
     if (err != PEAL_OK) {
-        peal_stat_add(&h->server->loop->stats, PEAL_STAT_PROXY_BAD, 1);
+        peal_stat_add(peal_loop_stats(h->server->loop), PEAL_STAT_PROXY_BAD, 1);
         peal_http_close(h, PEAL_CLOSE_PROTO);
         return 0;
     }
@@ -271,7 +271,7 @@ read_proxy(struct peal_http *h, struct peal_slice in)
         h->peer = proxy.src;
         h->conn_secure = proxy.tls;
     }
-    peal_conn_peek(h->conn, false);
+    peal_conn_end_peek(h->conn);
     if (h->need_tls && !start_tls(h))
         peal_http_close(h, PEAL_CLOSE_ERROR);
     return used;
@@ -318,7 +318,7 @@ set_client(struct peal_http *h, const struct peal_httphead *head)
 static void
 log_request(struct peal_http *h, const struct peal_httphead *head)
 {
-    struct peal_log *log = h->server->loop->config.log;
+    struct peal_log *log = peal_loop_log(h->server->loop);
     char client[PEAL_ADDR_TEXT_MAX];
 
     if (log == NULL || log->level < PEAL_LOG_DEBUG)
@@ -381,8 +381,8 @@ refuse_head(struct peal_http *h, const struct peal_httphead *head)
     char body[160];
     int n = snprintf(body, sizeof(body), "%s\n", head->why ? head->why : "bad request");
 
-    peal_stat_add(&h->server->loop->stats, PEAL_STAT_HTTP_BAD, 1);
-    peal_log(h->server->loop->config.log, PEAL_LOG_DEBUG, "bad request",
+    peal_stat_add(peal_loop_stats(h->server->loop), PEAL_STAT_HTTP_BAD, 1);
+    peal_log(peal_loop_log(h->server->loop), PEAL_LOG_DEBUG, "bad request",
         "status=%u why=\"%s\"", head->status, head->why ? head->why : "");
     h->answering = 1;
     h->minor = 1;
@@ -395,7 +395,7 @@ refuse_head(struct peal_http *h, const struct peal_httphead *head)
 static bool
 accept_forward(struct peal_http *h, const struct peal_httphead *head, bool again)
 {
-    struct peal_stats *stats = &h->server->loop->stats;
+    struct peal_stats *stats = peal_loop_stats(h->server->loop);
     unsigned status = peal_http_forward_accept(h, head);
 
     if (status == 0) {
@@ -413,7 +413,7 @@ accept_forward(struct peal_http *h, const struct peal_httphead *head, bool again
 static void
 refuse_size(struct peal_http *h)
 {
-    peal_stat_add(&h->server->loop->stats, PEAL_STAT_HTTP_BAD, 1);
+    peal_stat_add(peal_loop_stats(h->server->loop), PEAL_STAT_HTTP_BAD, 1);
     peal_http_refuse(h, 413, "text/plain",
         h->route->bare_errors ? PEAL_S("") : PEAL_S("the body is too large\n"));
 }
@@ -422,7 +422,7 @@ refuse_size(struct peal_http *h)
 static void
 refuse_coding(struct peal_http *h)
 {
-    peal_stat_add(&h->server->loop->stats, PEAL_STAT_HTTP_BAD, 1);
+    peal_stat_add(peal_loop_stats(h->server->loop), PEAL_STAT_HTTP_BAD, 1);
     peal_http_add(h, "Accept-Encoding", "identity");
     peal_http_refuse(h, 415, "text/plain",
         h->route->bare_errors ? PEAL_S("") : PEAL_S("send the body without a coding\n"));
@@ -489,7 +489,7 @@ on_request(struct peal_http *h, struct peal_slice in, const struct peal_httphead
 
     peal_timer_stop(&h->timer);
     if (!again)
-        peal_stat_add(&h->server->loop->stats, PEAL_STAT_HTTP_REQUESTS, 1);
+        peal_stat_add(peal_loop_stats(h->server->loop), PEAL_STAT_HTTP_REQUESTS, 1);
     h->answering = 1;
     h->continued = 0;
     h->minor = head->minor & 1;
@@ -568,7 +568,7 @@ read_body(struct peal_http *h, struct peal_slice in)
             peal_http_close(h, PEAL_CLOSE_ERROR);
             return used;
         }
-        peal_stat_add(&h->server->loop->stats, PEAL_STAT_HTTP_BAD, 1);
+        peal_stat_add(peal_loop_stats(h->server->loop), PEAL_STAT_HTTP_BAD, 1);
         peal_http_refuse(h, 400, "text/plain", PEAL_S("malformed body\n"));
         return used;
     }
@@ -586,6 +586,7 @@ on_data(struct peal_conn *c, uint8_t *data, size_t len)
 
     while (at < len && !h->dead) {
         struct peal_slice in = { (const char *)data + at, len - at };
+        bool tls_next = h->need_tls; /* after the PROXY header */
         size_t used;
 
         if (h->need_proxy)
@@ -597,7 +598,7 @@ on_data(struct peal_conn *c, uint8_t *data, size_t len)
         else
             used = read_head(h, in);
         at += used;
-        if (used == 0 || (!h->dead && h->conn->handshaking))
+        if (used == 0 || tls_next)
             break;
     }
     return at;
@@ -649,7 +650,7 @@ drain(struct peal_http_server *s)
         if (h->route == NULL ? !s->finishing : may_stay(h))
             continue;
         h->keep_alive = 0;
-        if (h->answering || h->reader != NULL || h->conn->in.len > 0)
+        if (h->answering || h->reader != NULL || peal_conn_unread(h->conn).len > 0)
             continue;
         peal_conn_finish(h->conn, PEAL_CLOSE_LOCAL);
         peal_http_release(h);

@@ -399,7 +399,7 @@ on_answer(struct peal_loop *loop, struct peal_task *task)
 
     if (!a->closed) {
         a->resolved++;
-        peal_stat_add(&loop->stats, PEAL_STAT_ANSWERED, 1);
+        peal_stat_add(peal_loop_stats(loop), PEAL_STAT_ANSWERED, 1);
         a->ops->answer(a->ctx, &c->said);
     }
     check(a);

@@ -52,7 +52,7 @@ void *peal_shard_codec(const struct peal_shard *sh);
 static inline struct peal_stats *
 peal_shard_stats(const struct peal_shard *sh)
 {
-    return &peal_shard_loop(sh)->stats;
+    return peal_loop_stats(peal_shard_loop(sh));
 }
 
 /* This node's number, and the key to its session ids: for other nodes to know them. */

@@ -124,7 +124,7 @@ request_post_part(
     if (atomic_load_explicit(&q->bytes, memory_order_relaxed) + bytes >
             PEAL_NODE_PARTS_BYTES_MAX ||
         (p = malloc(sizeof(*p) + record->args.len)) == NULL) {
-        peal_stat_add(&q->requests->loop->stats, PEAL_STAT_WORKER_LOST, 1);
+        peal_stat_add(peal_loop_stats(q->requests->loop), PEAL_STAT_WORKER_LOST, 1);
         return false;
     }
     *p = (struct part){ .request = q, .node = node, .bytes = bytes, .record = *record };

@@ -122,7 +122,7 @@ static void
 nodes_log(struct peal_nodes *n, enum peal_log_level level, const char *what,
     const struct peal_node_report *r)
 {
-    peal_log(n->loop->config.log, level, what,
+    peal_log(peal_loop_log(n->loop), level, what,
         "name=%s node=%08x address=%s version=%s nodes=%u", r->name, r->number,
         r->address, r->version, n->n + 1);
 }
@@ -204,7 +204,7 @@ node_may_say(const struct node *o, const struct peal_node_report *r,
 static void
 nodes_refuse(struct peal_nodes *n, struct node *o, const struct peal_node_report *r)
 {
-    peal_stat_add(&n->loop->stats, PEAL_STAT_BACKPLANE_BAD, 1);
+    peal_stat_add(peal_loop_stats(n->loop), PEAL_STAT_BACKPLANE_BAD, 1);
     if (!o->forged)
         nodes_log(n, PEAL_LOG_WARN,
             "a report contradicts what its node has said before, and is refused", r);
@@ -234,7 +234,8 @@ nodes_on_other(struct peal_nodes *n, const struct peal_node_report *r,
         node_update(n, o, r, extra);
     uv_mutex_unlock(&n->lock);
     if (o == NULL)
-        peal_log(n->loop->config.log, PEAL_LOG_ERROR, "no room for one more node", NULL);
+        peal_log(
+            peal_loop_log(n->loop), PEAL_LOG_ERROR, "no room for one more node", NULL);
     else if (fresh)
         nodes_log(n, PEAL_LOG_INFO, "node joined", &o->report);
     if (extra->hello && !n->answering) {
@@ -254,7 +255,7 @@ nodes_renumber(struct peal_nodes *n)
     while (number == n->own.number || nodes_find(n, number) != NULL);
     n->was_renumbered = true;
     n->renumbered_ms = peal_loop_now_ms(n->loop);
-    peal_log(n->loop->config.log, PEAL_LOG_ERROR,
+    peal_log(peal_loop_log(n->loop), PEAL_LOG_ERROR,
         "another node has this node's number: it gets a new one, and its sessions end",
         "old=%08x new=%08x", n->own.number, number);
     uv_mutex_lock(&n->lock);
@@ -288,7 +289,7 @@ nodes_on_twin(struct peal_nodes *n, const struct peal_node_report *r,
         nodes_renumber(n);
         return;
     }
-    peal_stat_add(&n->loop->stats, PEAL_STAT_BACKPLANE_BAD, 1);
+    peal_stat_add(peal_loop_stats(n->loop), PEAL_STAT_BACKPLANE_BAD, 1);
     if (!n->twin_logged)
         nodes_log(n, PEAL_LOG_ERROR,
             "another node has this node's number, or its report is forged", r);
@@ -312,7 +313,7 @@ nodes_on_message(
     struct peal_report_extra extra;
 
     if (peal_report_read(payload, seal_key, &r, &extra) != PEAL_OK)
-        peal_stat_add(&n->loop->stats, PEAL_STAT_BACKPLANE_BAD, 1);
+        peal_stat_add(peal_loop_stats(n->loop), PEAL_STAT_BACKPLANE_BAD, 1);
     else if (r.number != n->own.number)
         nodes_on_other(n, &r, &extra);
     else if (memcmp(&extra.key, peal_hub_key(n->hub), sizeof(extra.key)) == 0)
@@ -339,7 +340,7 @@ nodes_on_up(void *arg)
     uint64_t now = peal_loop_now_ms(n->loop);
 
     if (n->was_up)
-        peal_stat_add(&n->loop->stats, PEAL_STAT_BACKPLANE_GAPS, 1);
+        peal_stat_add(peal_loop_stats(n->loop), PEAL_STAT_BACKPLANE_GAPS, 1);
     n->since_ms = now;
     n->turn_ms = now;
     if (n->first_ms == 0)

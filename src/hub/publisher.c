@@ -135,7 +135,7 @@ publisher_pause_rated(struct publisher *p)
     peal_bucket_take(&p->bucket);
     if (p->bucket.tokens >= 1)
         return;
-    peal_stat_add(&loop->stats, PEAL_STAT_PAUSED_RATE, 1);
+    peal_stat_add(peal_loop_stats(loop), PEAL_STAT_PAUSED_RATE, 1);
     peal_loop_start(
         loop, &p->timer, 1 + (uint64_t)((1 - p->bucket.tokens) * 1000 / (double)p->rate));
 }

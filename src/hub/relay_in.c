@@ -90,12 +90,12 @@ relay_deliver_to(struct peal_relay *r, unsigned worker, struct peal_msg *m)
 {
     struct peal_worker_batch *b;
 
-    if (!peal_backlog_add(r->hub, worker, peal_msg_weight(m), &r->loop->stats))
+    if (!peal_backlog_add(r->hub, worker, peal_msg_weight(m), peal_loop_stats(r->loop)))
         return;
     b = worker_batch_of(r, worker);
     if (b == NULL || PEAL_GROW(b->msgs, b->cap, b->n + 1) != PEAL_OK) {
         peal_backlog_sub(r->hub, worker, peal_msg_weight(m));
-        peal_stat_add(&r->loop->stats, PEAL_STAT_WORKER_LOST, 1);
+        peal_stat_add(peal_loop_stats(r->loop), PEAL_STAT_WORKER_LOST, 1);
         return;
     }
     b->msgs[b->n++] = peal_msg_retain(m);
@@ -114,12 +114,13 @@ static void
 relay_on_bad(struct peal_relay *r, struct peal_slice topic, peal_err err)
 {
     if (err == PEAL_ENOMEM) {
-        peal_stat_add(&r->loop->stats, PEAL_STAT_WORKER_LOST, 1);
+        peal_stat_add(peal_loop_stats(r->loop), PEAL_STAT_WORKER_LOST, 1);
         return;
     }
-    peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_BAD, 1);
-    peal_log(r->loop->config.log, PEAL_LOG_DEBUG, "unreadable message from the backplane",
-        "topic=%.*s why=\"%s\"", (int)topic.len, topic.data, peal_err_text(err));
+    peal_stat_add(peal_loop_stats(r->loop), PEAL_STAT_BACKPLANE_BAD, 1);
+    peal_log(peal_loop_log(r->loop), PEAL_LOG_DEBUG,
+        "unreadable message from the backplane", "topic=%.*s why=\"%s\"", (int)topic.len,
+        topic.data, peal_err_text(err));
 }
 
 /* Some node has no secret, or another one: that is logged, but not for each payload. */
@@ -128,11 +129,11 @@ relay_on_bad_seal(struct peal_relay *r, struct peal_slice topic)
 {
     uint64_t now = peal_loop_now_ms(r->loop);
 
-    peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_UNSEALED, 1);
+    peal_stat_add(peal_loop_stats(r->loop), PEAL_STAT_BACKPLANE_UNSEALED, 1);
     if (r->unsealed_ms != 0 && now - r->unsealed_ms < UNSEALED_LOG_MS)
         return;
     r->unsealed_ms = now;
-    peal_log(r->loop->config.log, PEAL_LOG_WARN,
+    peal_log(peal_loop_log(r->loop), PEAL_LOG_WARN,
         "refused what was published with another backplane.secret, or without one",
         "topic=%.*s", (int)topic.len, topic.data);
 }
@@ -141,10 +142,10 @@ static void
 relay_on_msg(struct peal_relay *r, uint32_t node, uint32_t number, struct peal_msg *m)
 {
     if (number == 0 || peal_dedup_is_new(&r->dedup, node, number)) {
-        peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_RECEIVED, 1);
+        peal_stat_add(peal_loop_stats(r->loop), PEAL_STAT_BACKPLANE_RECEIVED, 1);
         peal_relay_deliver(r, m, peal_hub_workers(r->hub, m));
     } else {
-        peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_DUPLICATES, 1);
+        peal_stat_add(peal_loop_stats(r->loop), PEAL_STAT_BACKPLANE_DUPLICATES, 1);
     }
 }
 
@@ -169,7 +170,7 @@ relay_on_records(struct peal_relay *r, struct peal_slice topic, uint32_t node,
     do {
         err = peal_envelope_next(&records, &record);
         if (err == PEAL_EUNSUPP)
-            peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_UNKNOWN, 1);
+            peal_stat_add(peal_loop_stats(r->loop), PEAL_STAT_BACKPLANE_UNKNOWN, 1);
         else if (err != PEAL_OK)
             relay_on_bad(r, topic, err);
         else if (record.kind != PEAL_RECORD_NONE)

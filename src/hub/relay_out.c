@@ -101,7 +101,7 @@ peal_relay_route(struct peal_relay *r, const struct peal_msg *m, struct peal_blo
             added += add_record(r, target_topic(r, &targets[i]), record, wanted > 1);
     }
     if (added < wanted)
-        peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_NO_MEMORY, 1);
+        peal_stat_add(peal_loop_stats(r->loop), PEAL_STAT_BACKPLANE_NO_MEMORY, 1);
     relay_count_queued(r, before);
     atomic_fetch_sub_explicit(&r->queued, record->len, memory_order_relaxed);
 }
@@ -118,7 +118,7 @@ peal_relay_flush(struct peal_relay *r)
     if ((list = peal_batches_list(&r->batches, &n), n) == 0)
         return;
     peal_backplane_publish(r->backplane, list, n);
-    peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_PUBLISHED, n);
+    peal_stat_add(peal_loop_stats(r->loop), PEAL_STAT_BACKPLANE_PUBLISHED, n);
     peal_batches_remove_first(&r->batches, n);
     relay_count_queued(r, before);
 }
@@ -146,7 +146,7 @@ peal_relay_publish_record(
     if (blob == NULL)
         return PEAL_ENOMEM;
     if (!peal_relay_up(r) || !peal_relay_has_room(r, blob->len)) {
-        peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_DROPPED, 1);
+        peal_stat_add(peal_loop_stats(r->loop), PEAL_STAT_BACKPLANE_DROPPED, 1);
         err = PEAL_EAGAIN;
     } else if (node != 0) {
         err = relay_add_counted(r, peal_relay_node_topic(r, node), blob, false);

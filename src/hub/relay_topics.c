@@ -172,7 +172,7 @@ relay_confirm(struct peal_relay *r, unsigned worker, struct peal_slice channel)
 
     if (c == NULL) {
         /* A client that waits for it has a deadline of its own. */
-        peal_log(r->loop->config.log, PEAL_LOG_ERROR, "out of memory",
+        peal_log(peal_loop_log(r->loop), PEAL_LOG_ERROR, "out of memory",
             "what=\"a subscription\"");
         return;
     }
@@ -358,7 +358,7 @@ peal_relay_topic_lost(struct peal_relay *r, struct peal_slice name)
     if (t == NULL || t->state != PEAL_TOPIC_ON)
         return;
     topic_set_state(r, t, PEAL_TOPIC_OFF);
-    peal_stat_add(&r->loop->stats, PEAL_STAT_BACKPLANE_GAPS, 1);
+    peal_stat_add(peal_loop_stats(r->loop), PEAL_STAT_BACKPLANE_GAPS, 1);
     if (t->wanted != 0) {
         topic_ask(r, t);
     } else { /* so that the backplane does not keep it among what is to come back */

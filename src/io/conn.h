@@ -22,7 +22,6 @@
 #include "io/loop.h"
 
 struct peal_conn;
-struct peal_outq;
 struct peal_tls_ctx;
 struct ssl_st;
 
@@ -33,7 +32,8 @@ enum peal_close {
     PEAL_CLOSE_ERROR,   /* the system, or TLS, said no */
     PEAL_CLOSE_TIMEOUT, /* the peer was silent for too long */
     PEAL_CLOSE_SLOW,    /* its output queue passed a limit */
-    PEAL_CLOSE_PROTO    /* its bytes broke the protocol */
+    PEAL_CLOSE_PROTO,   /* its bytes broke the protocol */
+    PEAL_CLOSE_MEMORY   /* there was no memory for what it sent, or was to be sent */
 };
 
 /* Bytes of memory that something queued takes besides its own: its place in the queue and
@@ -47,19 +47,26 @@ enum peal_conn_kind {
     PEAL_CONN_INNER   /* of other nodes, of a backplane, of an administrator */
 };
 
-/* What an owner does. Both run on the loop's thread, never from inside a send. */
+/*
+ * Bytes have come. data may be changed in place and is valid for the call. Returns how
+ * many bytes were consumed; the rest is kept, and offered again with what follows. May
+ * close, finish, detach or re-own c, and must then return the bytes it consumed before:
+ * the rest stays with c for a new owner, or is dropped if it has none any more.
+ */
+typedef size_t peal_conn_data_fn(struct peal_conn *c, uint8_t *data, size_t len);
+
+/* c is gone, and not because the owner closed it. Forget c. (A peer that closed only its
+ * own side still gets what is queued.) */
+typedef void peal_conn_closed_fn(struct peal_conn *c, enum peal_close why);
+
+/* The queue was stalled and is empty now. */
+typedef void peal_conn_drained_fn(struct peal_conn *c);
+
+/* What an owner does. All run on the loop's thread, never from inside a send. */
 struct peal_conn_ops {
-    /*
-     * Bytes have come. data may be changed in place and is valid for the call. Returns
-     * how many bytes were consumed; the rest is kept. May close, finish, detach or re-own
-     * c, and must then return the bytes it consumed before (the rest stays with c).
-     */
-    size_t (*data)(struct peal_conn *c, uint8_t *data, size_t len);
-    /* c is gone, and not because the owner closed it. Forget c. (A peer that closed only
-     * its own side still gets what is queued.) */
-    void (*closed)(struct peal_conn *c, enum peal_close why);
-    /* Optional: the queue was stalled and is empty now. */
-    void (*drained)(struct peal_conn *c);
+    peal_conn_data_fn *data;
+    peal_conn_closed_fn *closed;
+    peal_conn_drained_fn *drained; /* optional */
 };
 
 /* A connection between two loops. */
@@ -69,33 +76,6 @@ struct peal_conn_parts {
     struct peal_buf unread;
     _Atomic int64_t *open; /* where it counts as open, or NULL */
     enum peal_conn_kind kind;
-};
-
-struct peal_conn {
-    uv_poll_t poll; /* its data is the owner, its loop the loop */
-    const struct peal_conn_ops *ops;
-    struct ssl_st *ssl;    /* NULL: plain */
-    struct peal_outq *out; /* NULL: nothing queued */
-    struct peal_buf in;    /* bytes the owner has not consumed */
-    struct peal_link dirty, unread;
-    int fd; /* -1 once closed */
-    unsigned events : 3;
-    unsigned stalled : 1;     /* the kernel took less than all */
-    unsigned doomed : 1;      /* to be closed at the end of the turn, as slow */
-    unsigned finishing : 1;   /* no owner: flush, shut down, close */
-    unsigned shut : 1;        /* our side is shut down */
-    unsigned paused : 1;      /* does not read, as the owner wishes */
-    unsigned full : 1;        /* does not read, for too much is kept in in */
-    unsigned handshaking : 1; /* TLS */
-    unsigned tls_want_write : 1;
-    unsigned in_data : 1;        /* inside ops->data */
-    unsigned again : 1;          /* read_again was called from inside ops->data */
-    unsigned finish_why : 3;     /* enum peal_close */
-    unsigned peek : 1;           /* only consumed bytes leave the socket */
-    unsigned eof : 1;            /* the peer sends no more */
-    unsigned corked : 1;         /* what is sent waits */
-    unsigned inner : 1;          /* PEAL_CONN_INNER */
-    unsigned waits_to_shake : 1; /* TLS: on the loop's list of handshakes, by unread */
 };
 
 /*
@@ -108,24 +88,15 @@ PEAL_MUST_USE peal_err peal_conn_new(struct peal_loop *loop, int fd,
     enum peal_conn_kind kind, const struct peal_conn_ops *ops, void *owner,
     struct peal_conn **out);
 
-static inline struct peal_loop *
-peal_conn_loop(const struct peal_conn *c)
-{
-    return PEAL_CONTAINER(c->poll.loop, struct peal_loop, uv);
-}
+struct peal_loop *peal_conn_loop(const struct peal_conn *c);
 
-static inline void *
-peal_conn_owner(const struct peal_conn *c)
-{
-    return c->poll.data;
-}
+/* The owner may be changed at any time, also from inside ops->data. */
+void *peal_conn_owner(const struct peal_conn *c);
+void peal_conn_set_owner(
+    struct peal_conn *c, const struct peal_conn_ops *ops, void *owner);
 
-static inline void
-peal_conn_set_owner(struct peal_conn *c, const struct peal_conn_ops *ops, void *owner)
-{
-    c->ops = ops;
-    c->poll.data = owner;
-}
+/* peal_conn_is_owned: c is not closed, and not finished either. */
+bool peal_conn_is_owned(const struct peal_conn *c);
 
 /* peal_conn_start_tls begins a TLS handshake as server; bytes come decrypted after it.
  * Unread bytes must be consumed first. Errors: PEAL_ENOMEM. */
@@ -145,11 +116,10 @@ PEAL_MUST_USE peal_err peal_conn_start_tls(struct peal_conn *c, struct peal_tls_
 PEAL_MUST_USE peal_err peal_conn_start_tls_client(
     struct peal_conn *c, struct peal_tls_ctx *ctx, const char *server_name);
 
-/*
- * peal_conn_peek: as long as it is on, bytes that the owner does not consume stay in the
- * socket, for TLS to read them from there (what follows a PROXY header).
- */
-void peal_conn_peek(struct peal_conn *c, bool on);
+/* From peal_conn_peek on to peal_conn_end_peek, bytes that the owner does not consume
+ * stay in the socket, for TLS to read them from there (what follows a PROXY header). */
+void peal_conn_peek(struct peal_conn *c);
+void peal_conn_end_peek(struct peal_conn *c);
 
 /*
  * peal_conn_send appends b (held, not taken).
@@ -164,11 +134,7 @@ bool peal_conn_send(struct peal_conn *c, struct peal_blob *b, uint32_t tag);
 bool peal_conn_send_bytes(struct peal_conn *c, struct peal_slice bytes);
 
 /* peal_conn_ready says whether what is sent now is likely to leave at once (volatile). */
-static inline bool
-peal_conn_ready(const struct peal_conn *c)
-{
-    return !c->stalled && !c->doomed && !c->finishing;
-}
+bool peal_conn_ready(const struct peal_conn *c);
 
 /* peal_conn_queued is the memory in bytes that what waits takes: its bytes, and
  * PEAL_CONN_ITEM_COST for each send. */
@@ -181,14 +147,14 @@ void peal_conn_read_again(struct peal_conn *c);
 /* peal_conn_offer_kept does it now: only where no callback of a connection is running. */
 void peal_conn_offer_kept(struct peal_conn *c);
 
-/* peal_conn_begin_handshakes begins TLS handshakes that wait, in order, while the turn
- * has time for newcomers. For the loop. */
-void peal_conn_begin_handshakes(struct peal_loop *l);
+/* peal_conn_unread are the bytes that are kept, valid until c is read again. */
+struct peal_slice peal_conn_unread(const struct peal_conn *c);
 
 /* peal_conn_pause stops reading; peal_conn_resume goes on. A paused connection does not
  * notice that its peer has left. */
 void peal_conn_pause(struct peal_conn *c);
 void peal_conn_resume(struct peal_conn *c);
+bool peal_conn_is_paused(const struct peal_conn *c);
 
 /* peal_conn_cork holds back what is sent from now on; peal_conn_uncork lets it go. The
  * limits of the queue hold meanwhile. Finishing c uncorks it. */

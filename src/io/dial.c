@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "io/loop_priv.h"
 #include "io/sock.h"
 
 struct peal_dial {
@@ -140,7 +141,6 @@ try_address(struct peal_dial *d, const struct sockaddr *to, socklen_t len)
         close(fd);
         return false;
     }
-    d->poll.data = d->loop; /* not a connection: see peal_loop_free */
     d->fd = fd;
     d->polling = true;
     uv_poll_start(&d->poll, UV_WRITABLE, on_poll);

@@ -33,7 +33,4 @@ PEAL_MUST_USE peal_err peal_dial(struct peal_loop *loop, const char *host, uint1
 /* peal_dial_cancel: fn will not be called. Sets *dp to NULL. NULL is fine. */
 void peal_dial_cancel(struct peal_dial **dp);
 
-/* peal_dial_cancel_all is for the end of a loop; see peal_loop_free. */
-void peal_dial_cancel_all(struct peal_loop *loop);
-
 #endif

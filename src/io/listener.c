@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/bucket.h"
+#include "io/loop_priv.h"
 #include "io/sock.h"
 
 /* The kernel cuts it to net.core.somaxconn: what comes faster than it is accepted waits
@@ -214,7 +215,6 @@ peal_listener_new(struct peal_loop *loop, int fd, enum peal_listener_kind kind,
         return PEAL_EIO;
     }
     l->loop = loop;
-    l->poll.data = loop; /* not a connection: see peal_loop_free */
     l->limits = limits;
     l->kind = kind;
     l->fn = fn;

@@ -6,12 +6,11 @@
  */
 #include "io/loop.h"
 
-#include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
 
-#include "io/dial.h"
-#include "io/outq_priv.h"
+#include "io/flusher_priv.h"
+#include "io/loop_priv.h"
 
 struct peal_garbage {
     void (*fn)(void *);
@@ -87,30 +86,6 @@ peal_loop_post(struct peal_loop *l, struct peal_task *m)
         uv_async_send(&l->wake);
 }
 
-void
-peal_conn_offer_kept(struct peal_conn *c)
-{
-    struct peal_buf in = c->in;
-
-    peal_list_unlink(&c->unread);
-    if (in.len > 0) {
-        c->in = (struct peal_buf){ 0 };
-        peal_conn_keep(c, &in, peal_conn_offer(c, (uint8_t *)in.data, in.len));
-    }
-    if (c->fd >= 0 && c->ssl != NULL && peal_conn_reads(c) && !c->handshaking)
-        peal_conn_read(c);
-}
-
-static void
-offer_unread(struct peal_loop *l)
-{
-    struct peal_link all, *link;
-
-    peal_list_move(&all, &l->unread);
-    while ((link = peal_list_take(&all)) != NULL)
-        peal_conn_offer_kept(PEAL_CONTAINER(link, struct peal_conn, unread));
-}
-
 static void
 collect_garbage(struct peal_loop *l)
 {
@@ -157,7 +132,7 @@ end_turn(uv_prepare_t *p)
     uv_update_time(&l->uv);
     peal_wheel_advance(&l->wheel, uv_now(&l->uv));
     peal_conn_begin_handshakes(l);
-    offer_unread(l);
+    peal_conn_offer_unread(l);
     l->again = false;
     for (unsigned i = 0; i < l->n_hooks; i++)
         more |= l->hooks[i].fn(l->hooks[i].arg);
@@ -178,6 +153,7 @@ end_turn(uv_prepare_t *p)
 void
 peal_loop_free_later(struct peal_loop *l, void (*fn)(void *), void *p)
 {
+    PEAL_ASSERT_ON_LOOP(l);
     if (l->n_garbage == l->garbage_cap) {
         size_t cap = l->garbage_cap ? l->garbage_cap * 2 : 64;
         struct peal_garbage *more = realloc(l->garbage, cap * sizeof(*more));
@@ -216,6 +192,8 @@ peal_loop_new(const struct peal_loop_config *config, struct peal_loop **out)
         return PEAL_ENOMEM;
     l->config = *config;
     peal_pace_init(&l->pace, config->lag_ms);
+    peal_list_init(&l->owned);
+    peal_list_init(&l->ending);
     peal_list_init(&l->dirty);
     peal_list_init(&l->unread);
     peal_list_init(&l->handshakes);
@@ -247,10 +225,94 @@ fail:
     return err;
 }
 
+bool
+peal_loop_is_here(const struct peal_loop *l)
+{
+    pthread_t thread = atomic_load_explicit(&l->thread, memory_order_relaxed);
+
+    return thread == 0 || pthread_equal(thread, pthread_self());
+}
+
+struct peal_stats *
+peal_loop_stats(struct peal_loop *l)
+{
+    return &l->stats;
+}
+
+struct peal_pace *
+peal_loop_pace(struct peal_loop *l)
+{
+    return &l->pace;
+}
+
+struct peal_log *
+peal_loop_log(const struct peal_loop *l)
+{
+    return l->config.log;
+}
+
+uv_loop_t *
+peal_loop_uv(struct peal_loop *l)
+{
+    return &l->uv;
+}
+
+const struct peal_loop_config *
+peal_loop_settings(const struct peal_loop *l)
+{
+    return &l->config;
+}
+
+size_t
+peal_loop_queue_max(const struct peal_loop *l)
+{
+    return l->config.queue_bytes_max;
+}
+
+const char *
+peal_loop_take_tls_why(struct peal_loop *l)
+{
+    const char *why = l->tls_why;
+
+    l->tls_why = NULL;
+    return why;
+}
+
+uint64_t
+peal_loop_now_ms(const struct peal_loop *l)
+{
+    return uv_now(&l->uv);
+}
+
+void
+peal_loop_again(struct peal_loop *l)
+{
+    l->again = true;
+}
+
+void
+peal_loop_start(struct peal_loop *l, struct peal_timer *t, uint64_t delay_ms)
+{
+    /* The wheel's clock stands still while the loop waits; libuv's does not. */
+    uint64_t now = uv_now(&l->uv);
+
+    PEAL_ASSERT_ON_LOOP(l);
+    peal_timer_start(
+        &l->wheel, t, delay_ms + (now > l->wheel.now_ms ? now - l->wheel.now_ms : 0));
+}
+
+void
+peal_loop_start_coarse(struct peal_loop *l, struct peal_timer *t, uint64_t delay_ms)
+{
+    uint64_t grain = delay_ms / 64 + 1, at = uv_now(&l->uv) + delay_ms;
+
+    peal_loop_start(l, t, delay_ms + (grain - at % grain) % grain);
+}
+
 void
 peal_loop_hook(struct peal_loop *l, peal_hook_fn *fn, void *arg)
 {
-    assert(l->n_hooks < PEAL_HOOKS_MAX);
+    PEAL_ASSERT(l->n_hooks < PEAL_HOOKS_MAX);
     l->hooks[l->n_hooks++] = (struct peal_hook){ fn, arg };
 }
 
@@ -264,7 +326,9 @@ void
 peal_loop_run(struct peal_loop *l)
 {
     l->stopping = false;
+    atomic_store_explicit(&l->thread, pthread_self(), memory_order_relaxed);
     uv_run(&l->uv, UV_RUN_DEFAULT);
+    atomic_store_explicit(&l->thread, 0, memory_order_relaxed);
 }
 
 void
@@ -274,20 +338,24 @@ peal_loop_stop(struct peal_loop *l)
     set_idle(l, true); /* one more turn without waiting */
 }
 
-/* What is polled and is no listener is a connection; a list would cost each of them two
- * pointers. */
-static void
-close_conn(uv_handle_t *h, void *loop)
+static bool
+is_own(const struct peal_loop *l, const uv_handle_t *h)
 {
-    if (h->type == UV_POLL && h->data != loop && !uv_is_closing(h))
-        peal_conn_close(PEAL_CONTAINER(h, struct peal_conn, poll), PEAL_CLOSE_LOCAL);
+    return h == (const uv_handle_t *)&l->timer || h == (const uv_handle_t *)&l->prepare ||
+           h == (const uv_handle_t *)&l->idle || h == (const uv_handle_t *)&l->wake;
 }
 
 static void
-close_handle(uv_handle_t *h, void *arg)
+close_handle(uv_handle_t *h, void *loop)
 {
-    if (!uv_is_closing(h))
-        uv_close(h, NULL);
+    struct peal_loop *l = loop;
+
+    if (uv_is_closing(h))
+        return;
+    if (!is_own(l, h))
+        peal_log(l->config.log, PEAL_LOG_WARN, "a handle was not closed by its owner",
+            "kind=%s", uv_handle_type_name(h->type));
+    uv_close(h, NULL);
 }
 
 void
@@ -299,7 +367,7 @@ peal_loop_free(struct peal_loop **lp)
         return;
     *lp = NULL;
     l->n_hooks = 0; /* theirs is gone */
-    uv_walk(&l->uv, close_conn, l);
+    peal_conn_close_all(l);
     peal_dial_cancel_all(l);
     collect_garbage(l);
     uv_run(&l->uv, UV_RUN_NOWAIT); /* lets connections be released */
@@ -307,17 +375,12 @@ peal_loop_free(struct peal_loop **lp)
         run_tasks(l, UINT_MAX);
         collect_tasks(l);
     } while (l->due != NULL);
-    uv_walk(&l->uv, close_handle, NULL);
+    uv_walk(&l->uv, close_handle, l);
     uv_run(&l->uv, UV_RUN_DEFAULT);
     uv_loop_close(&l->uv);
     if (l->flusher != NULL)
         l->flusher->fini(l->flusher);
-    while (l->free_outqs != NULL) {
-        struct peal_outq *q = l->free_outqs;
-
-        l->free_outqs = q->next_free;
-        free(q);
-    }
+    peal_outq_spares_fini(&l->spares);
     free(l->garbage);
     free(l);
 }

@@ -14,17 +14,15 @@
 
 #include <uv.h>
 
+#include "base/assert.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/pace.h"
 #include "base/stats.h"
 #include "base/wheel.h"
 
-#define PEAL_READ_SIZE 65536 /* bytes a connection may read at once */
-
 struct peal_loop;
 struct peal_task;
-struct peal_flusher;
 
 /* Runs on the receiving loop's thread; releases the task. */
 typedef void peal_task_fn(struct peal_loop *loop, struct peal_task *task);
@@ -37,11 +35,6 @@ struct peal_task {
 
 /* Runs at the end of every turn. Returns true to be run again without waiting. */
 typedef bool peal_hook_fn(void *arg);
-
-struct peal_hook {
-    peal_hook_fn *fn;
-    void *arg;
-};
 
 #define PEAL_HOOKS_MAX 4
 
@@ -68,36 +61,6 @@ struct peal_loop_config {
     uint64_t lag_ms;        /* what newcomers may add to the lag; 0: not paced */
 };
 
-struct peal_loop {
-    uv_loop_t uv;
-    uv_timer_t timer;
-    uv_prepare_t prepare;
-    uv_idle_t idle; /* active while work is left, so that the loop does not wait */
-    uv_async_t wake;
-    struct peal_wheel wheel;
-    struct peal_stats stats;
-    struct peal_loop_config config;
-    _Atomic(struct peal_task *) task; /* posted, newest first */
-    struct peal_task *due, *last_due; /* to be run, oldest first */
-    struct peal_link dirty;           /* connections with something to write */
-    struct peal_link unread;          /* connections whose kept bytes may be read now */
-    struct peal_link handshakes;      /* connections whose TLS handshake waits to begin */
-    unsigned n_handshakes;            /* how many those are */
-    struct peal_link dials;           /* not over yet */
-    struct peal_hook hooks[PEAL_HOOKS_MAX];
-    unsigned n_hooks;
-    struct peal_flusher *flusher;
-    struct peal_outq *free_outqs; /* spare output queues */
-    unsigned n_free_outqs;
-    struct peal_garbage *garbage;
-    size_t n_garbage, garbage_cap;
-    struct peal_pace pace; /* of newcomers; it also knows when this turn began */
-    const char *tls_why; /* of the client's handshake that failed last; static English */
-    bool idle_active, stopping;
-    bool again; /* peal_loop_again was called */
-    uint8_t read_buf[PEAL_READ_SIZE];
-};
-
 /*
  * peal_loop_new makes a loop, to be run by one thread.
  *   config  copied; config->log kept
@@ -112,8 +75,11 @@ void peal_loop_run(struct peal_loop *l);
 /* peal_loop_stop ends the run after this turn. */
 void peal_loop_stop(struct peal_loop *l);
 
-/* peal_loop_free closes every connection and cancels every dial without telling its
- * owner, and releases the loop. A name that is being looked up is waited for. */
+/*
+ * peal_loop_free closes every connection and cancels every dial without telling its
+ * owner, and releases the loop. A name that is being looked up is waited for. What its
+ * owner should have closed is named in the log.
+ */
 void peal_loop_free(struct peal_loop **lp);
 
 /* peal_loop_engine names what writes: "uring" or "epoll". */
@@ -130,49 +96,37 @@ void peal_loop_hook(struct peal_loop *l, peal_hook_fn *fn, void *arg);
 
 /* peal_loop_again is for what a hook is to see to: if the hooks of this turn have run
  * already, as they have when the flush ends a connection, the next turn does not wait. */
-static inline void
-peal_loop_again(struct peal_loop *l)
-{
-    l->again = true;
-}
+void peal_loop_again(struct peal_loop *l);
 
 /* peal_loop_start arms a timer delay_ms from now. Use this, not peal_timer_start. */
-static inline void
-peal_loop_start(struct peal_loop *l, struct peal_timer *t, uint64_t delay_ms)
-{
-    /* The wheel's clock stands still while the loop waits; libuv's does not. */
-    uint64_t now = uv_now(&l->uv);
-
-    peal_timer_start(
-        &l->wheel, t, delay_ms + (now > l->wheel.now_ms ? now - l->wheel.now_ms : 0));
-}
+void peal_loop_start(struct peal_loop *l, struct peal_timer *t, uint64_t delay_ms);
 
 /*
  * peal_loop_start_coarse is for heartbeats, of which a loop has thousands: it may fire up
  * to delay_ms / 64 late, together with others, so that they are written together.
  */
-static inline void
-peal_loop_start_coarse(struct peal_loop *l, struct peal_timer *t, uint64_t delay_ms)
-{
-    uint64_t grain = delay_ms / 64 + 1, at = uv_now(&l->uv) + delay_ms;
+void peal_loop_start_coarse(struct peal_loop *l, struct peal_timer *t, uint64_t delay_ms);
 
-    peal_loop_start(l, t, delay_ms + (grain - at % grain) % grain);
-}
+/* peal_loop_now_ms is the time at the beginning of the turn, of a clock that only grows.
+ */
+uint64_t peal_loop_now_ms(const struct peal_loop *l);
 
-/* peal_loop_enter marks the beginning of a turn. Every callback that libuv makes for
- * something that has become ready calls it first; only the first one of a turn counts. */
-static inline void
-peal_loop_enter(struct peal_loop *l)
-{
-    if (l->pace.began_ns == 0)
-        l->pace.began_ns = uv_hrtime();
-}
+/* What belongs to the loop. Its counters may be read, its pace only used, by its thread;
+ * the uv_loop_t is for those that bring handles of libuv of their own. */
+struct peal_stats *peal_loop_stats(struct peal_loop *l);
+struct peal_pace *peal_loop_pace(struct peal_loop *l);
+struct peal_log *peal_loop_log(const struct peal_loop *l);
+uv_loop_t *peal_loop_uv(struct peal_loop *l);
+const struct peal_loop_config *peal_loop_settings(const struct peal_loop *l);
+size_t peal_loop_queue_max(const struct peal_loop *l); /* of them: queue_bytes_max */
 
-static inline uint64_t
-peal_loop_now_ms(const struct peal_loop *l)
-{
-    return uv_now(&l->uv);
-}
+/* peal_loop_take_tls_why says, once, why the handshake that failed last as a client did
+ * so: static English, or NULL. */
+const char *peal_loop_take_tls_why(struct peal_loop *l);
+
+/* PEAL_ASSERT_ON_LOOP: this is the thread that runs the loop, or nobody runs it. */
+bool peal_loop_is_here(const struct peal_loop *l);
+#define PEAL_ASSERT_ON_LOOP(loop) PEAL_ASSERT(peal_loop_is_here(loop))
 
 /* peal_loop_free_later calls fn(p) at the end of the turn: for objects that may still be
  * on the call stack. */

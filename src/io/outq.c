@@ -7,22 +7,17 @@
 
 #include "base/assert.h"
 
-#define FREE_MAX 4096        /* spare queues a loop keeps */
+#define FREE_MAX 4096        /* spare queues that are kept */
 #define JOIN_MAX (16 * 1024) /* above this copying costs more than an iovec */
 
-static void on_age(struct peal_timer *t);
-
 struct peal_outq *
-peal_outq_get(struct peal_conn *c)
+peal_outq_get(struct peal_outq_spares *spares)
 {
-    struct peal_loop *l = peal_conn_loop(c);
-    struct peal_outq *q = c->out;
+    struct peal_outq *q = spares->first;
 
-    if (q != NULL)
-        return q;
-    if ((q = l->free_outqs) != NULL) {
-        l->free_outqs = q->next_free;
-        l->n_free_outqs--;
+    if (q != NULL) {
+        spares->first = q->next_spare;
+        spares->n--;
     } else if ((q = calloc(1, sizeof(*q))) == NULL) {
         return NULL;
     }
@@ -30,34 +25,39 @@ peal_outq_get(struct peal_conn *c)
     q->cap = PEAL_OUTQ_INLINE;
     q->head = q->n = q->offset = q->n_fixed = 0;
     q->bytes = q->locked = q->counted = 0;
-    q->age.fn = on_age;
-    q->conn = c;
-    return c->out = q;
+    return q;
 }
 
 void
-peal_outq_put(struct peal_conn *c)
+peal_outq_put(struct peal_outq_spares *spares, struct peal_outq *q)
 {
-    struct peal_loop *l = peal_conn_loop(c);
-    struct peal_outq *q = c->out;
+    size_t bytes = 0;
 
-    if (q == NULL)
-        return;
-    c->out = NULL;
-    peal_timer_stop(&q->age);
-    if (q->counted > 0)
-        peal_stat_add(&l->stats, PEAL_STAT_QUEUE_BYTES, -(int64_t)q->counted);
-    for (uint32_t i = 0; i < q->n; i++)
+    for (uint32_t i = 0; i < q->n; i++) {
+        bytes += q->items[q->head + i].blob->len;
         peal_blob_release(q->items[q->head + i].blob);
+    }
+    PEAL_ASSERT(bytes == q->bytes + q->offset);
     if (q->items != q->inline_items)
         free(q->items);
-    if (l->n_free_outqs >= FREE_MAX) {
+    if (spares->n >= FREE_MAX) {
         free(q);
         return;
     }
-    q->next_free = l->free_outqs;
-    l->free_outqs = q;
-    l->n_free_outqs++;
+    q->next_spare = spares->first;
+    spares->first = q;
+    spares->n++;
+}
+
+void
+peal_outq_spares_fini(struct peal_outq_spares *spares)
+{
+    struct peal_outq *q;
+
+    while ((q = spares->first) != NULL) {
+        spares->first = q->next_spare;
+        free(q);
+    }
 }
 
 /* Make room for one more item at the end. */
@@ -209,21 +209,7 @@ peal_outq_sent(struct peal_outq *q, size_t n)
         q->sent_items++;
     }
     q->offset = (uint32_t)n;
-}
-
-/* The age limit: the item that was first when the clock was set must have gone. */
-static void
-on_age(struct peal_timer *t)
-{
-    struct peal_outq *q = PEAL_CONTAINER(t, struct peal_outq, age);
-    struct peal_conn *c = q->conn;
-
-    if (q->sent_items != q->age_mark) {
-        q->age_mark = q->sent_items;
-        peal_loop_start(peal_conn_loop(c), t, peal_conn_loop(c)->config.queue_age_ms);
-        return;
-    }
-    peal_conn_doom(c);
+    PEAL_ASSERT(q->n > 0 || (q->bytes == 0 && n == 0));
 }
 
 static bool

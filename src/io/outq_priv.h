@@ -9,6 +9,8 @@
 
 #include <sys/uio.h>
 
+#include "base/blob.h"
+#include "base/wheel.h"
 #include "io/conn.h"
 
 #define PEAL_OUTQ_INLINE 12
@@ -31,7 +33,7 @@ struct peal_outq {
     uint64_t sent_items;         /* for the age limit: has the head moved? */
     uint64_t age_mark;
     struct peal_timer age;
-    struct peal_outq *next_free;
+    struct peal_outq *next_spare;
     struct peal_out_item inline_items[PEAL_OUTQ_INLINE];
 };
 
@@ -42,11 +44,20 @@ peal_outq_size(const struct peal_outq *q)
     return q->bytes + (size_t)q->n * PEAL_CONN_ITEM_COST;
 }
 
-/* peal_outq_get gives c a queue if it has none. NULL: out of memory. */
-struct peal_outq *peal_outq_get(struct peal_conn *c);
+/* Spare queues, kept for the next connection that has something to say. */
+struct peal_outq_spares {
+    struct peal_outq *first;
+    unsigned n;
+};
 
-/* peal_outq_put drops what waits and gives the queue back to the loop. NULL is fine. */
-void peal_outq_put(struct peal_conn *c);
+/* peal_outq_get takes a spare one, or makes one; empty. NULL: out of memory. */
+struct peal_outq *peal_outq_get(struct peal_outq_spares *spares);
+
+/* peal_outq_put drops what waits in q, whose timer is stopped, and keeps q as a spare
+ * one. */
+void peal_outq_put(struct peal_outq_spares *spares, struct peal_outq *q);
+
+void peal_outq_spares_fini(struct peal_outq_spares *spares);
 
 /* peal_outq_add appends; the blob is held. Errors: PEAL_ENOMEM. */
 PEAL_MUST_USE peal_err peal_outq_add(
@@ -93,47 +104,5 @@ peal_gather_reset(struct peal_gather *g)
     g->used = 0;
     g->n_last = 0;
 }
-
-/* Result of a write, from either engine: bytes, or -errno. Thread: the loop's. */
-void peal_conn_written(struct peal_conn *c, ssize_t result);
-
-/* Is c read? Once it has no owner, what comes is thrown away. */
-static inline bool
-peal_conn_reads(const struct peal_conn *c)
-{
-    return (!c->paused && !c->full) || c->finishing;
-}
-
-/* peal_conn_read reads what is there and offers it. */
-void peal_conn_read(struct peal_conn *c);
-
-/* peal_conn_offer calls the owner with bytes; returns how many it consumed. */
-size_t peal_conn_offer(struct peal_conn *c, uint8_t *data, size_t len);
-
-/* peal_conn_keep keeps what data() left over of in, which is taken. */
-void peal_conn_keep(struct peal_conn *c, struct peal_buf *in, size_t used);
-
-/* peal_conn_doom has c closed at the end of the turn; peal_conn_die_slow does it. */
-void peal_conn_doom(struct peal_conn *c);
-void peal_conn_die_slow(struct peal_conn *c);
-
-/* peal_conn_try_write writes without ever calling the owner. */
-void peal_conn_try_write(struct peal_conn *c);
-
-/* How a loop writes; the build and the kernel pick one. */
-struct peal_flusher {
-    const char *name;
-    /* Writes every connection on loop->dirty once. */
-    void (*flush)(struct peal_flusher *f, struct peal_loop *l);
-    void (*fini)(struct peal_flusher *f);
-    struct peal_gather gather;
-};
-
-PEAL_MUST_USE peal_err peal_flusher_epoll(struct peal_flusher **out);
-/* Errors: PEAL_EUNSUPP: not built in, or the kernel or a filter forbids it. */
-PEAL_MUST_USE peal_err peal_flusher_uring(struct peal_flusher **out);
-
-/* peal_conn_write writes once with plain system calls or TLS: bytes, or -errno. */
-ssize_t peal_conn_write(struct peal_conn *c, struct peal_gather *g);
 
 #endif

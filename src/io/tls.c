@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "io/result_priv.h"
 #include "io/tickets_priv.h"
 #include "io/tls_priv.h"
 
@@ -223,13 +224,13 @@ outcome(SSL *ssl, int r)
     ERR_clear_error();
     switch (e) {
     case SSL_ERROR_WANT_READ:
-        return PEAL_TLS_AGAIN;
+        return PEAL_IO_AGAIN;
     case SSL_ERROR_WANT_WRITE:
-        return PEAL_TLS_WANT_WRITE;
+        return PEAL_IO_WANT_WRITE;
     case SSL_ERROR_ZERO_RETURN:
-        return PEAL_TLS_EOF;
+        return PEAL_IO_EOF;
     default:
-        return PEAL_TLS_ERROR;
+        return PEAL_IO_FAILED;
     }
 }
 

@@ -9,14 +9,7 @@
 
 struct ssl_st;
 
-/* Results of the calls below, besides a number of bytes. */
-enum {
-    PEAL_TLS_EOF = 0,
-    PEAL_TLS_AGAIN = -1,
-    PEAL_TLS_WANT_WRITE = -2,
-    PEAL_TLS_ERROR = -3
-};
-
+/* Results besides a number of bytes are those of result_priv.h. */
 struct ssl_st *peal_ssl_new(struct peal_tls_ctx *ctx, int fd);
 struct ssl_st *peal_ssl_new_client(
     struct peal_tls_ctx *ctx, int fd, const char *server_name);
@@ -26,7 +19,7 @@ bool peal_ssl_has_begun(const struct ssl_st *ssl);
 /* peal_ssl_is_resumed: has the handshake resumed an earlier session? */
 bool peal_ssl_is_resumed(const struct ssl_st *ssl);
 void peal_ssl_free(struct ssl_st *ssl);
-/* 1: done; or one of the above. why_out: set with PEAL_TLS_ERROR and PEAL_TLS_EOF, to a
+/* 1: done; or one of the above. why_out: set with PEAL_IO_FAILED and PEAL_IO_EOF, to a
  * static text. */
 int peal_ssl_handshake(struct ssl_st *ssl, const char **why_out);
 ssize_t peal_ssl_read(struct ssl_st *ssl, void *buf, size_t len);

@@ -5,12 +5,11 @@
  * and nothing is ever in flight between turns; a short one goes the way of any short
  * write.
  */
-#include "io/outq_priv.h"
+#include "io/conn_priv.h"
+#include "io/flusher_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-#ifdef PEAL_HAVE_URING
 
 #include <liburing.h>
 
@@ -61,7 +60,7 @@ report(const struct slot *slots, unsigned n)
         if (!has_failed(&slots[i]))
             peal_conn_written(slots[i].conn, slots[i].result);
     for (unsigned i = 0; i < n; i++)
-        if (has_failed(&slots[i]) && slots[i].conn->fd >= 0)
+        if (has_failed(&slots[i]) && slots[i].conn->state != PEAL_CONN_CLOSED)
             peal_conn_written(slots[i].conn, slots[i].result);
 }
 
@@ -121,14 +120,14 @@ add(struct uring *u, struct peal_conn *c)
 static void
 write_one(struct uring *u, struct peal_conn *c)
 {
-    if (c->doomed || c->finishing || c->ssl != NULL || c->out == NULL) {
+    if (c->state != PEAL_CONN_OPEN || c->ssl != NULL || c->out == NULL) {
         submit(u); /* the arena is about to be used by somebody else */
-        if (c->fd >= 0 && (c->doomed || !c->stalled))
+        if (c->state == PEAL_CONN_DOOMED || (c->state != PEAL_CONN_CLOSED && !c->stalled))
             peal_conn_flush(c);
     } else if (!c->stalled && !add(u, c)) {
         submit(u);
         /* Owners that were told of failures may have changed it. */
-        if (c->fd >= 0 && !peal_list_linked(&c->dirty))
+        if (c->state != PEAL_CONN_CLOSED && !peal_list_linked(&c->dirty))
             write_one(u, c);
     }
 }
@@ -192,13 +191,3 @@ peal_flusher_uring(struct peal_flusher **out)
     *out = &u->base;
     return PEAL_OK;
 }
-
-#else
-
-peal_err
-peal_flusher_uring(struct peal_flusher **out)
-{
-    return PEAL_EUNSUPP;
-}
-
-#endif

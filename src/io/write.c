@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "io/outq_priv.h"
-#include "io/tls_priv.h"
+#include "io/conn_priv.h"
+#include "io/flusher_priv.h"
 
 #define ARENA (512 * 1024)
 #define TLS_RECORD 16384
@@ -32,7 +32,7 @@ write_tls(struct peal_conn *c, struct peal_gather *g)
             len = TLS_RECORD;
         peal_outq_copy(q, done, g->arena, len);
         r = peal_ssl_write(c->ssl, g->arena, len);
-        if (r == PEAL_TLS_ERROR || r == PEAL_TLS_EOF)
+        if (r == PEAL_IO_FAILED || r == PEAL_IO_EOF)
             return -EPIPE;
         q->locked = r < 0 ? len : 0;
         if (r < 0)
@@ -68,33 +68,6 @@ peal_conn_write(struct peal_conn *c, struct peal_gather *g)
     return r < 0 ? -errno : r;
 }
 
-void
-peal_conn_flush(struct peal_conn *c)
-{
-    struct peal_gather *g = &peal_conn_loop(c)->flusher->gather;
-
-    peal_list_unlink(&c->dirty);
-    if (c->doomed) {
-        peal_conn_die_slow(c);
-        return;
-    }
-    if (c->handshaking)
-        return;
-    while (c->out != NULL && c->out->n > 0) {
-        size_t before = c->out->bytes;
-        uint32_t items = c->out->n;
-        ssize_t r = peal_conn_write(c, g);
-
-        peal_gather_reset(g);
-        peal_conn_written(c, r);
-        if (c->fd < 0 || r <= 0 || items <= PEAL_IOV_MAX || (size_t)r == before)
-            break;
-    }
-    /* Nothing was left to write: it was dropped, or there never was anything. */
-    if (c->fd >= 0 && (c->finishing || c->stalled) && (c->out == NULL || c->out->n == 0))
-        peal_conn_written(c, 0);
-}
-
 static void
 flush(struct peal_flusher *f, struct peal_loop *l)
 {
@@ -105,8 +78,8 @@ flush(struct peal_flusher *f, struct peal_loop *l)
         struct peal_conn *c = PEAL_CONTAINER(link, struct peal_conn, dirty);
         ssize_t r;
 
-        if (c->doomed || c->finishing || c->stalled || c->out == NULL) {
-            if (c->doomed || !c->stalled)
+        if (c->state != PEAL_CONN_OPEN || c->stalled || c->out == NULL) {
+            if (c->state == PEAL_CONN_DOOMED || !c->stalled)
                 peal_conn_flush(c);
             continue;
         }

@@ -54,7 +54,7 @@ admission_is_full(const struct peal_proto *p)
     if (c->sessions_max == 0)
         return false;
     for (unsigned i = 0; i < c->n_loops; i++)
-        n += peal_stats_sessions(&c->loops[i]->stats);
+        n += peal_stats_sessions(peal_loop_stats(c->loops[i]));
     return n >= c->sessions_max;
 }
 
@@ -70,7 +70,7 @@ static bool
 admission_take(struct peal_proto *p)
 {
     if (admission_is_full(p) || !admission_has_token(p) ||
-        !peal_pace_try(&p->loop->pace, uv_hrtime()))
+        !peal_pace_try(peal_loop_pace(p->loop), uv_hrtime()))
         return false;
     peal_bucket_take(&p->admission.bucket);
     return true;

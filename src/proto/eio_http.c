@@ -109,7 +109,7 @@ origin_ok(struct peal_eio *e, struct peal_http *h)
 
     if (peal_http_origin_ok(h, cors->origins, cors->n))
         return true;
-    peal_stat_add(&e->proto->loop->stats, PEAL_STAT_DENIED, 1);
+    peal_stat_add(peal_loop_stats(e->proto->loop), PEAL_STAT_DENIED, 1);
     return false;
 }
 

@@ -14,7 +14,7 @@ peal_eio_polling_new(struct peal_eio_session *s)
     if ((s->polling = calloc(1, sizeof(*s->polling))) == NULL)
         return PEAL_ENOMEM;
     s->polling->session = s;
-    peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_POLLING_SESSIONS, 1);
+    peal_stat_add(peal_loop_stats(peal_eio_loop(s)), PEAL_STAT_POLLING_SESSIONS, 1);
     return PEAL_OK;
 }
 
@@ -57,7 +57,7 @@ peal_eio_polling_free(struct peal_eio_session *s)
     peal_list_unlink(&p->dirty);
     free(p);
     s->polling = NULL;
-    peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_POLLING_SESSIONS, -1);
+    peal_stat_add(peal_loop_stats(peal_eio_loop(s)), PEAL_STAT_POLLING_SESSIONS, -1);
 }
 
 void
@@ -169,7 +169,7 @@ peal_eio_turn(void *eio)
             PEAL_CONTAINER(l, struct peal_eio_polling, dirty)->session;
 
         if (s->doomed) {
-            peal_stat_add(&e->proto->loop->stats, PEAL_STAT_CLOSED_SLOW, 1);
+            peal_stat_add(peal_loop_stats(e->proto->loop), PEAL_STAT_CLOSED_SLOW, 1);
             peal_eio_end(s, e->close, PEAL_END_SLOW, NULL);
         } else {
             peal_eio_flush(s);
@@ -205,7 +205,7 @@ poll_drop_some(struct peal_eio_session *s, uint32_t tag, size_t max)
         p->bytes -= x->blob->len;
         size -= x->blob->len + PEAL_CONN_ITEM_COST;
         peal_blob_release(x->blob);
-        peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_SLOW_DROPPED, 1);
+        peal_stat_add(peal_loop_stats(peal_eio_loop(s)), PEAL_STAT_SLOW_DROPPED, 1);
     }
     p->n = kept;
 }
@@ -214,7 +214,7 @@ poll_drop_some(struct peal_eio_session *s, uint32_t tag, size_t max)
 static bool
 poll_make_room(struct peal_eio_session *s, size_t len, uint32_t tag)
 {
-    const struct peal_loop_config *c = &peal_eio_loop(s)->config;
+    const struct peal_loop_config *c = peal_loop_settings(peal_eio_loop(s));
     struct peal_eio_polling *p = s->polling;
     size_t max = c->queue_bytes_max, need = len + PEAL_CONN_ITEM_COST;
 
@@ -228,7 +228,7 @@ poll_make_room(struct peal_eio_session *s, size_t len, uint32_t tag)
         if (poll_pieces_size(p) + need <= max)
             return true;
         if (tag != 0) {
-            peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_SLOW_DROPPED, 1);
+            peal_stat_add(peal_loop_stats(peal_eio_loop(s)), PEAL_STAT_SLOW_DROPPED, 1);
             return false;
         }
     }
@@ -329,7 +329,7 @@ post_on_gone(struct peal_http *h)
     s->polling->post = NULL;
     s->polling->deferred = false;
     peal_buf_fini(&s->polling->body);
-    if (h->conn->fd < 0)
+    if (!peal_conn_is_owned(h->conn))
         peal_eio_end(s, s->eio->close, PEAL_END_LOST, "in the middle of a POST");
 }
 

@@ -176,7 +176,7 @@ eio_on_timer(struct peal_timer *t)
     } else if (is_late && s->joined) {
         peal_eio_drain_session(s);
     } else if (is_late) {
-        peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_CONNECT_TIMEOUTS, 1);
+        peal_stat_add(peal_loop_stats(peal_eio_loop(s)), PEAL_STAT_CONNECT_TIMEOUTS, 1);
         peal_eio_close(s, PEAL_END_CONNECT_TIMEOUT, NULL);
     } else if (now < s->due) {
         eio_arm(s);
@@ -246,7 +246,7 @@ peal_eio_overdue(struct peal_eio_session *s)
         eio_wait_ping(s, peal_loop_now_ms(peal_eio_loop(s)));
         return false;
     }
-    peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_PING_TIMEOUTS, 1);
+    peal_stat_add(peal_loop_stats(peal_eio_loop(s)), PEAL_STAT_PING_TIMEOUTS, 1);
     peal_eio_end(s, s->eio->close, PEAL_END_PING_TIMEOUT, NULL);
     return true;
 }
@@ -405,7 +405,7 @@ peal_eio_fail(struct peal_eio_session *s, const char *detail)
 {
     if (s->state == PEAL_EIO_ENDED)
         return;
-    peal_stat_add(&peal_eio_loop(s)->stats, PEAL_STAT_EIO_BAD, 1);
+    peal_stat_add(peal_loop_stats(peal_eio_loop(s)), PEAL_STAT_EIO_BAD, 1);
     peal_eio_end(s, s->eio->close, PEAL_END_BAD_INPUT, detail);
 }
 

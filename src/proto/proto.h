@@ -45,7 +45,7 @@ struct peal_proto {
 static inline struct peal_stats *
 peal_proto_stats(const struct peal_proto *p)
 {
-    return &p->loop->stats;
+    return peal_loop_stats(p->loop);
 }
 
 #endif

@@ -30,6 +30,8 @@ peal_session_end_of(enum peal_close why)
         return PEAL_END_BAD_INPUT;
     case PEAL_CLOSE_TIMEOUT:
         return PEAL_END_PING_TIMEOUT;
+    case PEAL_CLOSE_MEMORY:
+        return PEAL_END_MEMORY;
     default:
         return PEAL_END_LOST;
     }
@@ -42,7 +44,7 @@ peal_session_log_refused(struct peal_proto *p, const struct peal_http *h,
     char client[PEAL_ADDR_TEXT_MAX];
 
     peal_addr_format_ip(&h->client, client);
-    peal_log_limited(p->loop->config.log, &p->log.refused, peal_loop_now_ms(p->loop),
+    peal_log_limited(peal_loop_log(p->loop), &p->log.refused, peal_loop_now_ms(p->loop),
         PEAL_LOG_INFO, "client refused", "protocol=%s transport=%s client=%s why=%s",
         protocol, transport != NULL ? transport : protocol, client, why);
 }
@@ -52,9 +54,9 @@ peal_session_log_engineio3(struct peal_proto *p, const struct peal_http *h)
 {
     char client[PEAL_ADDR_TEXT_MAX];
 
-    peal_stat_add(&p->loop->stats, PEAL_STAT_EIO3_REFUSED, 1);
+    peal_stat_add(peal_loop_stats(p->loop), PEAL_STAT_EIO3_REFUSED, 1);
     peal_addr_format_ip(&h->client, client);
-    peal_log_limited(p->loop->config.log, &p->log.refused_engineio3,
+    peal_log_limited(peal_loop_log(p->loop), &p->log.refused_engineio3,
         peal_loop_now_ms(p->loop), PEAL_LOG_INFO, "client of Socket.IO 2 refused",
         "protocol=socketio client=%s hint=\"update it to socket.io-client 3 or 4\"",
         client);
@@ -66,7 +68,7 @@ peal_session_log_ended(struct peal_proto *p, const struct peal_session_name *s,
 {
     bool failed = ends[end].failed;
 
-    peal_log_limited(p->loop->config.log, failed ? &p->log.failed : &p->log.ended,
+    peal_log_limited(peal_loop_log(p->loop), failed ? &p->log.failed : &p->log.ended,
         peal_loop_now_ms(p->loop), failed ? PEAL_LOG_INFO : PEAL_LOG_DEBUG,
         "session closed", "protocol=%s transport=%s id=%.*s why=\"%s%s%s\"", s->protocol,
         s->transport, (int)s->id.len, s->id.len > 0 ? s->id.data : "", ends[end].text,

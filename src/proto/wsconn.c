@@ -187,7 +187,7 @@ on_broken(struct peal_wsconn *w, struct peal_conn *c, peal_err err)
 {
     uint16_t code = w->decoder.fail_code;
 
-    peal_stat_add(&peal_conn_loop(c)->stats, PEAL_STAT_WS_FRAMES_BAD, 1);
+    peal_stat_add(peal_loop_stats(peal_conn_loop(c)), PEAL_STAT_WS_FRAMES_BAD, 1);
     close_with(w, code, peal_slice_str(peal_err_text(err)), PEAL_CLOSE_PROTO);
     w->ops->closed(w, code, PEAL_CLOSE_PROTO, peal_err_text(err));
 }
@@ -204,9 +204,9 @@ on_data(struct peal_conn *c, uint8_t *data, size_t len)
         size_t used = 0;
         peal_err err;
 
-        if (c->fd < 0 || c->finishing)
+        if (!peal_conn_is_owned(c))
             return len;
-        if (c->paused)
+        if (peal_conn_is_paused(c))
             return at;
         err = peal_wsframe_decode(
             &w->decoder, data + at, len - at, w->ops->codec(w), &used, &ev);

@@ -22,7 +22,7 @@ fill_report(void *arg, struct peal_node_report *own)
     own->room = n->o->sessions_rate * n->n_workers;
     own->sessions = 0;
     for (unsigned i = 0; i < n->n_workers; i++)
-        own->sessions += peal_stats_sessions(&n->loops[i]->stats);
+        own->sessions += peal_stats_sessions(peal_loop_stats(n->loops[i]));
     own->state = n->leaving               ? PEAL_NODE_LEAVING
                  : n->api.unready != NULL ? PEAL_NODE_DRAINING
                                           : PEAL_NODE_UP;
@@ -248,7 +248,7 @@ peal_cluster_leave(struct peal_server *n)
     peal_timer_stop(&n->balance_timer);
     n->leaving = true;
     peal_nodes_leave(n->nodes);
-    uv_run(&n->control->uv, UV_RUN_NOWAIT); /* writes it */
+    uv_run(peal_loop_uv(n->control), UV_RUN_NOWAIT); /* writes it */
 }
 
 void

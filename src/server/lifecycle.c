@@ -49,7 +49,7 @@ count_sessions(const struct peal_server *n)
     int64_t all = 0;
 
     for (unsigned i = 0; i < n->n_workers; i++)
-        all += peal_stats_sessions(&n->workers[i].loop->stats);
+        all += peal_stats_sessions(peal_loop_stats(n->workers[i].loop));
     return all;
 }
 
@@ -60,7 +60,8 @@ count_polling(const struct peal_server *n)
     int64_t all = 0;
 
     for (unsigned i = 0; i < n->n_workers; i++)
-        all += peal_stat_get(&n->workers[i].loop->stats, PEAL_STAT_POLLING_SESSIONS);
+        all += peal_stat_get(
+            peal_loop_stats(n->workers[i].loop), PEAL_STAT_POLLING_SESSIONS);
     return all;
 }
 
@@ -266,14 +267,14 @@ join(struct peal_server *n)
         peal_worker_close(&n->workers[i]);
     for (unsigned i = 0; i < n->n_workers; i++)
         if (n->workers[i].loop != NULL)
-            uv_run(&n->workers[i].loop->uv, UV_RUN_NOWAIT);
-    uv_run(&n->control->uv, UV_RUN_NOWAIT);
+            uv_run(peal_loop_uv(n->workers[i].loop), UV_RUN_NOWAIT);
+    uv_run(peal_loop_uv(n->control), UV_RUN_NOWAIT);
 }
 
 int
 peal_server_run(struct peal_server *n)
 {
-    struct life life = { .node = n, .loop = &n->control->uv };
+    struct life life = { .node = n, .loop = peal_loop_uv(n->control) };
     bool ok = true;
 
     for (unsigned i = 0; i < n->n_workers && ok; i++)

@@ -221,7 +221,7 @@ notice(struct link *l)
     l->cut = false;
     l->state = CONNECTING;
     drop_after(&l->events, 0);
-    peal_stat_add(&l->control->stats, l->b.counters->unanswered, l->unanswered);
+    peal_stat_add(peal_loop_stats(l->control), l->b.counters->unanswered, l->unanswered);
     l->unanswered = 0;
     sim_trace("node %u notices that its link is gone", l->node);
     l->b.events->down(l->b.arg);
@@ -344,7 +344,7 @@ link_serve(struct link *l)
 static void
 tell_refused(struct link *l, struct peal_slice topic)
 {
-    peal_stat_add(&l->control->stats, l->b.counters->topics_refused, 1);
+    peal_stat_add(peal_loop_stats(l->control), l->b.counters->topics_refused, 1);
     l->b.events->refused(l->b.arg, topic, "the broker refuses it");
 }
 
@@ -377,7 +377,7 @@ link_proceed(struct link *l)
     } else if (l->state == CONNECTING) {
         l->state = UP;
         sim_trace("node %u has a link", l->node);
-        peal_stat_add(&l->control->stats, l->b.counters->connects, 1);
+        peal_stat_add(peal_loop_stats(l->control), l->b.counters->connects, 1);
         l->b.events->up(l->b.arg);
     } else {
         return false;

@@ -120,10 +120,10 @@ node_end(struct world *w, struct node *n, bool leaving)
 static int64_t
 dropped(const struct node *n)
 {
-    int64_t sum = peal_stat_get(&n->control->stats, PEAL_STAT_WORKER_DROPPED);
+    int64_t sum = peal_stat_get(peal_loop_stats(n->control), PEAL_STAT_WORKER_DROPPED);
 
     for (unsigned i = 0; i < n->n_shards; i++)
-        sum += peal_stat_get(&n->loops[i]->stats, PEAL_STAT_WORKER_DROPPED);
+        sum += peal_stat_get(peal_loop_stats(n->loops[i]), PEAL_STAT_WORKER_DROPPED);
     return sum;
 }
 
@@ -162,7 +162,8 @@ look(struct world *w, struct node *n)
 void
 node_turn(struct world *w, struct node *n, unsigned loop)
 {
-    uv_run(loop < n->n_shards ? &n->loops[loop]->uv : &n->control->uv, UV_RUN_NOWAIT);
+    uv_run(loop < n->n_shards ? peal_loop_uv(n->loops[loop]) : peal_loop_uv(n->control),
+        UV_RUN_NOWAIT);
     look(w, n);
 }
 
@@ -279,7 +280,7 @@ world_dark(struct world *w)
 static void
 check_node(const struct node *n)
 {
-    int64_t gaps = peal_stat_get(&n->control->stats, PEAL_STAT_BACKPLANE_GAPS);
+    int64_t gaps = peal_stat_get(peal_loop_stats(n->control), PEAL_STAT_BACKPLANE_GAPS);
 
     if (!n->up || !link_whole(n->link))
         sim_wrong("node %u is not up after a quiet time", n->place);
@@ -297,8 +298,8 @@ check_node(const struct node *n)
         if (n->clients[i].paused)
             sim_wrong("node %u: the publisher of worker %u waits for ever", n->place, i);
     for (unsigned i = 0; i < n->n_shards; i++)
-        if (peal_stat_get(&n->loops[i]->stats, PEAL_STAT_CHANNELS) != 0 ||
-            peal_stat_get(&n->loops[i]->stats, PEAL_STAT_SUBSCRIPTIONS) != 0)
+        if (peal_stat_get(peal_loop_stats(n->loops[i]), PEAL_STAT_CHANNELS) != 0 ||
+            peal_stat_get(peal_loop_stats(n->loops[i]), PEAL_STAT_SUBSCRIPTIONS) != 0)
             sim_wrong("node %u has channels without members", n->place);
     for (unsigned c = 0; c < CHANNELS; c++)
         if (peal_hub_interest(

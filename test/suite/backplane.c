@@ -120,7 +120,7 @@ turn(const struct bed *bed)
 {
     if (bed->maker->turn != NULL)
         bed->maker->turn();
-    uv_run(&bed->loop->uv, UV_RUN_NOWAIT);
+    uv_run(peal_loop_uv(bed->loop), UV_RUN_NOWAIT);
     usleep(100);
 }
 
@@ -260,7 +260,7 @@ payloads_reach_those_who_subscribed(struct bed *bed)
     expect(bed, a, "message ok:1 four");
     expect(bed, b, "message ok:1");
     expect(bed, b, "message ok:1 four");
-    CHECK_INT(peal_stat_get(&bed->loop->stats, counters.connects), SUITE_LINKS);
+    CHECK_INT(peal_stat_get(peal_loop_stats(bed->loop), counters.connects), SUITE_LINKS);
 }
 
 static void
@@ -363,7 +363,7 @@ a_topic_is_refused_alone(struct bed *bed)
     expect(bed, b, "message ok:1 one");
     expect(bed, b, "message ok:1 two");
     expect(bed, b, "message ok:3 three");
-    CHECK_INT(peal_stat_get(&bed->loop->stats, counters.topics_refused), 1);
+    CHECK_INT(peal_stat_get(peal_loop_stats(bed->loop), counters.topics_refused), 1);
     CHECK_INT(b->n_down, 0);
 }
 
@@ -453,7 +453,7 @@ a_payload_that_is_too_large_is_refused(struct bed *bed)
     peal_backplane_publish(a->b, list, 3);
     expect(bed, b, "message ok:1 one");
     expect(bed, b, "message ok:1 two");
-    CHECK_INT(peal_stat_get(&bed->loop->stats, counters.refused), 1);
+    CHECK_INT(peal_stat_get(peal_loop_stats(bed->loop), counters.refused), 1);
     suite_log.level = PEAL_LOG_ERROR;
     free(large);
 }

@@ -53,8 +53,8 @@ check_counts(const struct suite_protocol *p, unsigned n)
 
     CHECK(pr != NULL);
     CHECK_INT(pr->ops->count(pr), n);
-    CHECK_INT(peal_stats_sessions_of(&rig.loop->stats, pr->index), n);
-    CHECK_INT(peal_stats_sessions(&rig.loop->stats), n);
+    CHECK_INT(peal_stats_sessions_of(peal_loop_stats(rig.loop), pr->index), n);
+    CHECK_INT(peal_stats_sessions(peal_loop_stats(rig.loop)), n);
 }
 
 static void
@@ -212,7 +212,7 @@ a_session_without_memory_is_none(const struct suite_protocol *p, long *fail_afte
         *fail_after = -1;
         rig_turn();
         CHECK(pr->ops->count(pr) == 1 || pr->ops->count(pr) == 2);
-        CHECK_INT(peal_stats_sessions(&rig.loop->stats), pr->ops->count(pr));
+        CHECK_INT(peal_stats_sessions(peal_loop_stats(rig.loop)), pr->ops->count(pr));
         rig_stop();
     }
 }

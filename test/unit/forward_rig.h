@@ -163,7 +163,7 @@ stop_both(void)
 static inline long
 front_stat(enum peal_stat which)
 {
-    return (long)peal_stat_get(&front.loop->stats, which);
+    return (long)peal_stat_get(peal_loop_stats(front.loop), which);
 }
 
 /* Until a number of a running loop is as it must become. */

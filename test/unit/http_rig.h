@@ -343,7 +343,7 @@ stat_of(enum peal_stat which)
     long n = 0;
 
     for (int i = 0; i < N_LOOPS; i++)
-        n += (long)peal_stat_get(&rig.loops[i]->stats, which);
+        n += (long)peal_stat_get(peal_loop_stats(rig.loops[i]), which);
     return n;
 }
 

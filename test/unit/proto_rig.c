@@ -184,7 +184,7 @@ rig_stop(void)
     }
     peal_admission_close(&rig.proto);
     peal_protocols_free(&rig.proto);
-    CHECK_INT(peal_stats_sessions(&rig.loop->stats), 0);
+    CHECK_INT(peal_stats_sessions(peal_loop_stats(rig.loop)), 0);
     peal_http_server_free(&s.server);
     peal_shard_free(&rig.proto.shard);
     peal_deflate_free(&rig.proto.deflate);
@@ -212,7 +212,7 @@ void
 rig_turn(void)
 {
     for (int i = 0; i < TURNS; i++) {
-        uv_run(&rig.loop->uv, UV_RUN_NOWAIT);
+        uv_run(peal_loop_uv(rig.loop), UV_RUN_NOWAIT);
         for (int k = 0; k < 26; k++)
             collect(&s.clients[k]);
     }
@@ -584,7 +584,7 @@ must_be_stat(const char *name, int64_t want)
 
     for (unsigned i = 0; i < PEAL_STAT_N; i++)
         if (strcmp(peal_stat_table[i].family, name) == 0)
-            got += peal_stat_get(&rig.loop->stats, (enum peal_stat)i);
+            got += peal_stat_get(peal_loop_stats(rig.loop), (enum peal_stat)i);
     if (got != want) {
         char text[32];
 
@@ -624,7 +624,7 @@ tell_rig(const char *verb, const char *rest)
     } else if (strcmp(verb, "COUNT") == 0) {
         MUST(rig_protocol(name)->ops->count(rig_protocol(name)) == (unsigned)atoi(more));
     } else if (strcmp(verb, "OPEN") == 0) {
-        MUST(peal_stats_sessions(&rig.loop->stats) == atoi(rest));
+        MUST(peal_stats_sessions(peal_loop_stats(rig.loop)) == atoi(rest));
     } else if (strcmp(verb, "STAT") == 0) {
         must_be_stat(name, atoi(more));
     } else if (strcmp(verb, "PUBLISH") == 0 || strcmp(verb, "EMIT") == 0) {

@@ -240,7 +240,7 @@ peer_read(struct peer *r)
 static void
 turn(struct play *p)
 {
-    uv_run(&p->loop->uv, UV_RUN_NOWAIT);
+    uv_run(peal_loop_uv(p->loop), UV_RUN_NOWAIT);
     accept_all(p);
     for (unsigned i = 0; i < p->n_peers; i++)
         peer_read(&p->peers[i]);
@@ -448,7 +448,7 @@ expect_count(struct play *p, struct peal_slice rest)
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         if (!peal_slice_eq(name, peal_slice_str(names[i].name)))
             continue;
-        if (peal_stat_get(&p->loop->stats, names[i].id) != (int64_t)want)
+        if (peal_stat_get(peal_loop_stats(p->loop), names[i].id) != (int64_t)want)
             wrong(p, "another number of", names[i].name);
         return;
     }

@@ -175,7 +175,7 @@ static const struct peal_relay_events rig_events = { rig_up, rig_down, rig_said 
 static inline void
 turn(struct peal_loop *l)
 {
-    uv_run(&l->uv, UV_RUN_NOWAIT);
+    uv_run(peal_loop_uv(l), UV_RUN_NOWAIT);
 }
 
 /* Everything that was posted arrives, and what is posted because of it. */
@@ -427,9 +427,9 @@ id_of(const struct member *me)
 static inline int64_t
 stat_of(const struct rig *r, enum peal_stat id)
 {
-    return peal_stat_get(&r->control->stats, id) +
-           peal_stat_get(&r->loops[0]->stats, id) +
-           peal_stat_get(&r->loops[1]->stats, id);
+    return peal_stat_get(peal_loop_stats(r->control), id) +
+           peal_stat_get(peal_loop_stats(r->loops[0]), id) +
+           peal_stat_get(peal_loop_stats(r->loops[1]), id);
 }
 
 #endif

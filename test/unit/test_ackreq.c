@@ -95,9 +95,9 @@ static void
 turn(struct rig *r)
 {
     for (int i = 0; i < 8; i++) {
-        uv_run(&r->asking->uv, UV_RUN_NOWAIT);
-        uv_run(&r->loops[0]->uv, UV_RUN_NOWAIT);
-        uv_run(&r->loops[1]->uv, UV_RUN_NOWAIT);
+        uv_run(peal_loop_uv(r->asking), UV_RUN_NOWAIT);
+        uv_run(peal_loop_uv(r->loops[0]), UV_RUN_NOWAIT);
+        uv_run(peal_loop_uv(r->loops[1]), UV_RUN_NOWAIT);
     }
 }
 
@@ -248,8 +248,8 @@ all_members_on_all_workers_are_asked_and_heard(void **state)
     CHECK_INT(h.done, 1);
     CHECK_INT(h.why, PEAL_OK);
     CHECK_INT(other[0].asked + other[0].delivered + a[0].delivered, 0);
-    CHECK_INT(peal_stat_get(&r.loops[0]->stats, PEAL_STAT_ASKED), 2);
-    CHECK_INT(peal_stat_get(&r.asking->stats, PEAL_STAT_ANSWERED), 3);
+    CHECK_INT(peal_stat_get(peal_loop_stats(r.loops[0]), PEAL_STAT_ASKED), 2);
+    CHECK_INT(peal_stat_get(peal_loop_stats(r.asking), PEAL_STAT_ANSWERED), 3);
     heard_fini(&h);
     members_free(a, 2);
     members_free(b, 1);
@@ -428,9 +428,9 @@ a_request_that_is_given_up_is_silent(void **state)
         struct heard before;
 
         for (int i = 0; i < steps; i++)
-            uv_run(i % 3 == 0   ? &r.loops[0]->uv
-                   : i % 3 == 1 ? &r.asking->uv
-                                : &r.loops[1]->uv,
+            uv_run(i % 3 == 0   ? peal_loop_uv(r.loops[0])
+                   : i % 3 == 1 ? peal_loop_uv(r.asking)
+                                : peal_loop_uv(r.loops[1]),
                 UV_RUN_NOWAIT);
         if (a[0].owed != NULL)
             CHECK(answer(&a[0], "under way"));
@@ -527,9 +527,9 @@ nothing_is_left_when_all_ends_at_any_step(void **state)
         struct peal_ack_request *ask = begin(&r, "red", TIMEOUT_MS, &h);
 
         for (int i = 0; i < steps; i++)
-            uv_run(i % 3 == 0   ? &r.loops[0]->uv
-                   : i % 3 == 1 ? &r.asking->uv
-                                : &r.loops[1]->uv,
+            uv_run(i % 3 == 0   ? peal_loop_uv(r.loops[0])
+                   : i % 3 == 1 ? peal_loop_uv(r.asking)
+                                : peal_loop_uv(r.loops[1]),
                 UV_RUN_NOWAIT);
         if (steps % 2 == 0)
             peal_ack_request_cancel(ask);

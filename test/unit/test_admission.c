@@ -149,7 +149,7 @@ ask(const char *path)
 static void
 turn(void)
 {
-    uv_run(&rig.loop->uv, UV_RUN_NOWAIT);
+    uv_run(peal_loop_uv(rig.loop), UV_RUN_NOWAIT);
 }
 
 /* What a client has got so far; "end" is added where the connection is closed. */
@@ -184,7 +184,7 @@ contains(int fd, const char *what)
 static int64_t
 stat_of(enum peal_stat which)
 {
-    return peal_stat_get(&rig.loop->stats, which);
+    return peal_stat_get(peal_loop_stats(rig.loop), which);
 }
 
 static void
@@ -289,10 +289,10 @@ waiting_in_vain_ends_with_a_refusal(void **state)
     turn();
     rig.config.sessions_rate = 0;
     rig.config.sessions_max = 1; /* and one is there: no place becomes free */
-    peal_stats_add_sessions(&rig.loop->stats, 0, 1);
+    peal_stats_add_sessions(peal_loop_stats(rig.loop), 0, 1);
     sse = ask("/sse/a");
     turn();
-    peal_stats_add_sessions(&rig.loop->stats, 0, -1);
+    peal_stats_add_sessions(peal_loop_stats(rig.loop), 0, -1);
     rig.config.sessions_rate = 1;
     poll = ask("/poll/b");
     turn();
@@ -300,7 +300,7 @@ waiting_in_vain_ends_with_a_refusal(void **state)
     turn();
     CHECK_INT(stat_of(PEAL_STAT_SESSIONS_WAITING), 2);
     rig.config.sessions_max = 1;
-    peal_stats_add_sessions(&rig.loop->stats, 0, 1);
+    peal_stats_add_sessions(peal_loop_stats(rig.loop), 0, 1);
     clock_ms += WAIT_MS;
     turn();
     CHECK(contains(sse, "retry: "));
@@ -323,7 +323,7 @@ a_refused_request_is_over_and_the_next_one_is_another_newcomer(void **state)
     turn();
     CHECK_INT(send(poll, next, strlen(next), MSG_NOSIGNAL), strlen(next));
     rig.config.sessions_max = 1;
-    peal_stats_add_sessions(&rig.loop->stats, 0, 1);
+    peal_stats_add_sessions(peal_loop_stats(rig.loop), 0, 1);
     clock_ms += WAIT_MS;
     turn();
     CHECK(contains(poll, "503 Service Unavailable"));
@@ -398,14 +398,14 @@ a_full_node_refuses_sockets_at_once_and_streams_wait_for_a_place(void **state)
     int poll, sse;
 
     start((struct peal_proto_config){ .sessions_max = 1 });
-    peal_stats_add_sessions(&rig.loop->stats, 0, 1);
+    peal_stats_add_sessions(peal_loop_stats(rig.loop), 0, 1);
     poll = ask("/poll/a");
     sse = ask("/sse/b");
     turn();
     CHECK(contains(poll, "503 Service Unavailable"));
     CHECK_INT(stat_of(PEAL_STAT_REFUSED_SESSIONS_MAX), 1);
     CHECK_INT(stat_of(PEAL_STAT_SESSIONS_WAITING), 1);
-    peal_stats_add_sessions(&rig.loop->stats, 0, -1);
+    peal_stats_add_sessions(peal_loop_stats(rig.loop), 0, -1);
     turn();
     CHECK(contains(sse, "200 OK"));
     stop();

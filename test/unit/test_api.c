@@ -186,7 +186,7 @@ ask_bytes(struct world *w, const char *bytes, size_t len)
         struct pollfd p = { .fd = fd, .events = POLLIN };
 
         CHECK(turns < 20000);
-        uv_run(&w->loop->uv, UV_RUN_NOWAIT);
+        uv_run(peal_loop_uv(w->loop), UV_RUN_NOWAIT);
         if (poll(&p, 1, 1) == 0)
             continue;
         got = read(fd, w->answer + n, sizeof(w->answer) - 1 - n);
@@ -258,7 +258,7 @@ post(struct world *w, const char *path, const char *text)
 static int64_t
 stat_of(const struct world *w, enum peal_stat id)
 {
-    return peal_stat_get(&w->loop->stats, id);
+    return peal_stat_get(peal_loop_stats(w->loop), id);
 }
 
 /* Publishing. */
@@ -768,14 +768,14 @@ metrics_add_up_over_workers(void **state)
     loops[0] = w.loop;
     w.node.loops = loops;
     w.node.n_loops = 2;
-    peal_stat_add(&loops[0]->stats, PEAL_STAT_CLOSED_SLOW, 3);
-    peal_stat_add(&loops[1]->stats, PEAL_STAT_CLOSED_SLOW, 4);
-    peal_stat_add(&loops[1]->stats, PEAL_STAT_LOOP_BUSY, 15000000000000);
+    peal_stat_add(peal_loop_stats(loops[0]), PEAL_STAT_CLOSED_SLOW, 3);
+    peal_stat_add(peal_loop_stats(loops[1]), PEAL_STAT_CLOSED_SLOW, 4);
+    peal_stat_add(peal_loop_stats(loops[1]), PEAL_STAT_LOOP_BUSY, 15000000000000);
     /* The control thread counts too, but for its own connections. */
     CHECK_OK(peal_loop_new(&config, &w.node.control));
-    peal_stat_add(&w.node.control->stats, PEAL_STAT_LOOP_BUSY, 7000000000);
-    peal_stat_add(&w.node.control->stats, PEAL_STAT_CLOSED_SLOW, 100);
-    peal_stat_add(&w.node.control->stats, PEAL_STAT_PUBLISHED, 5);
+    peal_stat_add(peal_loop_stats(w.node.control), PEAL_STAT_LOOP_BUSY, 7000000000);
+    peal_stat_add(peal_loop_stats(w.node.control), PEAL_STAT_CLOSED_SLOW, 100);
+    peal_stat_add(peal_loop_stats(w.node.control), PEAL_STAT_PUBLISHED, 5);
     ask(&w, "GET", "/metrics", "", "");
     CHECK_INT(status(&w), 200);
     CHECK(has_header(&w, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));

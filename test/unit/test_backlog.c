@@ -51,7 +51,7 @@ struct rig {
 static void
 turn(struct rig *r, unsigned worker)
 {
-    uv_run(&r->loops[worker]->uv, UV_RUN_NOWAIT);
+    uv_run(peal_loop_uv(r->loops[worker]), UV_RUN_NOWAIT);
 }
 
 static void
@@ -119,7 +119,7 @@ publish(struct rig *r, unsigned worker, size_t size, struct peal_blob *attachmen
 static int64_t
 counted(const struct rig *r, unsigned worker, enum peal_stat id)
 {
-    return peal_stat_get(&r->loops[worker]->stats, id);
+    return peal_stat_get(peal_loop_stats(r->loops[worker]), id);
 }
 
 /* A client that publishes. */

@@ -89,7 +89,7 @@ expect_silence(struct rig *r)
     unsigned calls = r->calls;
 
     for (int i = 0; i < 5; i++)
-        uv_run(&r->loop->uv, UV_RUN_NOWAIT);
+        uv_run(peal_loop_uv(r->loop), UV_RUN_NOWAIT);
     CHECK_INT(r->calls, calls);
 }
 
@@ -246,7 +246,7 @@ what_is_cancelled_is_not_told(void **state)
         for (int turns = 1; turns < 4; turns++) {
             dial(&r, hosts[i], r.port, PATIENCE_MS);
             for (int t = 0; t < turns; t++)
-                uv_run(&r.loop->uv, UV_RUN_NOWAIT);
+                uv_run(peal_loop_uv(r.loop), UV_RUN_NOWAIT);
             peal_dial_cancel(&r.dial);
             expect_silence(&r);
         }
@@ -269,7 +269,7 @@ a_loop_may_end_before_its_dials(void **state)
         dial(&r, "127.0.0.1", port, PATIENCE_MS);
         dial(&r, "/no/such/path", 0, PATIENCE_MS);
         for (int t = 0; t < turns; t++) {
-            uv_run(&r.loop->uv, UV_RUN_NOWAIT);
+            uv_run(peal_loop_uv(r.loop), UV_RUN_NOWAIT);
             if (r.fd >= 0)
                 close(r.fd);
             r.fd = -1;

@@ -372,7 +372,7 @@ turns_until_known(struct client *c, int listener)
 
     for (int i = 0; outcome == WAITS; i++) {
         CHECK(i < NET_PATIENCE_S * 10000);
-        uv_run(&front.loop->uv, UV_RUN_NOWAIT);
+        uv_run(peal_loop_uv(front.loop), UV_RUN_NOWAIT);
         if (owner < 0)
             owner = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         else if (recv(owner, heard, sizeof(heard), 0) > 0)
@@ -398,7 +398,7 @@ request_with(long n, int listener)
     outcome = turns_until_known(&c, listener);
     client_close(&c);
     while (front.limits.open > 0)
-        uv_run(&front.loop->uv, UV_RUN_NOWAIT);
+        uv_run(peal_loop_uv(front.loop), UV_RUN_NOWAIT);
     return outcome;
 }
 

@@ -454,9 +454,9 @@ begin_a_body(long n)
     alloc_left = n;
     alloc_one = 1;
     while (stat_of(PEAL_STAT_ACCEPTED) + stat_of(PEAL_STAT_ACCEPT_ERRORS) == 0)
-        uv_run(&rig.loops[0]->uv, UV_RUN_NOWAIT);
+        uv_run(peal_loop_uv(rig.loops[0]), UV_RUN_NOWAIT);
     for (int i = 0; i < 10; i++)
-        uv_run(&rig.loops[0]->uv, UV_RUN_NOWAIT);
+        uv_run(peal_loop_uv(rig.loops[0]), UV_RUN_NOWAIT);
     if (rig.limits.open > 0)
         CHECK(sem_trywait(&rig.came) == 0 && rig.waiting != NULL);
     else

@@ -122,8 +122,8 @@ rig_of(unsigned turn_budget)
 static void
 rig_fini(struct rig *r)
 {
-    CHECK_INT(peal_stat_get(&r->loop->stats, PEAL_STAT_CHANNELS), 0);
-    CHECK_INT(peal_stat_get(&r->loop->stats, PEAL_STAT_SUBSCRIPTIONS), 0);
+    CHECK_INT(peal_stat_get(peal_loop_stats(r->loop), PEAL_STAT_CHANNELS), 0);
+    CHECK_INT(peal_stat_get(peal_loop_stats(r->loop), PEAL_STAT_SUBSCRIPTIONS), 0);
     for (size_t i = 0; i < PEAL_INTEREST_SLOTS; i++)
         CHECK_INT(r->hub->interest[i], 0);
     peal_shard_free(&r->sh);
@@ -191,8 +191,8 @@ subscribers_get_what_is_published(void **state)
     GOT(m[0], "1 ");
     GOT(m[1], "1 2 4 ");
     GOT(m[2], "");
-    CHECK_INT(peal_stat_get(&r.loop->stats, PEAL_STAT_DELIVERED), 4);
-    CHECK_INT(peal_stat_get(&r.loop->stats, PEAL_STAT_PUBLISHED), 4);
+    CHECK_INT(peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_DELIVERED), 4);
+    CHECK_INT(peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_PUBLISHED), 4);
     members_free(m, 3);
     rig_fini(&r);
 }
@@ -502,7 +502,7 @@ membership_is_exact_in_the_middle_of_a_fan_out(void **state)
     GOT(m[31], "");
     for (int i = 1; i < 28; i++)
         GOT(m[i], "1 2 3 ");
-    CHECK(peal_stat_get(&r.loop->stats, PEAL_STAT_FANOUT_SLICED) > 3);
+    CHECK(peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_FANOUT_SLICED) > 3);
     CHECK(!peal_fanout_turn(r.sh));
     members_free(m, 32);
     rig_fini(&r);

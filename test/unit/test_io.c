@@ -98,7 +98,7 @@ static void
 turns(struct rig *r)
 {
     for (int i = 0; i < 5; i++)
-        uv_run(&r->loop->uv, UV_RUN_NOWAIT);
+        uv_run(peal_loop_uv(r->loop), UV_RUN_NOWAIT);
 }
 
 /* The peer reads what is there. false: the end, after that. */
@@ -189,7 +189,7 @@ what_is_sent_in_a_turn_is_one_write(void **state)
     turns(&r);
     CHECK(hear(&r));
     CHECK_SLICE(peal_buf_slice(&r.heard), "one two three");
-    CHECK_INT(peal_stat_get(&r.loop->stats, PEAL_STAT_WRITES), 1);
+    CHECK_INT(peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_WRITES), 1);
     CHECK_INT(peal_conn_queued(r.conn), 0);
     for (unsigned i = 0; i < 500; i++) /* more than one call of the system can take */
         CHECK(send_line(&r, i, 12 + i * 7 % 300, 0));
@@ -269,8 +269,8 @@ a_slow_reader_is_disconnected(void **state)
     turns(&r);
     CHECK_INT(r.n_closed, 1);
     CHECK_INT(r.why, PEAL_CLOSE_SLOW);
-    CHECK_INT(peal_stat_get(&r.loop->stats, PEAL_STAT_CLOSED_SLOW), 1);
-    CHECK_INT(peal_stat_get(&r.loop->stats, PEAL_STAT_QUEUE_BYTES), 0);
+    CHECK_INT(peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_CLOSED_SLOW), 1);
+    CHECK_INT(peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_QUEUE_BYTES), 0);
     rig_fini(&r);
 }
 
@@ -282,7 +282,7 @@ who_reads_nothing_for_too_long_is_disconnected(void **state)
     rig_init(&r, (struct peal_loop_config){ .queue_age_ms = 50 }, 4096);
     (void)stall(&r, 1000, 1);
     while (r.n_closed == 0)
-        uv_run(&r.loop->uv, UV_RUN_ONCE);
+        uv_run(peal_loop_uv(r.loop), UV_RUN_ONCE);
     CHECK_INT(r.why, PEAL_CLOSE_SLOW);
     rig_fini(&r);
 }
@@ -317,8 +317,9 @@ a_slow_reader_loses_the_oldest(void **state)
     CHECK_INT(next, 500);
     CHECK_INT(plain, last_plain);
     CHECK(lines < 500);
-    CHECK_INT(peal_stat_get(&r.loop->stats, PEAL_STAT_SLOW_DROPPED), 500 - lines);
-    CHECK_INT(peal_stat_get(&r.loop->stats, PEAL_STAT_QUEUE_BYTES), 0);
+    CHECK_INT(
+        peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_SLOW_DROPPED), 500 - lines);
+    CHECK_INT(peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_QUEUE_BYTES), 0);
     CHECK(r.drained > 0);
     CHECK_INT(r.n_closed, 0);
     /* What cannot be dropped is bounded too. */
@@ -344,7 +345,7 @@ a_queue_is_limited_by_the_memory_it_takes(void **state)
     CHECK(n > 1000 && n < 100000 / 32);
     turns(&r);
     CHECK_INT(r.why, PEAL_CLOSE_SLOW);
-    CHECK_INT(peal_stat_get(&r.loop->stats, PEAL_STAT_QUEUE_BYTES), 0);
+    CHECK_INT(peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_QUEUE_BYTES), 0);
     rig_fini(&r);
 }
 
@@ -361,7 +362,7 @@ many_tiny_items_are_few_writes(void **state)
     CHECK_INT(r.heard.len, 50000);
     for (unsigned i = 0; i < 10000; i++)
         CHECK_INT(memcmp(r.heard.data + 5 * i, "cdeab", 5), 0);
-    CHECK(peal_stat_get(&r.loop->stats, PEAL_STAT_WRITES) < 10);
+    CHECK(peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_WRITES) < 10);
     rig_fini(&r);
 }
 
@@ -383,8 +384,9 @@ dropping_makes_room_for_many(void **state)
         CHECK(send_line(&r, n, 20, 0));
     for (; n < 100000; n++) {
         CHECK(send_line(&r, n, 20, 1));
-        passes += peal_stat_get(&r.loop->stats, PEAL_STAT_SLOW_DROPPED) > dropped;
-        dropped = peal_stat_get(&r.loop->stats, PEAL_STAT_SLOW_DROPPED);
+        passes +=
+            peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_SLOW_DROPPED) > dropped;
+        dropped = peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_SLOW_DROPPED);
     }
     CHECK(dropped > 50000);
     CHECK(passes > 10 && passes < 100);
@@ -413,7 +415,7 @@ a_slow_reader_gets_the_latest(void **state)
     }
     for (int tag = 1; tag <= 3; tag++)
         CHECK_INT(seen[tag], 1);
-    CHECK_INT(peal_stat_get(&r.loop->stats, PEAL_STAT_QUEUE_BYTES), 0);
+    CHECK_INT(peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_QUEUE_BYTES), 0);
     rig_fini(&r);
 }
 
@@ -428,13 +430,13 @@ a_queue_that_was_dropped_whole_is_empty(void **state)
             .slow_policy = PEAL_SLOW_DROP_OLDEST, .queue_bytes_max = 1000 },
         4096);
     /* A write of this size is taken whole or not at all. */
-    for (unsigned n = 0; !r.conn->stalled; n++) {
+    for (unsigned n = 0; peal_conn_ready(r.conn); n++) {
         CHECK(send_line(&r, n, 1500, 1));
-        uv_run(&r.loop->uv, UV_RUN_NOWAIT);
+        uv_run(peal_loop_uv(r.loop), UV_RUN_NOWAIT);
         CHECK(n < 100);
     }
     CHECK_INT(peal_conn_queued(r.conn), 0);
-    CHECK_INT(peal_stat_get(&r.loop->stats, PEAL_STAT_SLOW_DROPPED), 1);
+    CHECK_INT(peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_SLOW_DROPPED), 1);
     CHECK(hear_all(&r));
     CHECK(peal_conn_ready(r.conn));
     CHECK_INT(r.drained, 1);
@@ -442,7 +444,7 @@ a_queue_that_was_dropped_whole_is_empty(void **state)
     CHECK(send_text(&r, "again", 1));
     CHECK(hear_all(&r));
     CHECK_SLICE(peal_buf_slice(&r.heard), "again");
-    CHECK_INT(peal_stat_get(&r.loop->stats, PEAL_STAT_QUEUE_BYTES), 0);
+    CHECK_INT(peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_QUEUE_BYTES), 0);
     rig_fini(&r);
 }
 
@@ -462,12 +464,13 @@ finishing_writes_what_is_queued(void **state)
         CHECK(!hear_all(&r));
         CHECK_INT(r.heard.len, 50 * 1000);
         CHECK_INT(r.n_closed, 0);
-        CHECK_INT(peal_stat_get(&r.loop->stats, PEAL_STAT_CONNECTIONS), half ? 0 : 1);
+        CHECK_INT(
+            peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_CONNECTIONS), half ? 0 : 1);
         CHECK_INT(shutdown(r.peer, SHUT_RDWR), 0); /* it waits for this */
         turns(&r);
-        CHECK_INT(peal_stat_get(&r.loop->stats, PEAL_STAT_CONNECTIONS), 0);
-        CHECK_INT(peal_stat_get(&r.loop->stats, PEAL_STAT_CLOSED_LOCAL), 1);
-        CHECK_INT(peal_stat_get(&r.loop->stats, PEAL_STAT_QUEUE_BYTES), 0);
+        CHECK_INT(peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_CONNECTIONS), 0);
+        CHECK_INT(peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_CLOSED_LOCAL), 1);
+        CHECK_INT(peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_QUEUE_BYTES), 0);
         rig_fini(&r);
     }
 }
@@ -486,8 +489,8 @@ a_peer_that_is_half_gone_gets_what_is_queued(void **state)
     CHECK_INT(r.why, PEAL_CLOSE_PEER);
     CHECK(!hear_all(&r));
     CHECK_INT(r.heard.len, 50 * 1000);
-    CHECK_INT(peal_stat_get(&r.loop->stats, PEAL_STAT_CONNECTIONS), 0);
-    CHECK_INT(peal_stat_get(&r.loop->stats, PEAL_STAT_CLOSED_PEER), 1);
+    CHECK_INT(peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_CONNECTIONS), 0);
+    CHECK_INT(peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_CLOSED_PEER), 1);
     rig_fini(&r);
 }
 
@@ -569,7 +572,7 @@ a_connection_moves_to_another_loop(void **state)
     CHECK_INT(r.open, 1);
     CHECK_INT(send(r.peer, " new", 4, 0), 4);
     for (int i = 0; i < 5; i++)
-        uv_run(&other->uv, UV_RUN_NOWAIT);
+        uv_run(peal_loop_uv(other), UV_RUN_NOWAIT);
     CHECK_SLICE(peal_buf_slice(&r.got), "unread kept new");
     CHECK_OK(peal_conn_detach(r.conn, PEAL_S(""), &parts));
     peal_conn_parts_fini(&parts); /* nobody wants it: closed */

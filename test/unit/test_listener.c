@@ -85,7 +85,7 @@ accepted_sockets_are_prompt_and_notice_dead_peers(void **state)
     rig_init(&r);
     c = client_of(r.port, 0);
     while (r.n == 0)
-        uv_run(&r.loop->uv, UV_RUN_ONCE);
+        uv_run(peal_loop_uv(r.loop), UV_RUN_ONCE);
     CHECK(option(r.fd, IPPROTO_TCP, TCP_NODELAY) != 0);
     CHECK(option(r.fd, SOL_SOCKET, SO_KEEPALIVE) != 0);
     CHECK_INT(option(r.fd, IPPROTO_TCP, TCP_KEEPIDLE), 60);
@@ -107,8 +107,8 @@ connections_beyond_the_limit_are_closed_at_once(void **state)
     rig_init(&r);
     r.limits.open = 1; /* as if one were open already */
     c = client_of(r.port, 0);
-    while (peal_stat_get(&r.loop->stats, PEAL_STAT_REFUSED_MAX) == 0)
-        uv_run(&r.loop->uv, UV_RUN_ONCE);
+    while (peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_REFUSED_MAX) == 0)
+        uv_run(peal_loop_uv(r.loop), UV_RUN_ONCE);
     CHECK_INT(recv(c.fd, &byte, 1, 0), 0);
     CHECK_INT(r.n, 0);
     client_close(&c);
@@ -143,8 +143,8 @@ only_clients_are_held_to_their_limit(void **state)
         r.limits.open = cases[i].open;
         r.limits.inner = cases[i].inner;
         c = client_of(r.port, 0);
-        while (r.n + peal_stat_get(&r.loop->stats, PEAL_STAT_REFUSED_MAX) == 0)
-            uv_run(&r.loop->uv, UV_RUN_ONCE);
+        while (r.n + peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_REFUSED_MAX) == 0)
+            uv_run(peal_loop_uv(r.loop), UV_RUN_ONCE);
         CHECK_INT(r.n, cases[i].accepted);
         client_close(&c);
         rig_fini(&r);
@@ -171,7 +171,7 @@ whoever_comes_too_fast_waits_in_order_and_nobody_is_lost(void **state)
     for (int i = 0; i < 5; i++)
         c[i] = client_of(r.port, 0);
     while (r.n < 2) /* the second has to wait for a token */
-        uv_run(&r.loop->uv, UV_RUN_ONCE);
+        uv_run(peal_loop_uv(r.loop), UV_RUN_ONCE);
     peal_listener_finish(&r.listener);
     CHECK(r.listener == NULL);
     CHECK_INT(r.n, 5);

@@ -6,6 +6,7 @@
 
 #include "base/pace.h"
 #include "io/listener.h"
+#include "io/loop_priv.h"
 #include "io/tls.h"
 
 #define MS 1000000ull
@@ -138,10 +139,10 @@ accept_all(bool paced, unsigned n)
     for (unsigned i = 0; i < n; i++)
         c[i] = client_of(port, 0);
     tick_ns = 5 * MS;
-    uv_run(&loop->uv, UV_RUN_ONCE);
+    uv_run(peal_loop_uv(loop), UV_RUN_ONCE);
     first = got.n;
     while (got.n < n)
-        uv_run(&loop->uv, UV_RUN_ONCE);
+        uv_run(peal_loop_uv(loop), UV_RUN_ONCE);
     tick_ns = 0;
     for (unsigned i = 0; i < n; i++)
         client_close(&c[i]);
@@ -211,18 +212,18 @@ tls_handshakes_begin_in_order_and_only_while_there_is_time(void **state)
     for (unsigned i = 0; i < N_TLS; i++)
         clients[i] = tls_client(loop, server, ctx);
     tick_ns = 10 * MS;
-    uv_run(&loop->uv, UV_RUN_ONCE);
+    uv_run(peal_loop_uv(loop), UV_RUN_ONCE);
     CHECK_INT(shake_hands(clients), PEAL_PACE_ALWAYS);
     for (unsigned i = 0; i < PEAL_PACE_ALWAYS; i++)
         CHECK(SSL_is_init_finished(clients[i]));
-    CHECK_INT(
-        peal_stat_get(&loop->stats, PEAL_STAT_TLS_DEFERRED), N_TLS - PEAL_PACE_ALWAYS);
+    CHECK_INT(peal_stat_get(peal_loop_stats(loop), PEAL_STAT_TLS_DEFERRED),
+        N_TLS - PEAL_PACE_ALWAYS);
     CHECK_INT(loop->n_handshakes, N_TLS - PEAL_PACE_ALWAYS);
     while (shake_hands(clients) < N_TLS)
-        uv_run(&loop->uv, UV_RUN_ONCE);
+        uv_run(peal_loop_uv(loop), UV_RUN_ONCE);
     tick_ns = 0;
-    uv_run(&loop->uv, UV_RUN_NOWAIT);
-    CHECK_INT(peal_stat_get(&loop->stats, PEAL_STAT_TLS_HANDSHAKES), N_TLS);
+    uv_run(peal_loop_uv(loop), UV_RUN_NOWAIT);
+    CHECK_INT(peal_stat_get(peal_loop_stats(loop), PEAL_STAT_TLS_HANDSHAKES), N_TLS);
     CHECK_INT(loop->n_handshakes, 0);
     for (unsigned i = 0; i < N_TLS; i++) {
         close(SSL_get_fd(clients[i]));

@@ -537,13 +537,13 @@ what_is_published_at_the_end_of_a_turn_does_not_wait(void **state)
     rig_open(&r, 10000, 0);
     rig_connect(&r);
     settle(&r);
-    CHECK(uv_backend_timeout(&r.loops[0]->uv) != 0);
+    CHECK(uv_backend_timeout(peal_loop_uv(r.loops[0])) != 0);
     peal_loop_free_later(r.loops[0], publish_last_words, &r);
     turn(r.loops[0]);
-    CHECK_INT(uv_backend_timeout(&r.loops[0]->uv), 0); /* the loop goes on */
+    CHECK_INT(uv_backend_timeout(peal_loop_uv(r.loops[0])), 0); /* the loop goes on */
     settle(&r);
     ASKED(&r, "pub t:c:{a} 1\n");
-    CHECK(uv_backend_timeout(&r.loops[0]->uv) != 0);
+    CHECK(uv_backend_timeout(peal_loop_uv(r.loops[0])) != 0);
     for (unsigned i = 0; i < 9; i++) {
         begin(&r, 0, &m[i]);
         join(&m[i], "a");

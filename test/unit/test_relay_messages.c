@@ -389,10 +389,10 @@ what_comes_for_a_worker_is_bounded(void **state)
     join_and_confirm(&r, &a, "a");
     for (unsigned i = 0; i < fit + 5; i++)
         peal_relay_deliver(r.relay, m, 1);
-    CHECK_INT(peal_stat_get(&r.control->stats, PEAL_STAT_WORKER_DROPPED), 5);
+    CHECK_INT(peal_stat_get(peal_loop_stats(r.control), PEAL_STAT_WORKER_DROPPED), 5);
     CHECK(peal_hub_backlog(r.hub) <= PEAL_BACKLOG_LIMITS.hard);
     settle(&r);
-    CHECK_INT(peal_stat_get(&r.loops[0]->stats, PEAL_STAT_DELIVERED), fit);
+    CHECK_INT(peal_stat_get(peal_loop_stats(r.loops[0]), PEAL_STAT_DELIVERED), fit);
     CHECK_INT(peal_hub_backlog(r.hub), 0);
     peal_session_fini(&a.s);
     peal_msg_release(m);

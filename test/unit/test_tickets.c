@@ -97,11 +97,11 @@ visit_with(struct peal_tls_ctx *node, int version, SSL_SESSION **session)
     if (*session != NULL)
         CHECK_INT(SSL_set_session(ssl, *session), 1);
     while (SSL_connect(ssl) != 1)
-        uv_run(&loop->uv, UV_RUN_NOWAIT);
-    uv_run(&loop->uv, UV_RUN_NOWAIT);
+        uv_run(peal_loop_uv(loop), UV_RUN_NOWAIT);
+    uv_run(peal_loop_uv(loop), UV_RUN_NOWAIT);
     CHECK(SSL_read(ssl, &byte, 1) < 0); /* the ticket is before it */
     resumed = SSL_session_reused(ssl) == 1;
-    CHECK_INT(peal_stat_get(&loop->stats, PEAL_STAT_TLS_RESUMED), resumed);
+    CHECK_INT(peal_stat_get(peal_loop_stats(loop), PEAL_STAT_TLS_RESUMED), resumed);
     SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(ssl);
     SSL_CTX_free(ctx);

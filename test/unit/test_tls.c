@@ -142,7 +142,7 @@ turns(struct rig *r)
     int n, idle = 0;
 
     while (idle < 10) {
-        uv_run(&r->loop->uv, UV_RUN_NOWAIT);
+        uv_run(peal_loop_uv(r->loop), UV_RUN_NOWAIT);
         n = SSL_read(r->server, bytes, sizeof(bytes));
         ERR_clear_error();
         if (n > 0)
@@ -154,7 +154,7 @@ turns(struct rig *r)
 static long
 stat_of(struct rig *r, enum peal_stat which)
 {
-    return (long)peal_stat_get(&r->loop->stats, which);
+    return (long)peal_stat_get(peal_loop_stats(r->loop), which);
 }
 
 static void
@@ -170,13 +170,16 @@ expect_spoken(struct rig *r)
 static void
 expect_refused(struct rig *r, const char *why)
 {
+    const char *said;
+
     turns(r);
     CHECK(r->conn == NULL);
     CHECK_INT(r->why, PEAL_CLOSE_ERROR);
     CHECK_INT(stat_of(r, PEAL_STAT_TLS_FAILED), 1);
-    CHECK(r->loop->tls_why != NULL);
-    if (strstr(r->loop->tls_why, why) == NULL)
-        fail_msg("the loop says: %s", r->loop->tls_why);
+    said = peal_loop_take_tls_why(r->loop);
+    CHECK(said != NULL && peal_loop_take_tls_why(r->loop) == NULL);
+    if (strstr(said, why) == NULL)
+        fail_msg("the loop says: %s", said);
 }
 
 static void
@@ -274,7 +277,7 @@ what_is_sent_before_comes_after_the_handshake(void **state)
         if (paused) /* it shakes hands all the same */
             peal_conn_pause(r.conn);
         CHECK(peal_conn_send_bytes(r.conn, PEAL_S("during, ")));
-        uv_run(&r.loop->uv, UV_RUN_NOWAIT);
+        uv_run(peal_loop_uv(r.loop), UV_RUN_NOWAIT);
         peal_conn_flush(r.conn);
         CHECK(peal_conn_send_bytes(r.conn, peal_slice_of(large, 500000)));
         CHECK_INT(peal_conn_queued(r.conn), 16 + 500000 + 3 * PEAL_CONN_ITEM_COST);
@@ -330,8 +333,8 @@ the_queue_is_bounded_while_hands_are_shaken(void **state)
     CHECK(peal_conn_send_bytes(r.conn, PEAL_S("0123456789")));
     while (peal_conn_send_bytes(r.conn, PEAL_S("0123456789")))
         CHECK(peal_conn_queued(r.conn) <= 1000);
-    uv_run(&r.loop->uv, UV_RUN_NOWAIT);
-    uv_run(&r.loop->uv, UV_RUN_NOWAIT);
+    uv_run(peal_loop_uv(r.loop), UV_RUN_NOWAIT);
+    uv_run(peal_loop_uv(r.loop), UV_RUN_NOWAIT);
     CHECK(r.conn == NULL);
     CHECK_INT(r.why, PEAL_CLOSE_SLOW);
     rig_fini(&r);
@@ -354,7 +357,7 @@ who_speaks_no_tls_is_left(void **state)
     rig_fini(&r);
     rig_init(&r); /* or never says anything; and the loop ends */
     start(&r, client_ctx(cert, false, true), "localhost");
-    uv_run(&r.loop->uv, UV_RUN_NOWAIT);
+    uv_run(peal_loop_uv(r.loop), UV_RUN_NOWAIT);
     rig_fini(&r);
 }
 
