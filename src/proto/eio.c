@@ -148,7 +148,7 @@ const struct peal_protocol_ops peal_protocol_socketio = { .name = "socketio",
     .prepare_drain = eio_prepare_drain,
     .free = eio_free };
 
-/* What riders ask of their session. */
+/* Calls of riders. */
 
 void *
 peal_eio_user(struct peal_eio_session *s)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of Engine.IO share: the engine, the session and its states. */
+/* Shared by the files of Engine.IO: the engine, the session and its states. */
 #ifndef PEAL_PROTO_EIO_PRIV_H
 #define PEAL_PROTO_EIO_PRIV_H
 
@@ -41,7 +41,7 @@ struct peal_eio_piece {
     uint32_t tag;
 };
 
-/* What a session has as long as it is on polling. */
+/* The part of a session that exists as long as it is on polling. */
 struct peal_eio_polling {
     struct peal_eio_session *session;
     struct peal_http *poll;  /* that waits for something to say, or NULL */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What /ws and /sse share: sessions in the order of their age, the channels that a
+ * Shared by /ws and /sse: sessions in the order of their age, the channels that a
  * request names, and the wait for these to be subscribed.
  */
 #ifndef PEAL_PROTO_PLAIN_PRIV_H

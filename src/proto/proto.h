@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the protocols of a worker share: its shard, its app, how it admits newcomers, and
+ * Shared by the protocols of a worker: its shard, its app, how it admits newcomers, and
  * the settings that concern all sessions. A protocol's own are in its own header.
  *
  * Thread: the worker's loop.

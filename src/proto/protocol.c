@@ -74,8 +74,8 @@ peal_sessions_shed(struct peal_proto *p, unsigned n)
         left += p->protocols[i]->ops->count(p->protocols[i]);
     if (n > left)
         n = (unsigned)left;
-    /* What is left of n is spread over what is left of the sessions, so that the shares
-     * add up to n whatever is rounded off. */
+    /* The rest of n is spread over the rest of the sessions, so that the shares add up to
+     * n whatever is rounded off. */
     for (unsigned i = 0; i < p->n_protocols && n > 0; i++) {
         struct peal_protocol *pr = p->protocols[i];
         unsigned count = pr->ops->count(pr);

@@ -3,8 +3,8 @@
  * Log lines about sessions: why a client was refused, and why a session ended. Clients
  * decide how many there are, so each kind of line is limited (base/log.h).
  *
- * What a client's fault or a limit of the node has ended is logged at info, what ends in
- * the ordinary way at debug.
+ * A session that a client's fault or a limit of the node has ended is logged at info, one
+ * that ends in the ordinary way at debug.
  *
  * Thread: the worker's loop.
  */
@@ -25,7 +25,7 @@ struct peal_session_log {
 /* peal_session_end_of is what the end of its connection means to a session. */
 enum peal_session_end peal_session_end_of(enum peal_close why);
 
-/* What a session is, for the log. */
+/* The name of a session in the log. */
 struct peal_session_name {
     const char *protocol, *transport;
     struct peal_slice id; /* or empty */

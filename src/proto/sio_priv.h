@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of Socket.IO share. A client is what one Engine.IO session carries; it
+ * Shared by the files of Socket.IO. A client is what one Engine.IO session carries; it
  * has a socket for each namespace that it has joined, and a socket is a session of the
  * hub.
  */
@@ -22,7 +22,7 @@ struct peal_socketio_pending {
     struct peal_blob *atts[PEAL_ATTACHMENTS_MAX];
 };
 
-/* What an Engine.IO session carries. */
+/* A client: the rider of one Engine.IO session. */
 struct peal_socketio_client {
     struct peal_eio_session *engine;
     struct peal_socketio_socket *sockets;

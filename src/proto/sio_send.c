@@ -24,7 +24,7 @@ sio_send_built(struct peal_socketio_client *c, const struct peal_buf *packet,
     if (err == PEAL_OK)
         b = peal_socketio_is_msgpack(c) ? peal_sio_pack_binary(built, t)
                                         : peal_sio_pack(built, atts, n_atts, t);
-    /* What was published before goes before. */
+    /* Messages that were published before the packet go before it. */
     for (struct peal_socketio_socket *so = c->sockets; so != NULL; so = so->next)
         peal_session_catch_up(&so->session);
     if (b != NULL)

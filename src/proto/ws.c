@@ -29,7 +29,7 @@ struct ws {
     struct peal_msg *asked; /* the app is deciding whether it is published; or NULL */
 };
 
-/* What session.marks says. */
+/* Bits of session.marks. */
 enum {
     HEARD = 1,  /* something came since the last look */
     WAITING = 2 /* for an answer to a ping */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A WebSocket connection, the server's end: handshake, messages, control frames, closing.
- * What /ws and Engine.IO put on top is in their own files. Thread: the loop's.
+ * Its users, /ws and Engine.IO, are in files of their own. Thread: the loop's.
  */
 #ifndef PEAL_PROTO_WSCONN_H
 #define PEAL_PROTO_WSCONN_H
@@ -38,7 +38,7 @@ peal_wsconn_deflate_bits(const struct peal_wsconn *w)
     return w->decoder.peer_bits;
 }
 
-/* What a handshake asks for, besides RFC 6455's rules. */
+/* Demands on a handshake, besides RFC 6455's rules. */
 struct peal_wsconn_config {
     const struct peal_wsframe_limits *limits; /* kept */
     bool deflate;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Engine.IO v4: one digit and the rest. The wire is small; so is this file. */
+/*
+ * Engine.IO v4 on the wire: a packet is one digit and its data, the body of a poll is
+ * packets with a separator between them.
+ */
 #include "wire/eio.h"
 
 #include <inttypes.h>

@@ -72,7 +72,7 @@ enum peal_eiopkt_code {
     PEAL_EIO_CODE_N
 };
 
-/* What a refused request is told, indexed by code. A refused WebSocket upgrade gets 400
+/* The answers to refused requests, indexed by code. A refused WebSocket upgrade gets 400
  * and the message as its body whatever the status here says. */
 struct peal_eiopkt_error {
     int code;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The forms of plain protocols: a message's data as a WebSocket frame, in an envelope,
- * and as a server-sent event. Those of Socket.IO are in encode_sio.c. */
+/*
+ * The encoders of plain protocols: a message's data as a WebSocket frame, in an envelope,
+ * and as a server-sent event. Those of Socket.IO are in encode_sio.c.
+ */
 #include "wire/encode.h"
 
 #include "base/base64.h"

@@ -63,7 +63,7 @@ peal_encode_form(struct peal_msg *m, enum peal_format fmt, struct peal_deflate *
 struct peal_blob *peal_encode_envelope_for(
     const struct peal_msg *m, unsigned k, struct peal_deflate *ctx);
 
-/* How a session takes its Socket.IO packets. */
+/* The ways in which a session takes its Socket.IO packets. */
 enum peal_sio_transport {
     PEAL_SIO_WS,   /* WebSocket: a text frame, a binary frame for each attachment */
     PEAL_SIO_POLL, /* piece of a polling body; the transport joins pieces with 0x1e */

@@ -6,8 +6,7 @@
  */
 #include "wire/sio.h"
 
-#include <assert.h>
-
+#include "base/assert.h"
 #include "base/json.h"
 #include "base/utf8.h"
 
@@ -253,7 +252,7 @@ peal_sio_event_parts(struct peal_slice parts[PEAL_SIO_PARTS_MAX], bool engine,
 {
     unsigned n;
 
-    assert(n_atts <= PEAL_SIO_ATTACHMENTS_MAX);
+    PEAL_ASSERT(n_atts <= PEAL_SIO_ATTACHMENTS_MAX);
     n = add_header(parts, event_heads[n_atts], engine, nsp, id);
     parts[n++] = PEAL_S("[");
     parts[n++] = event.len > 0 ? event : PEAL_S("\"message\"");
@@ -299,7 +298,7 @@ peal_sio_ack(struct peal_buf *out, bool engine, struct peal_slice nsp,
     struct peal_slice parts[PEAL_SIO_PARTS_MAX];
     unsigned n;
 
-    assert(n_atts <= PEAL_SIO_ATTACHMENTS_MAX);
+    PEAL_ASSERT(n_atts <= PEAL_SIO_ATTACHMENTS_MAX);
     n = add_header(parts, ack_heads[n_atts], engine, nsp, id);
     parts[n++] = PEAL_S("[");
     parts[n++] = args;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Server-Sent Events: field lines, and an empty line at the end. */
+/*
+ * Server-Sent Events: an event is lines of fields and an empty line. A line break in the
+ * data begins another data line; in any other field it is dropped.
+ */
 #include "wire/sse.h"
 
 #include <inttypes.h>

@@ -10,9 +10,9 @@
  */
 #include "wire/ws.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/utf8.h"
 
 /* Further bits of peal_wsframe_decoder.flags. */
@@ -390,7 +390,7 @@ peal_wsframe_decode(struct peal_wsframe_decoder *d, uint8_t *data, size_t len,
     size_t used = 0, n = 0;
     peal_err err;
 
-    assert(z != NULL || (d->flags & PEAL_WS_DEFLATE) == 0);
+    PEAL_ASSERT(z != NULL || (d->flags & PEAL_WS_DEFLATE) == 0);
     *used_out = len;
     if ((d->flags & FLAG_FAILED) != 0)
         return fail_error(d->fail_code);
@@ -473,7 +473,7 @@ peal_wsframe_close_payload(
 
     if (code == PEAL_WS_CLOSE_NONE)
         return 0;
-    assert(peal_wsframe_close_code_valid(code));
+    PEAL_ASSERT(peal_wsframe_close_code_valid(code));
     if (n > PEAL_WS_CONTROL_MAX - 2) {
         n = PEAL_WS_CONTROL_MAX - 2;
         while (n > 0 && ((uint8_t)reason.data[n] & 0xc0) == 0x80)

@@ -133,13 +133,13 @@ bool peal_wsframe_close_code_valid(unsigned code);
 PEAL_MUST_USE peal_err peal_wshandshake_accept_key(
     struct peal_slice key, char out[PEAL_WS_ACCEPT_LEN]);
 
-/* What a server wants from permessage-deflate. */
+/* The windows that a server wants of permessage-deflate. */
 struct peal_wsdeflate_settings {
     uint8_t server_bits; /* largest window we deflate with, 9..15 */
     uint8_t client_bits; /* window the client is asked to keep to, 8..15; 15: not asked */
 };
 
-/* What was agreed. No context is ever taken over, in either direction. */
+/* The outcome of a negotiation. No context is ever taken over, in either direction. */
 struct peal_wsdeflate {
     bool on;
     uint8_t deflate_bits; /* window for peal_deflate_message on this connection, 9..15 */

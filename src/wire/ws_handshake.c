@@ -12,7 +12,7 @@
 #include "base/id.h"
 #include "wire/ws.h"
 
-/* What an offer, or an answer, says. Bits: 0 absent, VALUELESS, or 8..15. */
+/* The parameters of an offer, or of an answer. Bits: 0 absent, VALUELESS, or 8..15. */
 struct params {
     bool server_no_context, client_no_context;
     uint8_t server_bits, client_bits;
