@@ -107,7 +107,7 @@ for (const secret of ['', '00112233445566778899aabbccddeeff']) {
       assert.deepEqual((await emit(bed.nodes[2], { rooms: [two.id], event: 'question', ack: true })).responses, ['two']);
     });
 
-    test('a node that is killed meanwhile is not waited for longer than it is silent', { skip: secret !== '' }, async (t) => {
+    if (secret === '') test('a node that is killed meanwhile is not waited for longer than it is silent', async (t) => {
       const room = fresh();
       const [a, , c] = bed.nodes;
       await member(t, a, room, () => 'yes');

@@ -58,7 +58,7 @@ for (const secret of ['', SECRET]) {
       assert.equal((await listNodes(a)).find((one) => one.node === node)?.address, address);
     });
 
-    test('messages are taken from nodes alone', { skip: secret === '' }, async (t) => {
+    if (secret !== '') test('messages are taken from nodes alone', async (t) => {
       const [a, b] = bed.nodes;
       const client = await openWebSocket(t, a, 'news');
       await say('c:{news}', batch(0x1234567, 'news', '"forged"'));
@@ -67,7 +67,7 @@ for (const secret of ['', SECRET]) {
       assert.ok(await a.metric('peal_backplane_refused_total') > 0);
     });
 
-    test('who listens learns no key', { skip: secret === '' }, async (t) => {
+    if (secret !== '') test('who listens learns no key', async (t) => {
       const { default: Client } = await import('ioredis');
       const spy = new Client({ port: bed.redis.port });
       t.after(() => spy.disconnect());
