@@ -132,7 +132,8 @@ fanout_drop_items(struct peal_shard *sh, struct peal_fanout *f, uint32_t n)
         bytes += peal_msg_weight(f->items[i].msg);
         peal_msg_release(f->items[i].msg);
     }
-    memmove(f->items, f->items + n, (f->n - n) * sizeof(*f->items));
+    if (f->n > n) /* else items may be NULL, which memmove must not be given */
+        memmove(f->items, f->items + n, (f->n - n) * sizeof(*f->items));
     f->n -= n;
     f->bytes -= bytes;
     peal_backlog_sub(sh->hub, sh->index, bytes);
