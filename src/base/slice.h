@@ -20,7 +20,7 @@ struct peal_slice {
 
 #define PEAL_S(lit) ((struct peal_slice){ "" lit, sizeof(lit) - 1 })
 
-/* For printf: "%.*s" takes PEAL_ARG(slice). */
+/* For printf: "%.*s" takes PEAL_ARG(slice); slice is evaluated twice. */
 #define PEAL_ARG(slice) (int)(slice).len, (slice).data
 
 static inline struct peal_slice
