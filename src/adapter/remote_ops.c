@@ -40,7 +40,7 @@ struct op {
 static struct peal_slice
 handshake_of(const struct peal_session *s, char *out, size_t size)
 {
-    time_t t = (time_t)s->time;
+    time_t t = (time_t)s->connected_s;
     struct tm utc;
     char when[80]; /* as JavaScript writes a date */
 

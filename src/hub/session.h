@@ -60,12 +60,9 @@ struct peal_session {
     char id[PEAL_ID_LEN];
     uint16_t n_subs_max; /* subscriptions that peal_session_subscribe allows; 0: 65535 */
     uint16_t n_subs;
-    uint16_t n_waiters; /* peal_session_await_subscribed calls that were not told yet */
-    bool listed;        /* can be addressed by its id */
-    uint8_t marks;      /* the protocol's own, to use as it likes */
-    /* Listed: when it was connected, unix time in s, which other servers are told. Else
-     * the protocol's own. */
-    uint32_t time;
+    uint16_t n_waiters;   /* peal_session_await_subscribed calls that were not told yet */
+    bool listed;          /* can be addressed by its id */
+    uint32_t connected_s; /* unix time, which other servers are told; 0: not known */
 };
 
 static inline struct peal_slice

@@ -49,7 +49,7 @@ peal_plain_begin(struct peal_plain *p)
     struct peal_plain_protocol *protocol = p->protocol;
 
     PEAL_ASSERT(!peal_list_linked(&p->link));
-    p->session.time = (uint32_t)peal_session_drain_at(protocol->base.proto);
+    p->drain_at_ms = (uint32_t)peal_session_drain_at(protocol->base.proto);
     peal_list_append(&protocol->sessions, &p->link);
     protocol->n++;
     peal_protocol_began(&protocol->base);
@@ -112,13 +112,11 @@ peal_plain_cork(struct peal_plain *p, struct peal_conn *conn)
         free(c);
 }
 
-/* The time at which p is to be drained is kept in 32 bits: enough to tell how far it is.
- */
 static int32_t
 plain_left_ms(const struct peal_plain *p)
 {
     return (
-        int32_t)(p->session.time - (uint32_t)peal_loop_now_ms(peal_plain_proto(p)->loop));
+        int32_t)(p->drain_at_ms - (uint32_t)peal_loop_now_ms(peal_plain_proto(p)->loop));
 }
 
 static void

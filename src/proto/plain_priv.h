@@ -23,7 +23,10 @@ struct peal_plain {
     struct peal_timer timer;
     struct peal_questions *questions; /* to the app, that are open; or NULL */
     struct peal_plain_asking *asking; /* the request waits for the app; or NULL */
-    bool envelopes; /* it names channels as ?channel=: each message says which one */
+    uint32_t
+        drain_at_ms;    /* loop time, of which 32 bits are enough to tell how far it is */
+    bool heard, pinged; /* since the last look at it; /ws alone */
+    bool envelopes;     /* it names channels as ?channel=: each message says which one */
 };
 
 /* Operations of a plain protocol. */

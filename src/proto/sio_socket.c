@@ -186,7 +186,7 @@ peal_socketio_socket_new(struct peal_socketio_client *c, struct peal_slice nsp)
     }
     /* The namespace itself is a channel too. */
     so->session.n_subs_max = (uint16_t)(config->rooms_max + 1); /* and its own id */
-    so->session.time = (uint32_t)time(NULL);
+    so->session.connected_s = (uint32_t)time(NULL);
     so->client = c;
     so->nsp_len = (uint32_t)nsp.len;
     memcpy(so->nsp, nsp.data, nsp.len);

@@ -29,12 +29,6 @@ struct ws {
     struct peal_msg *asked; /* the app is deciding whether it is published; or NULL */
 };
 
-/* Bits of session.marks. */
-enum {
-    HEARD = 1,  /* something came since the last look */
-    WAITING = 2 /* for an answer to a ping */
-};
-
 static struct ws *
 ws_of(struct peal_wsconn *w)
 {
@@ -326,7 +320,7 @@ ws_on_message(struct peal_wsconn *conn, bool binary, struct peal_slice payload)
     struct ws *w = ws_of(conn);
     struct peal_proto *p = ws_proto(w);
 
-    w->plain.session.marks |= HEARD;
+    w->plain.heard = true;
     peal_stat_add(peal_proto_stats(p), PEAL_STAT_RECEIVED, 1);
     if (w->plain.envelopes)
         ws_on_envelope(w, binary, payload);
@@ -343,12 +337,12 @@ ws_on_pong(struct peal_wsconn *conn)
 {
     struct ws *w = ws_of(conn);
 
-    w->plain.session.marks |= HEARD;
-    if (!(w->plain.session.marks & WAITING))
+    w->plain.heard = true;
+    if (!w->plain.pinged)
         return;
     /* Now, not when the time for the answer is over: proxies cut those that are silent
      * for so long. */
-    w->plain.session.marks = 0;
+    w->plain.heard = w->plain.pinged = false;
     peal_plain_wait(&w->plain, ws_config(w)->ping_interval_ms);
 }
 
@@ -370,27 +364,27 @@ ws_on_timer(struct peal_timer *t)
 {
     struct ws *w = PEAL_CONTAINER(t, struct ws, plain.timer);
     const struct peal_ws_config *c = ws_config(w);
-    uint8_t *marks = &w->plain.session.marks;
+    bool silent = w->plain.pinged && !w->plain.heard;
+    bool paused = w->asked != NULL || peal_publisher_paused(ws_proto(w)->shard, w);
 
     if (peal_plain_drain_if_aged(&w->plain))
         return;
-    if (*marks == WAITING &&
-        (w->asked != NULL || peal_publisher_paused(ws_proto(w)->shard, w))) {
-        /* Its pong may be among what is not read. */
+    if (silent && paused) { /* its pong may be among what is not read */
         peal_plain_wait(&w->plain, c->ping_timeout_ms);
         return;
     }
-    if (*marks == WAITING) {
+    if (silent) {
         peal_stat_add(peal_proto_stats(ws_proto(w)), PEAL_STAT_PING_TIMEOUTS, 1);
         peal_wsconn_abort(&w->conn, PEAL_CLOSE_TIMEOUT);
         ws_end(w, PEAL_END_PING_TIMEOUT, NULL);
         return;
     }
-    *marks = *marks == 0 ? WAITING : 0;
-    if (*marks == WAITING)
+    w->plain.pinged = !w->plain.heard && !w->plain.pinged;
+    w->plain.heard = false;
+    if (w->plain.pinged)
         peal_wsconn_ping(&w->conn);
     peal_plain_wait(
-        &w->plain, *marks == WAITING ? c->ping_timeout_ms : c->ping_interval_ms);
+        &w->plain, w->plain.pinged ? c->ping_timeout_ms : c->ping_interval_ms);
 }
 
 /* Is this a handshake that may go on? Refuses it if not. */

@@ -212,7 +212,7 @@ sockets_of_all_workers_are_listed(void **state)
     redis_up(&s);
     enter(&s, 0, &a, "/ r");
     enter(&s, 1, &b, "/ r q");
-    a.s.time = b.s.time = 1795489786;
+    a.s.connected_s = b.s.connected_s = 1795489786;
     enter(&s, 1, &c, "r"); /* not in the namespace: none of its sockets */
     told(&s, "k-request#/#",
         "{\"uid\":\"x\",\"requestId\":\"5\",\"type\":5," OPTS("[\"r\"]", "[]") "}");
