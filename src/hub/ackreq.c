@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Asking: a request has a part for each worker that may have somebody to ask.
+ * Ack requests: a request has a share for each worker that may have sessions to ask.
  *
  *   asking loop        worker
  *     count  ------->          how many would be asked?
  *            <-------  counted
  *     ask    ------->          when all have counted, and they are not too many
  *            <-------  asked
- *            <-------  answer, or left: a session has ended
+ *            <-------  answer, or ended: a session will not answer any more
  *     close  ------->          all have answered, or it is time: forget the others
  *
- * Mails of one sender arrive in order. All but answers are within the part, so that only
- * an answer can fail for want of memory; it is then as if its session had left.
+ * Tasks of one sender arrive in order. All but answers are within the share, so that only
+ * an answer can fail for want of memory; it is then as if its session had ended.
  *
- * Request and parts are one allocation, counted: the loop that asks has a reference, so
- * has each part until its worker is through with it, and each task under way.
+ * Request and shares are one allocation, counted: the loop that asks has a reference, so
+ * has each share until its worker is through with it, and each task under way.
  */
 #include "hub/ackreq.h"
 
@@ -24,59 +24,59 @@
 #include "hub/outbox_priv.h"
 
 struct peal_ack_share {
-    struct peal_task order, reply, left, close;
-    struct peal_ack_request *ask;
+    struct peal_task to_worker, reply, ended, close;
+    struct peal_ack_request *request;
     unsigned worker;
-    unsigned n;              /* counted; then asked */
-    _Atomic unsigned n_left; /* sessions that ended, of which the asker was not told */
-    _Atomic bool over;       /* the worker is through with it */
+    unsigned n;               /* counted; then asked */
+    _Atomic unsigned n_ended; /* sessions that ended, and the asker does not know of */
+    _Atomic bool over;        /* the worker is through with it */
     /* The worker's: */
     struct peal_link link; /* on its shard's list */
-    struct peal_pending_ack *owed;
-    unsigned n_owed; /* places in it */
+    struct peal_pending_ack *pending;
+    unsigned n_pending; /* places in it */
 };
 
 struct peal_ack_request {
     atomic_uint refs;
-    _Atomic bool closed; /* nobody wants to know any more */
+    _Atomic bool closed; /* nobody is to be called any more */
     struct peal_hub *hub;
-    struct peal_msg *msg; /* held */
+    struct peal_msg *msg; /* retained */
     struct peal_loop *loop;
     /* The asking loop's: */
     struct peal_timer timer; /* for answers, once all have been asked */
     uint64_t timeout_ms;
     const struct peal_ack_request_ops *ops;
     void *ctx;
-    unsigned replies;         /* to the order that is under way */
-    unsigned asked, resolved; /* sessions; resolved: have answered, or left */
+    unsigned replies;         /* to the tasks that are under way */
+    unsigned asked, resolved; /* sessions; resolved: have answered, or ended */
     bool all_asked;
-    unsigned n_parts;
-    struct peal_ack_share parts[];
+    unsigned n_shares;
+    struct peal_ack_share shares[];
 };
 
-struct answer {
+struct ack_msg {
     struct peal_task task; /* first */
-    struct peal_ack_request *ask;
-    struct peal_ack_answer said;
-    struct peal_blob *atts[PEAL_ATTACHMENTS_MAX]; /* held */
+    struct peal_ack_request *request;
+    struct peal_ack_answer answer;
+    struct peal_blob *atts[PEAL_ATTACHMENTS_MAX]; /* retained */
     char args[];
 };
 
-static peal_task_fn on_counted, on_asked, on_left, on_answer;
+static peal_task_fn ackreq_on_counted, ackreq_on_asked, ackreq_on_ended, ackreq_on_answer;
 
 static void
-drop(struct peal_ack_request *a)
+ackreq_drop(struct peal_ack_request *a)
 {
     if (atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) != 1)
         return;
-    for (unsigned i = 0; i < a->n_parts; i++)
-        free(a->parts[i].owed);
+    for (unsigned i = 0; i < a->n_shares; i++)
+        free(a->shares[i].pending);
     peal_msg_release(a->msg);
     free(a);
 }
 
 static void
-post(struct peal_ack_request *a, struct peal_loop *to, struct peal_task *task,
+ackreq_post(struct peal_ack_request *a, struct peal_loop *to, struct peal_task *task,
     peal_task_fn *fn)
 {
     atomic_fetch_add_explicit(&a->refs, 1, memory_order_relaxed);
@@ -84,15 +84,15 @@ post(struct peal_ack_request *a, struct peal_loop *to, struct peal_task *task,
     peal_loop_post(to, task);
 }
 
-/* To the asking loop. If nobody wants to know, the loop may be gone. */
+/* To the asking loop, which may be gone if the request is closed. */
 static void
-tell(struct peal_ack_request *a, struct peal_task *task, peal_task_fn *fn)
+ackreq_tell(struct peal_ack_request *a, struct peal_task *task, peal_task_fn *fn)
 {
     if (!a->closed)
-        post(a, a->loop, task, fn);
+        ackreq_post(a, a->loop, task, fn);
 }
 
-/* What a session owes. */
+/* Pending acks of a session. */
 
 bool
 peal_pending_ack_has_room(const struct peal_pending_ack *list)
@@ -115,7 +115,7 @@ peal_pending_ack_add(struct peal_pending_ack **list, struct peal_pending_ack *o)
 }
 
 static void
-take_off(struct peal_pending_ack *o)
+pending_unlink(struct peal_pending_ack *o)
 {
     if (o->at == NULL)
         return;
@@ -126,86 +126,86 @@ take_off(struct peal_pending_ack *o)
 }
 
 static void
-leave(struct peal_pending_ack *o)
+pending_end(struct peal_pending_ack *o)
 {
-    struct peal_ack_share *p = o->part;
+    struct peal_ack_share *p = o->share;
 
-    take_off(o);
-    if (atomic_fetch_add(&p->n_left, 1) == 0) /* else the asker has not looked yet */
-        tell(p->ask, &p->left, on_left);
+    pending_unlink(o);
+    if (atomic_fetch_add(&p->n_ended, 1) == 0) /* else the asker has not looked yet */
+        ackreq_tell(p->request, &p->ended, ackreq_on_ended);
 }
 
 void
 peal_pending_acks_clear(struct peal_pending_ack **list)
 {
     while (*list != NULL)
-        leave(*list);
+        pending_end(*list);
 }
 
-static struct answer *
-copy_answer(struct peal_ack_request *a, const struct peal_ack_answer *said)
+static struct ack_msg *
+answer_copy(struct peal_ack_request *a, const struct peal_ack_answer *answer)
 {
-    struct answer *c = malloc(sizeof(*c) + said->args.len);
+    struct ack_msg *c = malloc(sizeof(*c) + answer->args.len);
 
-    PEAL_ASSERT(said->n_atts <= PEAL_ATTACHMENTS_MAX);
+    PEAL_ASSERT(answer->n_atts <= PEAL_ATTACHMENTS_MAX);
     if (c == NULL)
         return NULL;
-    if (said->args.len > 0)
-        memcpy(c->args, said->args.data, said->args.len);
-    for (unsigned i = 0; i < said->n_atts; i++)
-        c->atts[i] = peal_blob_retain(said->atts[i]);
-    c->ask = a;
-    c->said = *said;
-    c->said.args.data = c->args;
-    c->said.atts = c->atts;
+    if (answer->args.len > 0)
+        memcpy(c->args, answer->args.data, answer->args.len);
+    for (unsigned i = 0; i < answer->n_atts; i++)
+        c->atts[i] = peal_blob_retain(answer->atts[i]);
+    c->request = a;
+    c->answer = *answer;
+    c->answer.args.data = c->args;
+    c->answer.atts = c->atts;
     return c;
 }
 
 bool
 peal_pending_ack_resolve(
-    struct peal_pending_ack *list, uint64_t id, const struct peal_ack_answer *said)
+    struct peal_pending_ack *list, uint64_t id, const struct peal_ack_answer *answer)
 {
     struct peal_pending_ack *o = list;
     struct peal_ack_request *a;
-    struct answer *c;
+    struct ack_msg *c;
 
     while (o != NULL && o->id != id)
         o = o->next;
     if (o == NULL)
         return false;
-    a = o->part->ask;
-    if (a->closed || (c = copy_answer(a, said)) == NULL) {
-        leave(o);
+    a = o->share->request;
+    if (a->closed || (c = answer_copy(a, answer)) == NULL) {
+        pending_end(o);
         return true;
     }
-    take_off(o);
-    post(a, a->loop, &c->task, on_answer);
+    pending_unlink(o);
+    ackreq_post(a, a->loop, &c->task, ackreq_on_answer);
     return true;
 }
 
 /* Workers. */
 
 static void
-give_up(struct peal_ack_share *p)
+share_end(struct peal_ack_share *p)
 {
     if (p->over)
         return;
-    for (unsigned i = 0; i < p->n_owed; i++)
-        take_off(&p->owed[i]);
+    for (unsigned i = 0; i < p->n_pending; i++)
+        pending_unlink(&p->pending[i]);
     peal_list_unlink(&p->link);
     p->over = true;
-    drop(p->ask);
+    ackreq_drop(p->request);
 }
 
 void
 peal_ack_requests_detach(struct peal_shard *sh)
 {
-    while (!peal_list_empty(&sh->asks))
-        give_up(PEAL_CONTAINER(sh->asks.next, struct peal_ack_share, link));
+    while (!peal_list_empty(&sh->ack_shares))
+        share_end(PEAL_CONTAINER(sh->ack_shares.next, struct peal_ack_share, link));
 }
 
 static bool
-count_one(void *part, struct peal_session *s, unsigned k)
+share_count_session(void *part, struct peal_session *s, unsigned k)
 {
     struct peal_ack_share *p = part;
 
@@ -214,79 +214,80 @@ count_one(void *part, struct peal_session *s, unsigned k)
 }
 
 static void
-do_count(struct peal_loop *loop, struct peal_task *task)
+share_on_count(struct peal_loop *loop, struct peal_task *task)
 {
-    struct peal_ack_share *p = PEAL_CONTAINER(task, struct peal_ack_share, order);
-    struct peal_ack_request *a = p->ask;
+    struct peal_ack_share *p = PEAL_CONTAINER(task, struct peal_ack_share, to_worker);
+    struct peal_ack_request *a = p->request;
     struct peal_shard *sh = a->hub->shards[p->worker];
 
     if (sh == NULL) { /* it has ended */
-        give_up(p);
+        share_end(p);
     } else {
-        peal_list_append(&sh->asks, &p->link);
-        peal_meant_for(sh, a->msg, count_one, p);
-        tell(a, &p->reply, on_counted);
+        peal_list_append(&sh->ack_shares, &p->link);
+        peal_meant_for(sh, a->msg, share_count_session, p);
+        ackreq_tell(a, &p->reply, ackreq_on_counted);
     }
-    drop(a);
+    ackreq_drop(a);
 }
 
 static bool
-ask_one(void *part, struct peal_session *s, unsigned k)
+share_ask_session(void *part, struct peal_session *s, unsigned k)
 {
     struct peal_ack_share *p = part;
-    struct peal_pending_ack *o = &p->owed[p->n];
+    struct peal_pending_ack *o = &p->pending[p->n];
 
     if (s->ops->deliver_with_ack == NULL)
         return true;
-    if (p->n == p->n_owed) /* they have become more */
+    if (p->n == p->n_pending) /* they have become more */
         return false;
-    *o = (struct peal_pending_ack){ .part = p, .id = s->shard->next_ask++ };
+    *o = (struct peal_pending_ack){ .share = p, .id = s->shard->next_ack_id++ };
     peal_session_catch_up(s);
-    if (s->ops->deliver_with_ack(s, p->ask->msg, k, o))
+    if (s->ops->deliver_with_ack(s, p->request->msg, k, o))
         p->n++;
     return true;
 }
 
 static void
-ask_all(struct peal_shard *sh, struct peal_ack_share *p)
+share_ask_all(struct peal_shard *sh, struct peal_ack_share *p)
 {
     struct peal_stats *stats = peal_shard_stats(sh);
 
-    if (p->n > 0 && (p->owed = calloc(p->n, sizeof(*p->owed))) != NULL)
-        p->n_owed = p->n;
+    if (p->n > 0 && (p->pending = calloc(p->n, sizeof(*p->pending))) != NULL)
+        p->n_pending = p->n;
     else if (p->n > 0)
         peal_stat_add(stats, PEAL_STAT_WORKER_LOST, 1);
     p->n = 0;
-    if (p->n_owed > 0)
-        peal_meant_for(sh, p->ask->msg, ask_one, p);
+    if (p->n_pending > 0)
+        peal_meant_for(sh, p->request->msg, share_ask_session, p);
     peal_stat_add(stats, PEAL_STAT_DELIVERED, p->n);
     peal_stat_add(stats, PEAL_STAT_ASKED, p->n);
-    /* Those who cannot answer get it too: the others do not take it in this way. */
-    peal_shard_deliver(sh, p->ask->msg);
+    /* Sessions that cannot answer get it as any other message, which the others, that
+     * have been asked, do not take. */
+    peal_shard_deliver(sh, p->request->msg);
 }
 
 static void
-do_ask(struct peal_loop *loop, struct peal_task *task)
+share_on_ask(struct peal_loop *loop, struct peal_task *task)
 {
-    struct peal_ack_share *p = PEAL_CONTAINER(task, struct peal_ack_share, order);
-    struct peal_ack_request *a = p->ask;
+    struct peal_ack_share *p = PEAL_CONTAINER(task, struct peal_ack_share, to_worker);
+    struct peal_ack_request *a = p->request;
     struct peal_shard *sh = a->hub->shards[p->worker];
 
     if (sh != NULL && !a->closed) {
-        ask_all(sh, p);
-        tell(a, &p->reply, on_asked);
+        share_ask_all(sh, p);
+        ackreq_tell(a, &p->reply, ackreq_on_asked);
     }
-    drop(a);
+    ackreq_drop(a);
 }
 
 static void
-do_close(struct peal_loop *loop, struct peal_task *task)
+share_on_close(struct peal_loop *loop, struct peal_task *task)
 {
     struct peal_ack_share *p = PEAL_CONTAINER(task, struct peal_ack_share, close);
-    struct peal_ack_request *a = p->ask;
+    struct peal_ack_request *a = p->request;
 
-    give_up(p);
-    drop(a);
+    share_end(p);
+    ackreq_drop(a);
 }
 
 /* The asking loop. */
@@ -296,17 +297,17 @@ peal_ack_request_cancel(struct peal_ack_request *a)
 {
     a->closed = true;
     peal_timer_stop(&a->timer);
-    for (unsigned i = 0; i < a->n_parts; i++) {
-        struct peal_ack_share *p = &a->parts[i];
+    for (unsigned i = 0; i < a->n_shares; i++) {
+        struct peal_ack_share *p = &a->shares[i];
 
         if (!p->over) /* else its loop may be gone */
-            post(a, a->hub->shards[p->worker]->loop, &p->close, do_close);
+            ackreq_post(a, a->hub->shards[p->worker]->loop, &p->close, share_on_close);
     }
-    drop(a);
+    ackreq_drop(a);
 }
 
 static void
-finish(struct peal_ack_request *a, peal_err why)
+ackreq_end(struct peal_ack_request *a, peal_err why)
 {
     const struct peal_ack_request_ops *ops = a->ops;
     void *ctx = a->ctx;
@@ -316,97 +317,98 @@ finish(struct peal_ack_request *a, peal_err why)
 }
 
 static void
-on_timer(struct peal_timer *t)
+ackreq_on_timer(struct peal_timer *t)
 {
     struct peal_ack_request *a = PEAL_CONTAINER(t, struct peal_ack_request, timer);
 
-    if (a->n_parts == 0) { /* nobody is there */
+    if (a->n_shares == 0) { /* nobody is there */
         a->ops->asked(a->ctx, 0);
-        finish(a, PEAL_OK);
+        ackreq_end(a, PEAL_OK);
     } else {
-        finish(a, PEAL_ETIMEOUT);
+        ackreq_end(a, PEAL_ETIMEOUT);
     }
 }
 
 /* Has everybody who was asked answered, or left? */
 static void
-check(struct peal_ack_request *a)
+ackreq_look_if_done(struct peal_ack_request *a)
 {
     if (!a->closed && a->all_asked && a->resolved == a->asked)
-        finish(a, PEAL_OK);
+        ackreq_end(a, PEAL_OK);
 }
 
 static void
-send_orders(struct peal_ack_request *a, peal_task_fn *fn)
+ackreq_post_all(struct peal_ack_request *a, peal_task_fn *fn)
 {
     a->replies = 0;
-    for (unsigned i = 0; i < a->n_parts; i++)
-        post(a, a->hub->shards[a->parts[i].worker]->loop, &a->parts[i].order, fn);
+    for (unsigned i = 0; i < a->n_shares; i++)
+        ackreq_post(
+            a, a->hub->shards[a->shares[i].worker]->loop, &a->shares[i].to_worker, fn);
 }
 
 static void
-on_counted(struct peal_loop *loop, struct peal_task *task)
+ackreq_on_counted(struct peal_loop *loop, struct peal_task *task)
 {
     struct peal_ack_share *p = PEAL_CONTAINER(task, struct peal_ack_share, reply);
-    struct peal_ack_request *a = p->ask;
+    struct peal_ack_request *a = p->request;
     unsigned n = 0;
 
-    if (!a->closed && ++a->replies == a->n_parts) {
-        for (unsigned i = 0; i < a->n_parts; i++)
-            n += a->parts[i].n;
+    if (!a->closed && ++a->replies == a->n_shares) {
+        for (unsigned i = 0; i < a->n_shares; i++)
+            n += a->shares[i].n;
         if (n > PEAL_ACK_REQUEST_MAX)
-            finish(a, PEAL_ELIMIT);
+            ackreq_end(a, PEAL_ELIMIT);
         else if (a->ops->counted != NULL && !a->ops->counted(a->ctx, n))
             peal_ack_request_cancel(a);
         else
-            send_orders(a, do_ask);
+            ackreq_post_all(a, share_on_ask);
     }
-    drop(a);
+    ackreq_drop(a);
 }
 
 static void
-on_asked(struct peal_loop *loop, struct peal_task *task)
+ackreq_on_asked(struct peal_loop *loop, struct peal_task *task)
 {
     struct peal_ack_share *p = PEAL_CONTAINER(task, struct peal_ack_share, reply);
-    struct peal_ack_request *a = p->ask;
+    struct peal_ack_request *a = p->request;
 
     a->asked += p->n;
-    if (!a->closed && ++a->replies == a->n_parts) {
+    if (!a->closed && ++a->replies == a->n_shares) {
         a->all_asked = true;
         peal_loop_start(loop, &a->timer, a->timeout_ms);
         a->ops->asked(a->ctx, a->asked);
-        check(a);
+        ackreq_look_if_done(a);
     }
-    drop(a);
+    ackreq_drop(a);
 }
 
 static void
-on_left(struct peal_loop *loop, struct peal_task *task)
+ackreq_on_ended(struct peal_loop *loop, struct peal_task *task)
 {
-    struct peal_ack_share *p = PEAL_CONTAINER(task, struct peal_ack_share, left);
-    struct peal_ack_request *a = p->ask;
+    struct peal_ack_share *p = PEAL_CONTAINER(task, struct peal_ack_share, ended);
+    struct peal_ack_request *a = p->request;
 
-    a->resolved += atomic_exchange(&p->n_left, 0);
-    check(a);
-    drop(a);
+    a->resolved += atomic_exchange(&p->n_ended, 0);
+    ackreq_look_if_done(a);
+    ackreq_drop(a);
 }
 
 static void
-on_answer(struct peal_loop *loop, struct peal_task *task)
+ackreq_on_answer(struct peal_loop *loop, struct peal_task *task)
 {
-    struct answer *c = (struct answer *)task;
-    struct peal_ack_request *a = c->ask;
+    struct ack_msg *c = (struct ack_msg *)task;
+    struct peal_ack_request *a = c->request;
 
     if (!a->closed) {
         a->resolved++;
         peal_stat_add(peal_loop_stats(loop), PEAL_STAT_ANSWERED, 1);
-        a->ops->answer(a->ctx, &c->said);
+        a->ops->answer(a->ctx, &c->answer);
     }
-    check(a);
-    for (unsigned i = 0; i < c->said.n_atts; i++)
+    ackreq_look_if_done(a);
+    for (unsigned i = 0; i < c->answer.n_atts; i++)
         peal_blob_release(c->atts[i]);
     free(c);
-    drop(a);
+    ackreq_drop(a);
 }
 
 peal_err
@@ -415,7 +417,7 @@ peal_ack_request(struct peal_hub *hub, struct peal_loop *loop, struct peal_msg *
     void *ctx, struct peal_ack_request **out)
 {
     unsigned n = (unsigned)__builtin_popcountll(workers);
-    struct peal_ack_request *a = calloc(1, sizeof(*a) + n * sizeof(a->parts[0]));
+    struct peal_ack_request *a = calloc(1, sizeof(*a) + n * sizeof(a->shares[0]));
 
     PEAL_ASSERT((m->flags & PEAL_MSG_NEEDS_ACK) != 0);
     if (a == NULL)
@@ -426,16 +428,16 @@ peal_ack_request(struct peal_hub *hub, struct peal_loop *loop, struct peal_msg *
     a->loop = loop;
     a->ops = ops;
     a->ctx = ctx;
-    a->n_parts = n;
+    a->n_shares = n;
     for (unsigned i = 0; i < n; i++, workers &= workers - 1) {
-        a->parts[i].ask = a;
-        a->parts[i].worker = (unsigned)__builtin_ctzll(workers);
+        a->shares[i].request = a;
+        a->shares[i].worker = (unsigned)__builtin_ctzll(workers);
     }
-    a->timer.fn = on_timer;
+    a->timer.fn = ackreq_on_timer;
     a->timeout_ms = timeout_ms;
     if (n == 0)
         peal_loop_start(loop, &a->timer, 0);
-    send_orders(a, do_count);
+    ackreq_post_all(a, share_on_count);
     *out = a;
     return PEAL_OK;
 }

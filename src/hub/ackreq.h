@@ -70,7 +70,7 @@ void peal_ack_request_cancel(struct peal_ack_request *a);
  */
 struct peal_pending_ack {
     struct peal_pending_ack *next, **at;
-    struct peal_ack_share *part;
+    struct peal_ack_share *share;
     uint64_t id; /* what the client is to answer with; of one worker no two are the same
                   */
 };

@@ -53,7 +53,7 @@ peal_shard_new(struct peal_hub *hub, unsigned index, struct peal_loop *loop,
     peal_map_init(&sh->sessions);
     peal_map_init(&sh->publishers);
     peal_list_init(&sh->fanouts);
-    peal_list_init(&sh->asks);
+    peal_list_init(&sh->ack_shares);
     peal_list_init(&sh->paused);
     peal_loop_hook(loop, peal_fanout_turn, sh);
     hub->shards[index] = sh;

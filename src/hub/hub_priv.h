@@ -113,8 +113,8 @@ struct peal_shard {
     struct peal_link fanouts;
     struct peal_relay_batch *outbox; /* what this turn has to say to the relay, or NULL */
     uint64_t n_batches_posted;       /* posted so far */
-    struct peal_link asks;           /* parts of requests, hub/ackreq.h */
-    uint64_t next_ask;               /* id of an acknowledgement */
+    struct peal_link ack_shares;     /* of hub/ackreq.h */
+    uint64_t next_ack_id;            /* that a client answers with */
     size_t held;                     /* peal_shard_count_held */
     bool delivering; /* sessions are given messages: nobody may subscribe or leave */
     bool congested;  /* congestion holds what the last publishes met */

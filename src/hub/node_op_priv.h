@@ -2,7 +2,9 @@
 /*
  * Operations that nodes do for each other: what hub/node_request.c runs when a request
  * comes. An operation answers in parts, now or later, and ends its answer once. Add one
- * by a number and a row in node_request.c. Inside hub/ only.
+ * by a number and a row in node_request.c; one that is about sessions of all workers, to
+ * find them, to subscribe or to end them, does its work with hub/remote_op.h. Inside hub/
+ * only.
  *
  * Thread: the control loop's.
  */

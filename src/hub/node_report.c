@@ -164,6 +164,8 @@ read_text(struct peal_slice token, char *out, size_t size)
 
     if (token.data[0] == '"' && peal_json_unquote(&b, token) == PEAL_OK) {
         len = b.len < size ? b.len : size - 1;
+        while (len < b.len && len > 0 && ((unsigned char)b.data[len] & 0xc0) == 0x80)
+            len--; /* no character is cut in two */
         if (len > 0)
             memcpy(out, b.data, len);
         out[len] = '\0';

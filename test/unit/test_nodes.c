@@ -248,16 +248,22 @@ what_others_say_is_read(void **state)
     assert_string_equal(report.address, "a:1");
     assert_string_equal(report.secret, "abcdefgh");
     CHECK_INT(strlen(report.version), PEAL_NODE_TEXT_MAX - 1);
+    memset(long_name, 'x', sizeof(long_name) - 1);
+    memcpy(long_name + PEAL_NODE_TEXT_MAX - 2, "\xe2\x82\xac", 3); /* it does not fit */
+    snprintf(text, sizeof(text), "{\"node\":\"0000000b\",\"name\":\"%s\"}", long_name);
+    hear_text(&c, text);
+    CHECK(peal_nodes_find(c.nodes, 11, &report));
+    CHECK_INT(strlen(report.name), PEAL_NODE_TEXT_MAX - 2);
     key = key_of(0xdeadbeef);
     peal_id_new(&key, 10, 4, id);
     CHECK(peal_hub_owner(c.r.hub, peal_slice_of(id, PEAL_ID_LEN), &node, &worker));
     CHECK_INT(node, 10);
     CHECK_INT(worker, 4);
-    hear_of(&c, 11, "some later word", false);
-    CHECK(peal_nodes_find(c.nodes, 11, &report));
+    hear_of(&c, 12, "some later word", false);
+    CHECK(peal_nodes_find(c.nodes, 12, &report));
     CHECK_INT(report.state, PEAL_NODE_UP);
     assert_string_equal(report.name, "");
-    CHECK(!peal_nodes_find(c.nodes, 12, &report));
+    CHECK(!peal_nodes_find(c.nodes, 13, &report));
     CHECK(!peal_nodes_find(c.nodes, 7, &report)); /* itself */
     cluster_close(&c);
 }
