@@ -146,7 +146,7 @@ forget_all(struct memory *m)
 }
 
 static void
-lose(struct memory *m)
+memory_lose(struct memory *m)
 {
     if (m->state != UP)
         return;
@@ -167,7 +167,7 @@ put(struct memory *m, enum memory_event event, struct peal_slice topic,
     if (m->inbox_bytes + weight <= PEAL_MEMORY_INBOX_MAX)
         i = malloc(sizeof(*i) + topic.len);
     if (i == NULL) {
-        lose(m);
+        memory_lose(m);
         return;
     }
     *i = (struct memory_item){
@@ -219,7 +219,7 @@ tell_inbox(struct memory *m)
 }
 
 static void
-destroy(struct memory *m)
+memory_destroy(struct memory *m)
 {
     PEAL_ASSERT(m->inbox_bytes == 0);
     peal_map_fini(&m->topics);
@@ -227,13 +227,13 @@ destroy(struct memory *m)
 }
 
 static void
-on_task(struct peal_loop *loop, struct peal_task *task)
+memory_on_task(struct peal_loop *loop, struct peal_task *task)
 {
     struct memory *m = PEAL_CONTAINER(task, struct memory, task);
 
     m->posted = false;
     if (m->freed) {
-        destroy(m);
+        memory_destroy(m);
         return;
     }
     m->posted = true; /* until the events are told: free has to wait for that */
@@ -249,7 +249,7 @@ on_task(struct peal_loop *loop, struct peal_task *task)
         tell_inbox(m);
     m->posted = false;
     if (m->freed)
-        destroy(m);
+        memory_destroy(m);
     else if (m->state != UP || !peal_list_empty(&m->inbox))
         post(m);
 }
@@ -274,7 +274,7 @@ memory_subscribe(struct peal_backplane *b, struct peal_slice topic)
         peal_stat_add(peal_loop_stats(b->loop), b->counters->topics_refused, 1);
         put(m, REFUSED, topic, NULL);
     } else if (topic_add(m, topic) != PEAL_OK) {
-        lose(m);
+        memory_lose(m);
     } else {
         put(m, SUBSCRIBED, topic, NULL);
     }
@@ -324,7 +324,7 @@ memory_restart(struct peal_backplane *b, const char *why)
 {
     peal_log(peal_loop_log(b->loop), PEAL_LOG_WARN, "memory backplane restarted",
         "why=%s", why);
-    lose(of(b));
+    memory_lose(of(b));
 }
 
 static void
@@ -337,7 +337,7 @@ memory_free(struct peal_backplane *b)
     forget_all(m);
     m->freed = true;
     if (!m->posted)
-        destroy(m);
+        memory_destroy(m);
 }
 
 static const struct peal_backplane_ops ops = { .name = "memory",
@@ -361,7 +361,7 @@ peal_memory_new(struct peal_memory_bus *bus, const struct peal_backplane_config 
     m->b.ops = &ops;
     m->b.loop = config->loop;
     m->b.counters = config->counters;
-    m->task.fn = on_task;
+    m->task.fn = memory_on_task;
     m->bus = bus;
     bus->refs++;
     peal_list_append(&bus->links, &m->link);
@@ -417,7 +417,7 @@ peal_memory_take_away(struct peal_backplane *b, struct peal_slice topic)
 void
 peal_memory_cut(struct peal_backplane *b)
 {
-    lose(of(b));
+    memory_lose(of(b));
 }
 
 /* In the registry. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A Redis Cluster as the backplane: who serves which slot, and a member for each master.
+ * A Redis Cluster as the backplane: a map that says which master serves which slot, and a
+ * member for each master.
  *
- * The map is asked from one of the hosts of the URL, or of those known from before; then
- * from any member every while, and soon after one of them has said that a slot is not
- * there any more. A slot's place as an answer tells it holds at once.
+ * The first map comes from one of the hosts of the URL, or of those known from before.
+ * Later ones come from any member, every half minute, and soon after a reply has told
+ * that a slot is elsewhere; what such a reply tells is put into the map at once.
  */
 #include "backplane/redis_cluster.h"
 
@@ -67,7 +68,8 @@ member_of(const struct peal_link *l)
     return PEAL_CONTAINER(l, struct peal_redis_member, link);
 }
 
-/* The one at this place, new if need be. NULL: it cannot be had. */
+/* The member at this address, which is made if there is none. NULL: no memory, or no
+ * socket. */
 static struct peal_redis_member *
 member_at(struct cluster *c, struct peal_slice host, uint16_t port)
 {
@@ -94,8 +96,8 @@ remove_member(struct cluster *c, struct peal_redis_member *m)
     peal_redis_member_free(m);
 }
 
-/* Forgets the members, but where they were. Returns how many payloads they had not
- * answered. */
+/* Removes the members and remembers their addresses. Returns how many payloads they had
+ * not answered. */
 static uint64_t
 remove_members(struct cluster *c)
 {
@@ -122,7 +124,7 @@ remove_members(struct cluster *c)
 /* The link. */
 
 static void
-down(struct cluster *c, const char *host, uint16_t port, const char *why)
+cluster_down(struct cluster *c, const char *host, uint16_t port, const char *why)
 {
     bool was_up = c->up;
     char where[320];
@@ -138,16 +140,16 @@ down(struct cluster *c, const char *host, uint16_t port, const char *why)
         c->p.b.events->down(c->p.b.arg);
 }
 
-/* It is not about one of them. */
+/* For reasons that are not one member's. */
 static void
-down_all(struct cluster *c, const char *why)
+cluster_down_all(struct cluster *c, const char *why)
 {
-    down(c, c->url.hosts[0].name, c->url.hosts[0].port, why);
+    cluster_down(c, c->url.hosts[0].name, c->url.hosts[0].port, why);
 }
 
-/* The map is not what it was. */
+/* The map has changed: a new one is asked for soon. */
 static void
-refresh_soon(struct cluster *c)
+cluster_refresh_soon(struct cluster *c)
 {
     if (!c->soon)
         peal_loop_start(loop_of(c), &c->again, REFRESH_SOON_MS);
@@ -189,7 +191,8 @@ read_range(struct cluster *c, const redisReply *row, const char *asked)
     return NULL;
 }
 
-/* Takes a map over from whom was asked for it. Returns why that cannot be, or NULL. */
+/* Makes a reply to CLUSTER SLOTS the map. asked: the host that sent it. Returns why that
+ * cannot be, or NULL. */
 static const char *
 read_map(struct cluster *c, const redisReply *reply, const char *asked)
 {
@@ -231,29 +234,29 @@ retire(struct cluster *c, const struct peal_redis_member *who_said)
         } else if (peal_redis_member_idle(m)) {
             remove_member(c, m);
         } else if (m == who_said) {
-            down(c, m->host, m->port, "it is not a master any more");
+            cluster_down(c, m->host, m->port, "it is not a master any more");
             return;
         } else {
             m->leaving = true;
-            refresh_soon(c);
+            cluster_refresh_soon(c);
         }
     }
 }
 
 static void
-on_slots(void *arg, struct peal_redis_member *m, const redisReply *reply)
+cluster_on_slots(void *arg, struct peal_redis_member *m, const redisReply *reply)
 {
     struct cluster *c = arg;
     const char *why = read_map(c, reply, m->host);
 
     if (why != NULL) {
-        down(c, m->host, m->port, why);
+        cluster_down(c, m->host, m->port, why);
         return;
     }
     retire(c, m);
 }
 
-/* One that is said to have no slots any more, or any. */
+/* The member whose own map is needed, or any. */
 static struct peal_redis_member *
 member_to_ask(const struct cluster *c)
 {
@@ -269,16 +272,17 @@ member_to_ask(const struct cluster *c)
 }
 
 static void
-refresh(struct cluster *c)
+cluster_refresh(struct cluster *c)
 {
     c->soon = false;
     if (peal_redis_member_ask(member_to_ask(c)) != PEAL_OK)
-        down_all(c, "out of memory");
+        cluster_down_all(c, "out of memory");
     else
         peal_loop_start(loop_of(c), &c->again, REFRESH_MS);
 }
 
-/* A slot is not where it was thought to be. NULL: the new place cannot be had. */
+/* Puts the new place of a slot into the map. NULL: it cannot be dialled, and the link is
+ * down. */
 static struct peal_redis_member *
 move_slot(struct cluster *c, const struct peal_redis_member *m,
     const struct peal_redis_range *to)
@@ -287,31 +291,31 @@ move_slot(struct cluster *c, const struct peal_redis_member *m,
         member_at(c, to->host.len > 0 ? to->host : peal_slice_str(m->host), to->port);
 
     if (other == NULL) {
-        down(c, m->host, m->port, "cannot dial a master");
+        cluster_down(c, m->host, m->port, "cannot dial a master");
         return NULL;
     }
     other->has_slots = true;
     c->owner[to->first] = other;
-    refresh_soon(c);
+    cluster_refresh_soon(c);
     return other;
 }
 
 /* Finding the first map. */
 
-static void find(struct cluster *c);
+static void cluster_find(struct cluster *c);
 
 static void
-find_next(struct cluster *c, const char *why)
+cluster_find_next(struct cluster *c, const char *why)
 {
     peal_redis_conn_close(&c->finder);
     if (++c->tried < c->url.n_hosts + c->n_known)
-        find(c);
+        cluster_find(c);
     else
-        down(c, c->seed.host, c->seed.port, why);
+        cluster_down(c, c->seed.host, c->seed.port, why);
 }
 
 static void
-on_finder_ready(void *arg)
+cluster_on_finder_ready(void *arg)
 {
     struct cluster *c = arg;
     struct peal_slice words[] = { PEAL_S("CLUSTER"), PEAL_S("SLOTS") };
@@ -320,34 +324,34 @@ on_finder_ready(void *arg)
 }
 
 static void
-on_finder_reply(void *arg, const redisReply *reply)
+cluster_on_finder_reply(void *arg, const redisReply *reply)
 {
     struct cluster *c = arg;
     const char *why = read_map(c, reply, c->seed.host);
 
     if (why != NULL) {
         (void)remove_members(c);
-        find_next(c, why);
+        cluster_find_next(c, why);
         return;
     }
     peal_redis_conn_close(&c->finder);
 }
 
 static void
-on_finder_closed(void *arg, const char *why)
+cluster_on_finder_closed(void *arg, const char *why)
 {
     struct cluster *c = arg;
 
     c->finder = NULL;
-    find_next(c, why);
+    cluster_find_next(c, why);
 }
 
-static const struct peal_redis_conn_ops finder_ops = {
-    .ready = on_finder_ready, .reply = on_finder_reply, .closed = on_finder_closed
-};
+static const struct peal_redis_conn_ops finder_ops = { .ready = cluster_on_finder_ready,
+    .reply = cluster_on_finder_reply,
+    .closed = cluster_on_finder_closed };
 
 static void
-find(struct cluster *c)
+cluster_find(struct cluster *c)
 {
     unsigned i = c->next++ % (c->url.n_hosts + c->n_known);
     bool given = i < c->url.n_hosts;
@@ -357,41 +361,41 @@ find(struct cluster *c)
     c->seed.host = given ? c->url.hosts[i].name : k->host;
     c->seed.port = given ? c->url.hosts[i].port : k->port;
     if (peal_redis_conn_new(loop_of(c), &c->seed, &finder_ops, c, &c->finder) != PEAL_OK)
-        down(c, c->seed.host, c->seed.port, "cannot dial");
+        cluster_down(c, c->seed.host, c->seed.port, "cannot dial");
 }
 
 static void
-on_again(struct peal_timer *t)
+cluster_on_again(struct peal_timer *t)
 {
     struct cluster *c = PEAL_CONTAINER(t, struct cluster, again);
 
     if (c->up)
-        refresh(c);
+        cluster_refresh(c);
     else
-        find(c);
+        cluster_find(c);
 }
 
 /* What members say. */
 
 static void
-on_ready(void *arg)
+cluster_on_ready(void *arg)
 {
     check_up(arg);
 }
 
 static void
-on_failed(void *arg, struct peal_redis_member *m, const char *why)
+cluster_on_failed(void *arg, struct peal_redis_member *m, const char *why)
 {
     struct cluster *c = arg;
 
     if (!m->has_slots && peal_redis_member_idle(m))
         remove_member(c, m);
     else
-        down(c, m->host, m->port, why);
+        cluster_down(c, m->host, m->port, why);
 }
 
 static void
-on_subscribed(void *arg, struct peal_slice topic)
+cluster_on_subscribed(void *arg, struct peal_slice topic)
 {
     struct cluster *c = arg;
     char where[64];
@@ -402,16 +406,16 @@ on_subscribed(void *arg, struct peal_slice topic)
 }
 
 static void
-on_lost(void *arg, struct peal_slice topic)
+cluster_on_lost(void *arg, struct peal_slice topic)
 {
     struct cluster *c = arg;
 
-    refresh_soon(c);
+    cluster_refresh_soon(c);
     c->p.b.events->lost(c->p.b.arg, topic);
 }
 
 static void
-on_message(void *arg, struct peal_slice topic, struct peal_slice payload)
+cluster_on_message(void *arg, struct peal_slice topic, struct peal_slice payload)
 {
     struct cluster *c = arg;
 
@@ -419,7 +423,7 @@ on_message(void *arg, struct peal_slice topic, struct peal_slice payload)
 }
 
 static void
-on_topic_refused(void *arg, struct peal_slice topic, const char *why)
+cluster_on_topic_refused(void *arg, struct peal_slice topic, const char *why)
 {
     struct cluster *c = arg;
 
@@ -429,8 +433,8 @@ on_topic_refused(void *arg, struct peal_slice topic, const char *why)
 
 /* A topic that is to be left is followed, too: it may be subscribed at the new place. */
 static void
-on_redirected(void *arg, struct peal_redis_member *m, const struct peal_redis_range *to,
-    const struct peal_redis_pending *what)
+cluster_on_redirected(void *arg, struct peal_redis_member *m,
+    const struct peal_redis_range *to, const struct peal_redis_pending *what)
 {
     struct peal_slice topic = peal_redis_pending_topic(what);
     struct cluster *c = arg;
@@ -438,7 +442,7 @@ on_redirected(void *arg, struct peal_redis_member *m, const struct peal_redis_ra
     peal_err err;
 
     if (what->hops >= HOPS_MAX) {
-        down(c, m->host, m->port, "a slot is sent in circles");
+        cluster_down(c, m->host, m->port, "a slot is sent in circles");
         return;
     }
     if ((other = move_slot(c, m, to)) == NULL)
@@ -448,7 +452,7 @@ on_redirected(void *arg, struct peal_redis_member *m, const struct peal_redis_ra
     else
         err = peal_redis_member_unsubscribe(other, topic, to->first, what->hops + 1);
     if (err != PEAL_OK)
-        down_all(c, "out of memory");
+        cluster_down_all(c, "out of memory");
 }
 
 static void
@@ -458,8 +462,8 @@ count_refused(struct cluster *c, const char *why, unsigned n)
 }
 
 static void
-on_moved(void *arg, struct peal_redis_member *m, const struct peal_redis_range *to,
-    struct peal_blob *command, bool again)
+cluster_on_moved(void *arg, struct peal_redis_member *m,
+    const struct peal_redis_range *to, struct peal_blob *command, bool again)
 {
     struct cluster *c = arg;
     struct peal_redis_member *other = move_slot(c, m, to);
@@ -475,28 +479,28 @@ on_moved(void *arg, struct peal_redis_member *m, const struct peal_redis_range *
 }
 
 static void
-on_refused(void *arg, const char *why)
+cluster_on_refused(void *arg, const char *why)
 {
     count_refused(arg, why, 1);
 }
 
-static const struct peal_redis_member_ops member_ops = { .ready = on_ready,
-    .failed = on_failed,
-    .subscribed = on_subscribed,
-    .lost = on_lost,
-    .message = on_message,
-    .topic_refused = on_topic_refused,
-    .redirected = on_redirected,
-    .moved = on_moved,
-    .refused = on_refused,
-    .slots = on_slots };
+static const struct peal_redis_member_ops member_ops = { .ready = cluster_on_ready,
+    .failed = cluster_on_failed,
+    .subscribed = cluster_on_subscribed,
+    .lost = cluster_on_lost,
+    .message = cluster_on_message,
+    .topic_refused = cluster_on_topic_refused,
+    .redirected = cluster_on_redirected,
+    .moved = cluster_on_moved,
+    .refused = cluster_on_refused,
+    .slots = cluster_on_slots };
 
 /* As a backplane. */
 
 static void
 cluster_start(struct peal_backplane *b)
 {
-    find(of(b));
+    cluster_find(of(b));
 }
 
 static void
@@ -506,7 +510,7 @@ cluster_subscribe(struct peal_backplane *b, struct peal_slice topic)
     unsigned slot = peal_redis_slot(topic);
 
     if (c->up && peal_redis_member_subscribe(c->owner[slot], topic, slot, 0) != PEAL_OK)
-        down_all(c, "out of memory");
+        cluster_down_all(c, "out of memory");
 }
 
 static void
@@ -516,7 +520,7 @@ cluster_unsubscribe(struct peal_backplane *b, struct peal_slice topic)
     unsigned slot = peal_redis_slot(topic);
 
     if (c->up && peal_redis_member_unsubscribe(c->owner[slot], topic, slot, 0) != PEAL_OK)
-        down_all(c, "out of memory");
+        cluster_down_all(c, "out of memory");
 }
 
 static void
@@ -554,7 +558,7 @@ cluster_restart(struct peal_backplane *b, const char *why)
     struct cluster *c = of(b);
 
     if (c->up)
-        down_all(c, why);
+        cluster_down_all(c, why);
 }
 
 static void
@@ -596,7 +600,7 @@ peal_redis_cluster_new(const struct peal_backplane_config *config,
     c->p.b.ops = &ops;
     c->p.b.loop = c->link.loop = config->loop;
     c->p.b.counters = c->link.counters = config->counters;
-    c->again.fn = on_again;
+    c->again.fn = cluster_on_again;
     peal_list_init(&c->members);
     c->next = (unsigned)peal_random_u64();
     c->url = *url;

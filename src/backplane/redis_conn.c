@@ -2,6 +2,13 @@
 /*
  * A connection to a Redis. The greeting is sent in one go and its replies are counted.
  *
+ *   DIALLING ----> GREETING ----> READY
+ *       |              |            |
+ *       +--------------+------------+----> FAILED ----> OVER
+ *
+ * A failure is found anywhere on the stack, so the timer tells it; every state may also
+ * become OVER at once, when the owner closes the connection or the other side does.
+ *
  * One timer: first it is the deadline of the greeting, then it ticks. Ticks are counted,
  * not time: a process that was stopped for a while finds its timers due before it has
  * seen what has come meanwhile.
@@ -12,10 +19,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "io/dial.h"
 
 #define TICK_MS 1000
 #define SILENT_MAX 4 /* ticks without a sign of life */
+
+enum redis_conn_state {
+    DIALLING,
+    GREETING,
+    READY,
+    FAILED, /* why says it; the timer tells it */
+    OVER
+};
 
 struct peal_redis_conn {
     struct peal_loop *loop;
@@ -25,17 +41,28 @@ struct peal_redis_conn {
     struct peal_dial *dial; /* NULL: done */
     struct peal_conn *conn; /* NULL: not yet, or gone */
     redisReader *reader;
-    struct peal_timer timer; /* deadline, tick, or the end of one that failed */
+    struct peal_timer timer; /* the deadline, the tick, or the failure to be told */
     unsigned greetings;      /* replies still to come */
     unsigned tolerated;      /* a bit for each of them that may be an error */
     unsigned silent;         /* ticks in a row in which nothing came */
     bool heard;              /* since the last tick */
-    bool ready, over, tells_role;
+    enum redis_conn_state state;
+    bool tells_role;
     char why[160];
 };
 
+/* One function moves a connection from state to state. */
 static void
-destroy(void *p)
+set_state(struct peal_redis_conn *c, enum redis_conn_state to)
+{
+    PEAL_ASSERT(to == OVER     ? c->state != OVER
+                : to == FAILED ? c->state < FAILED
+                               : to == c->state + 1);
+    c->state = to;
+}
+
+static void
+redis_conn_destroy(void *p)
 {
     struct peal_redis_conn *c = p;
 
@@ -43,38 +70,38 @@ destroy(void *p)
     free(c);
 }
 
-/* Nobody is told. */
+/* The owner is not told. */
 static void
-release(struct peal_redis_conn *c)
+redis_conn_release(struct peal_redis_conn *c)
 {
-    c->over = true;
+    set_state(c, OVER);
     peal_timer_stop(&c->timer);
     if (c->dial != NULL)
         peal_dial_cancel(&c->dial);
     if (c->conn != NULL)
         peal_conn_close(c->conn, PEAL_CLOSE_LOCAL);
     c->conn = NULL;
-    peal_loop_free_later(c->loop, destroy, c);
+    peal_loop_free_later(c->loop, redis_conn_destroy, c);
 }
 
 static void
-end(struct peal_redis_conn *c, const char *why)
+redis_conn_end(struct peal_redis_conn *c, const char *why)
 {
-    if (c->over)
+    if (c->state == OVER)
         return;
-    release(c);
+    redis_conn_release(c);
     c->ops->closed(c->arg, why);
 }
 
 static void
-on_timer(struct peal_timer *t)
+redis_conn_on_timer(struct peal_timer *t)
 {
     struct peal_redis_conn *c = PEAL_CONTAINER(t, struct peal_redis_conn, timer);
     struct peal_slice ping = PEAL_S("PING");
 
     c->silent = c->heard ? 0 : c->silent + 1;
-    if (c->why[0] != '\0' || !c->ready || c->silent > SILENT_MAX) {
-        end(c, c->why[0] != '\0' ? c->why : "no answer in time");
+    if (c->state != READY || c->silent > SILENT_MAX) {
+        redis_conn_end(c, c->state == FAILED ? c->why : "no answer in time");
         return;
     }
     c->heard = false;
@@ -83,17 +110,19 @@ on_timer(struct peal_timer *t)
         peal_redis_conn_command(c, &ping, 1);
 }
 
-/* To be told later, for we may be anywhere on the stack. */
+/* The owner is told by the timer: this may be called from inside a function of its own.
+ */
 static void
 fail(struct peal_redis_conn *c, const char *what, const char *detail)
 {
-    if (c->over || c->why[0] != '\0')
+    if (c->state >= FAILED)
         return;
+    set_state(c, FAILED);
     snprintf(c->why, sizeof(c->why), "%s%s", what, detail);
     peal_loop_start(c->loop, &c->timer, 0);
 }
 
-/* The answer to a sign of life: PONG, or [pong, ""] once something is subscribed. */
+/* The reply to a PING is PONG, or [pong, ""] once something is subscribed. */
 static bool
 is_pong(const redisReply *r)
 {
@@ -121,7 +150,7 @@ check_role(struct peal_redis_conn *c, const redisReply *r)
 }
 
 static void
-on_greeting(struct peal_redis_conn *c, const redisReply *r)
+redis_conn_on_greeting(struct peal_redis_conn *c, const redisReply *r)
 {
     bool tolerated = c->tolerated & 1;
 
@@ -135,22 +164,22 @@ on_greeting(struct peal_redis_conn *c, const redisReply *r)
         return;
     if (c->config->role != PEAL_REDIS_ANY_ROLE && !check_role(c, r))
         return;
-    c->ready = true;
+    set_state(c, READY);
     peal_loop_start(c->loop, &c->timer, TICK_MS);
     c->ops->ready(c->arg);
 }
 
 static void
-on_reply(struct peal_redis_conn *c, const redisReply *r)
+redis_conn_on_reply(struct peal_redis_conn *c, const redisReply *r)
 {
-    if (!c->ready)
-        on_greeting(c, r);
+    if (c->state == GREETING)
+        redis_conn_on_greeting(c, r);
     else if (!is_pong(r))
         c->ops->reply(c->arg, r);
 }
 
 static size_t
-on_data(struct peal_conn *conn, uint8_t *data, size_t len)
+redis_conn_on_data(struct peal_conn *conn, uint8_t *data, size_t len)
 {
     struct peal_redis_conn *c = peal_conn_owner(conn);
     void *reply = NULL;
@@ -160,21 +189,21 @@ on_data(struct peal_conn *conn, uint8_t *data, size_t len)
         fail(c, "out of memory", "");
         return len;
     }
-    while (!c->over && c->why[0] == '\0') {
+    while (c->state < FAILED) {
         if (redisReaderGetReply(c->reader, &reply) != REDIS_OK) {
             fail(c, "not a Redis: ", c->reader->errstr);
             break;
         }
         if (reply == NULL)
             break;
-        on_reply(c, reply);
+        redis_conn_on_reply(c, reply);
         freeReplyObject(reply);
     }
     return len;
 }
 
 static void
-on_closed(struct peal_conn *conn, enum peal_close why)
+redis_conn_on_closed(struct peal_conn *conn, enum peal_close why)
 {
     struct peal_redis_conn *c = peal_conn_owner(conn);
     const char *tls_why = peal_loop_take_tls_why(c->loop);
@@ -182,14 +211,15 @@ on_closed(struct peal_conn *conn, enum peal_close why)
     c->conn = NULL;
     if (why == PEAL_CLOSE_ERROR && tls_why != NULL) {
         snprintf(c->why, sizeof(c->why), "TLS: %s", tls_why);
-        end(c, c->why);
+        redis_conn_end(c, c->why);
         return;
     }
-    end(c, why == PEAL_CLOSE_SLOW ? "it does not take what it is sent"
-                                  : "closed by the other side");
+    redis_conn_end(c, why == PEAL_CLOSE_SLOW ? "it does not read what it is sent"
+                                             : "closed by the other side");
 }
 
-static const struct peal_conn_ops conn_ops = { .data = on_data, .closed = on_closed };
+static const struct peal_conn_ops conn_ops = { .data = redis_conn_on_data,
+    .closed = redis_conn_on_closed };
 
 static void
 say(struct peal_redis_conn *c, bool tolerated, const struct peal_slice *words, unsigned n)
@@ -235,27 +265,28 @@ greet(struct peal_redis_conn *c)
 }
 
 static void
-on_dialled(void *arg, peal_err err, int fd)
+redis_conn_on_dialled(void *arg, peal_err err, int fd)
 {
     struct peal_redis_conn *c = arg;
 
     c->dial = NULL;
     if (err != PEAL_OK) {
-        end(c, err == PEAL_ETIMEOUT    ? "no answer in time"
-               : err == PEAL_ENOTFOUND ? "its host name does not resolve"
-                                       : "cannot be reached");
+        redis_conn_end(c, err == PEAL_ETIMEOUT    ? "no answer in time"
+                          : err == PEAL_ENOTFOUND ? "its host name does not resolve"
+                                                  : "cannot be reached");
         return;
     }
     if (peal_conn_new(c->loop, fd, PEAL_CONN_INNER, &conn_ops, c, &c->conn) != PEAL_OK) {
         close(fd);
-        end(c, "out of memory");
+        redis_conn_end(c, "out of memory");
         return;
     }
     if (c->config->tls != NULL &&
         peal_conn_start_tls_client(c->conn, c->config->tls, c->config->host) != PEAL_OK) {
-        end(c, "out of memory");
+        redis_conn_end(c, "out of memory");
         return;
     }
+    set_state(c, GREETING);
     greet(c);
 }
 
@@ -272,9 +303,9 @@ peal_redis_conn_new(struct peal_loop *loop, const struct peal_redis_conn_config 
     c->config = config;
     c->ops = ops;
     c->arg = arg;
-    c->timer.fn = on_timer;
+    c->timer.fn = redis_conn_on_timer;
     if ((err = peal_dial(loop, config->host, config->port, PEAL_REDIS_DEADLINE_MS,
-             on_dialled, c, &c->dial)) != PEAL_OK)
+             redis_conn_on_dialled, c, &c->dial)) != PEAL_OK)
         goto fail;
     peal_loop_start(loop, &c->timer, PEAL_REDIS_DEADLINE_MS);
     *out = c;
@@ -313,12 +344,12 @@ peal_redis_command(const struct peal_slice *words, unsigned n)
 void
 peal_redis_conn_send(struct peal_redis_conn *c, struct peal_blob *command)
 {
-    if (c->conn == NULL || c->over)
+    if (c->conn == NULL || c->state == OVER)
         return;
     if (command == NULL)
         fail(c, "out of memory", "");
     else if (!peal_conn_send(c->conn, command, 0))
-        fail(c, "it does not take what it is sent", "");
+        fail(c, "it does not read what it is sent", "");
 }
 
 void
@@ -363,7 +394,7 @@ peal_redis_conn_queued(const struct peal_redis_conn *c)
 void
 peal_redis_conn_close(struct peal_redis_conn **cp)
 {
-    if (*cp != NULL && !(*cp)->over)
-        release(*cp);
+    if (*cp != NULL && (*cp)->state != OVER)
+        redis_conn_release(*cp);
     *cp = NULL;
 }

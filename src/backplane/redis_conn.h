@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One connection to one Redis: dialled, greeted (TLS, AUTH, CLIENT SETNAME), then
- * commands out and replies in. Replies are hiredis' (its reader; the sockets are ours, so
- * that plain, TLS and unix sockets are one code path on every version of it).
+ * One connection to one Redis: it is dialled and greeted (TLS, AUTH, CLIENT SETNAME),
+ * then commands go out and replies come in. Replies are read by hiredis' reader; the
+ * sockets are Peal's own, so that plain, TLS and unix sockets are one code path on every
+ * version of hiredis.
  *
- * A connection on which nothing comes is asked for a sign of life, and ended if there is
- * none for some seconds: a machine that has died, or a network that swallows everything,
- * says nothing by itself.
+ * A connection on which nothing comes is asked with a PING, and ended if nothing comes
+ * for some seconds more: a machine that has died, or a network that loses everything,
+ * does not close a connection.
  *
  * Thread: the loop's.
  */
@@ -27,7 +28,7 @@ struct peal_redis_conn_ops {
     void (*ready)(void *arg);
     /* A reply to what was sent, in order, or a message of pub/sub. Borrowed. */
     void (*reply)(void *arg, const redisReply *reply);
-    /* It is gone, or never came to be: forget it. Never called from inside a function
+    /* It has ended, or could not be made: forget it. Never called from inside a function
      * here. why is valid for the call. */
     void (*closed)(void *arg, const char *why);
 };
@@ -46,7 +47,7 @@ struct peal_redis_conn_config {
     struct peal_tls_ctx *tls;    /* NULL: plain */
     const char *user, *password; /* NULL: none */
     const char *name;            /* for CLIENT SETNAME, which may fail; NULL: none */
-    bool lenient; /* a password may be refused: what follows tells if one is needed */
+    bool lenient; /* a password may be refused: the next reply tells if one is needed */
     enum peal_redis_role role; /* what it has to be */
 };
 
@@ -58,8 +59,8 @@ PEAL_MUST_USE peal_err peal_redis_conn_new(struct peal_loop *loop,
 /* peal_redis_command makes the bytes of a command of n words. NULL: out of memory. */
 struct peal_blob *peal_redis_command(const struct peal_slice *words, unsigned n);
 
-/* peal_redis_conn_send sends such bytes (held, not taken). NULL, or no room: the
- * connection is closed, and says so later. */
+/* peal_redis_conn_send sends such bytes (retained, not taken). NULL, or no room: the
+ * connection is closed, and closed is called later. */
 void peal_redis_conn_send(struct peal_redis_conn *c, struct peal_blob *command);
 
 /* peal_redis_conn_command is both. */

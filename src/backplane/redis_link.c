@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Links to a Redis: pauses, log lines, counters. */
+/*
+ * The pauses between attempts grow with every attempt that fails, and with every link
+ * that did not last for STEADY_MS; a link that lasted begins with short pauses again.
+ */
 #include "backplane/redis_link.h"
 
 #include <stdio.h>
@@ -9,7 +12,7 @@
 #define PAUSE_MIN_MS 50
 #define PAUSE_BOUND_MS 100   /* of the first */
 #define PAUSE_BOUND_MAX 5000 /* of all others */
-#define STEADY_MS 10000      /* a link that held for so long was a success */
+#define STEADY_MS 10000      /* a link that lasted for so long was a success */
 
 uint64_t
 peal_redis_pause(unsigned attempts)

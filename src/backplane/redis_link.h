@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What links to a Redis have in common, be it one, found by Sentinel, or a cluster: how
- * long one waits before it is made again, what the log says of it, what is counted.
+ * What links to a Redis have in common, to one as to a cluster: the pauses between
+ * attempts, the log lines and the counters.
  *
- * A reason that stays the same is said once. A link that came up and did not last is no
- * success: the pauses go on growing, so that a Redis which lets us in and then refuses
- * what we ask is not asked all the time.
+ * A reason that stays the same is logged once. A link that came up and did not last is no
+ * success: the pauses go on growing, so that a Redis which accepts a connection and then
+ * refuses every command is not asked all the time.
  *
  * Thread: the loop's. Texts are borrowed for the call.
  */
@@ -26,17 +26,18 @@ struct peal_redis_link {
     bool said_up;
     bool said_refused; /* that a publish was refused, since it last held for a while */
     bool said_topic_refused; /* the same of a subscription */
-    char said[192];          /* why it is not there */
+    char said[192];          /* why it is unavailable */
 };
 
 /* peal_redis_link_up: it is greeted. */
 void peal_redis_link_up(struct peal_redis_link *l);
 
-/* peal_redis_link_works: what was asked of it has been done; where is for the log. */
+/* peal_redis_link_works: call at a confirmed subscription. It logs `where` as connected,
+ * once a link. */
 void peal_redis_link_works(struct peal_redis_link *l, const char *where);
 
 /*
- * peal_redis_link_down: it is gone, or could not be made.
+ * peal_redis_link_down: the link was lost, or could not be made.
  *   unanswered  payloads that it may have lost
  * Returns the pause before the next attempt, in ms.
  */

@@ -14,18 +14,18 @@
 
 enum sent_kind {
     PUBLISH,
-    ASK,    /* for the map */
+    ASK,    /* CLUSTER SLOTS */
     NOTHING /* the answer is of no interest */
 };
 
 struct peal_redis_sent {
-    struct peal_blob *command; /* held */
+    struct peal_blob *command; /* retained */
     uint16_t slot;
     uint8_t kind;
     bool again;
 };
 
-/* What was sent. */
+/* Commands of the publishing connection. */
 
 static struct peal_redis_sent *
 sent_at(const struct peal_redis_member *m, unsigned i)
@@ -106,7 +106,7 @@ peal_redis_member_hand_over(
 }
 
 static void
-on_publish_error(
+member_on_publish_error(
     struct peal_redis_member *m, const struct peal_redis_sent *s, const redisReply *reply)
 {
     struct peal_redis_range to;
@@ -118,7 +118,7 @@ on_publish_error(
 }
 
 static void
-on_out(void *arg, const redisReply *reply)
+member_on_out(void *arg, const redisReply *reply)
 {
     struct peal_redis_member *m = arg;
     struct peal_redis_sent s;
@@ -131,11 +131,11 @@ on_out(void *arg, const redisReply *reply)
     if (s.kind == ASK)
         m->ops->slots(m->arg, m, reply);
     else if (s.kind == PUBLISH && reply->type == REDIS_REPLY_ERROR)
-        on_publish_error(m, &s, reply);
+        member_on_publish_error(m, &s, reply);
     peal_blob_release(s.command);
 }
 
-/* What is subscribed. */
+/* Subscriptions. */
 
 static void
 send_change(struct peal_redis_member *m, const struct peal_redis_pending *p)
@@ -191,7 +191,7 @@ oldest_of_slot(struct peal_redis_member *m, unsigned slot)
 }
 
 static void
-on_in_error(struct peal_redis_member *m, const redisReply *reply)
+member_on_in_error(struct peal_redis_member *m, const redisReply *reply)
 {
     struct peal_redis_pending *p = peal_redis_pending_first(&m->pending);
     struct peal_redis_range to;
@@ -213,13 +213,13 @@ on_in_error(struct peal_redis_member *m, const redisReply *reply)
 
 /* [smessage, topic, payload], [ssubscribe, topic, n], [sunsubscribe, topic, n] */
 static void
-on_in(void *arg, const redisReply *reply)
+member_on_in(void *arg, const redisReply *reply)
 {
     struct peal_redis_member *m = arg;
     struct peal_slice kind, topic;
 
     if (reply->type == REDIS_REPLY_ERROR) {
-        on_in_error(m, reply);
+        member_on_in_error(m, reply);
         return;
     }
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3)
@@ -243,7 +243,7 @@ on_in(void *arg, const redisReply *reply)
 /* The connections. */
 
 static void
-on_in_ready(void *arg)
+member_on_in_ready(void *arg)
 {
     struct peal_redis_member *m = arg;
 
@@ -254,7 +254,7 @@ on_in_ready(void *arg)
 }
 
 static void
-on_in_closed(void *arg, const char *why)
+member_on_in_closed(void *arg, const char *why)
 {
     struct peal_redis_member *m = arg;
 
@@ -263,11 +263,11 @@ on_in_closed(void *arg, const char *why)
 }
 
 static const struct peal_redis_conn_ops in_ops = {
-    .ready = on_in_ready, .reply = on_in, .closed = on_in_closed
+    .ready = member_on_in_ready, .reply = member_on_in, .closed = member_on_in_closed
 };
 
 static void
-on_out_ready(void *arg)
+member_on_out_ready(void *arg)
 {
     struct peal_redis_member *m = arg;
 
@@ -280,7 +280,7 @@ on_out_ready(void *arg)
 }
 
 static void
-on_out_closed(void *arg, const char *why)
+member_on_out_closed(void *arg, const char *why)
 {
     struct peal_redis_member *m = arg;
 
@@ -289,7 +289,7 @@ on_out_closed(void *arg, const char *why)
 }
 
 static const struct peal_redis_conn_ops out_ops = {
-    .ready = on_out_ready, .reply = on_out, .closed = on_out_closed
+    .ready = member_on_out_ready, .reply = member_on_out, .closed = member_on_out_closed
 };
 
 peal_err

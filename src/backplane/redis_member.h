@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One master of a Redis Cluster: a connection that publishes, one that listens, and what
- * was sent on both and is not answered yet. Payloads are kept until then, to be sent
- * elsewhere if their slot has moved.
+ * One master of a Redis Cluster: a connection that publishes, one that listens, and the
+ * commands that were sent on both and are not answered yet. Payloads are kept until then,
+ * to be sent elsewhere if their slot has moved.
  *
- * What is said before the connections are greeted waits for that.
+ * Commands that are given before the connections are greeted wait for that.
  *
  * Thread: the loop's.
  */
@@ -43,7 +43,7 @@ struct peal_redis_member_ops {
 struct peal_redis_sent;
 
 struct peal_redis_member {
-    struct peal_link link; /* of whoever has it */
+    struct peal_link link; /* of the cluster that has it */
     struct peal_loop *loop;
     const struct peal_redis_member_ops *ops;
     void *arg;
@@ -80,14 +80,16 @@ peal_redis_member_ready(const struct peal_redis_member *m)
     return m->in_ready && m->out_ready;
 }
 
-/* peal_redis_member_publish sends a command (held) about a slot. Errors: PEAL_ENOMEM. */
+/* peal_redis_member_publish sends a command (retained) about a slot. Errors: PEAL_ENOMEM.
+ */
 PEAL_MUST_USE peal_err peal_redis_member_publish(
     struct peal_redis_member *m, struct peal_blob *command, unsigned slot, bool again);
 
 /*
- * peal_redis_member_hand_over sends to another one what was sent here about a slot and is
- * not answered. It has gone from here, so none of it was taken; and what is published
- * from now on must not overtake it. Returns how many could not be, for want of memory.
+ * peal_redis_member_hand_over sends to another member the payloads of a slot that were
+ * sent here and are not answered. The slot is not here any more, so Redis has taken none
+ * of them; and payloads that are published from now on must not overtake them. Returns
+ * how many could not be sent, for want of memory.
  */
 unsigned peal_redis_member_hand_over(
     struct peal_redis_member *m, unsigned slot, struct peal_redis_member *to);

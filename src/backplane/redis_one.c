@@ -6,9 +6,9 @@
  *
  * A replica takes a PUBLISH without an error and delivers it to its own subscribers
  * alone. A planned failover turns the master into one and leaves its connections open, so
- * ROLE is asked once a second on the connection that publishes, and the link goes down
- * when the answer is not "master". Redis answers in order: the answers are counted to
- * tell which one is that to ROLE.
+ * ROLE is asked once a second on the connection that publishes, and the link goes
+ * down when the answer is not "master". Redis answers in order: the answers are
+ * counted to tell which one is that to ROLE.
  *
  * With Sentinel the one Redis is whatever they say the master is.
  */
@@ -29,7 +29,7 @@ struct redis {
     struct peal_redis_pubsub p; /* first */
     struct peal_redis_link link;
     struct peal_redis_url url;
-    char *name, *master; /* master: host, as Sentinel has it */
+    char *name, *master; /* master: its host, as Sentinel tells it */
     struct peal_tls_ctx *tls;
     struct peal_sentinel *sentinel; /* or NULL */
     struct peal_redis_conn_config config;
@@ -58,7 +58,7 @@ loop_of(const struct redis *r)
 }
 
 static void
-down(struct redis *r, const char *why)
+redis_down(struct redis *r, const char *why)
 {
     bool was_up = r->up;
     char where[320];
@@ -77,21 +77,21 @@ down(struct redis *r, const char *why)
 }
 
 static void
-on_in_closed(void *arg, const char *why)
+redis_on_in_closed(void *arg, const char *why)
 {
     struct redis *r = arg;
 
     r->in = NULL;
-    down(r, why);
+    redis_down(r, why);
 }
 
 static void
-on_out_closed(void *arg, const char *why)
+redis_on_out_closed(void *arg, const char *why)
 {
     struct redis *r = arg;
 
     r->out = NULL;
-    down(r, why);
+    redis_down(r, why);
 }
 
 /* The role of the Redis. */
@@ -103,7 +103,7 @@ ask_role(struct redis *r)
 
     peal_loop_start(loop_of(r), &r->again, ROLE_MS);
     if (r->role_at != 0)
-        return; /* its silence is seen by the connection */
+        return; /* if no answer comes the connection notices */
     peal_redis_conn_command(r->out, words, 1);
     r->role_at = ++r->n_sent;
     r->n_at_role = r->n_published;
@@ -112,7 +112,7 @@ ask_role(struct redis *r)
 /* What was published since the last good answer may have reached nobody: it is counted.
  */
 static void
-on_role(struct redis *r, const redisReply *reply)
+redis_on_role(struct redis *r, const redisReply *reply)
 {
     struct peal_slice role = peal_redis_role_of(reply);
     char why[80];
@@ -129,7 +129,7 @@ on_role(struct redis *r, const redisReply *reply)
     snprintf(why, sizeof(why), "it is not a master any more, its role is %.*s",
         (int)role.len, role.data);
     r->unanswered = r->n_published - r->n_proven;
-    down(r, why);
+    redis_down(r, why);
 }
 
 static void
@@ -146,10 +146,10 @@ watch_role(struct redis *r)
     r->said_no_role = true;
 }
 
-/* What is received. */
+/* Replies. */
 
 static void
-on_in_ready(void *arg)
+redis_on_in_ready(void *arg)
 {
     struct redis *r = arg;
 
@@ -160,7 +160,8 @@ on_in_ready(void *arg)
 }
 
 static void
-on_subscribed(struct redis *r, enum peal_redis_change change, struct peal_slice topic)
+redis_on_subscribed(
+    struct redis *r, enum peal_redis_change change, struct peal_slice topic)
 {
     char where[320];
 
@@ -171,7 +172,8 @@ on_subscribed(struct redis *r, enum peal_redis_change change, struct peal_slice 
 }
 
 static void
-on_unsubscribed(struct redis *r, enum peal_redis_change change, struct peal_slice topic)
+redis_on_unsubscribed(
+    struct redis *r, enum peal_redis_change change, struct peal_slice topic)
 {
     if (!peal_redis_pending_answer(&r->pending, change, topic))
         r->p.b.events->lost(r->p.b.arg, topic);
@@ -179,17 +181,17 @@ on_unsubscribed(struct redis *r, enum peal_redis_change change, struct peal_slic
 
 /* Is it about the connection, or about the one topic whose turn it is to be answered? */
 static void
-on_in_error(struct redis *r, const redisReply *reply)
+redis_on_in_error(struct redis *r, const redisReply *reply)
 {
     struct peal_redis_pending *p = peal_redis_pending_first(&r->pending);
     bool joins;
 
     if (p == NULL || peal_redis_dooms(peal_redis_text(reply))) {
-        down(r, reply->str);
+        redis_down(r, reply->str);
         return;
     }
     joins = p->change == PEAL_REDIS_SUBSCRIBE || p->change == PEAL_REDIS_PSUBSCRIBE;
-    peal_list_unlink(&p->link); /* the event may bring the link down */
+    peal_list_unlink(&p->link); /* the event may end the link */
     if (joins) {
         peal_redis_link_topic_refused(&r->link, peal_redis_pending_topic(p), reply->str);
         r->p.b.events->refused(r->p.b.arg, peal_redis_pending_topic(p), reply->str);
@@ -200,13 +202,13 @@ on_in_error(struct redis *r, const redisReply *reply)
 /* [message, topic, payload], [pmessage, pattern, topic, payload], [subscribe, topic, n],
  * [psubscribe, pattern, n], and so on; with an s before them in sharded pub/sub. */
 static void
-on_in(void *arg, const redisReply *reply)
+redis_on_in(void *arg, const redisReply *reply)
 {
     struct redis *r = arg;
     struct peal_slice kind, topic;
 
     if (reply->type == REDIS_REPLY_ERROR) {
-        on_in_error(r, reply);
+        redis_on_in_error(r, reply);
         return;
     }
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 3)
@@ -220,26 +222,26 @@ on_in(void *arg, const redisReply *reply)
             r->p.b.arg, topic, peal_redis_text(reply->element[reply->elements - 1]));
     else if (peal_slice_eq(kind, PEAL_S("subscribe")) ||
              peal_slice_eq(kind, PEAL_S("ssubscribe")))
-        on_subscribed(r, PEAL_REDIS_SUBSCRIBE, topic);
+        redis_on_subscribed(r, PEAL_REDIS_SUBSCRIBE, topic);
     else if (peal_slice_eq(kind, PEAL_S("psubscribe")))
-        on_subscribed(r, PEAL_REDIS_PSUBSCRIBE, topic);
+        redis_on_subscribed(r, PEAL_REDIS_PSUBSCRIBE, topic);
     else if (peal_slice_eq(kind, PEAL_S("unsubscribe")) ||
              peal_slice_eq(kind, PEAL_S("sunsubscribe")))
-        on_unsubscribed(r, PEAL_REDIS_UNSUBSCRIBE, topic);
+        redis_on_unsubscribed(r, PEAL_REDIS_UNSUBSCRIBE, topic);
     else if (peal_slice_eq(kind, PEAL_S("punsubscribe")))
-        on_unsubscribed(r, PEAL_REDIS_PUNSUBSCRIBE, topic);
+        redis_on_unsubscribed(r, PEAL_REDIS_PUNSUBSCRIBE, topic);
 }
 
 /* What is answered to commands of the out connection: to a publish, how many got it. An
  * error is about one publish (no permission, for example), or says that this server is of
  * no use any more. */
 static void
-on_out(void *arg, const redisReply *reply)
+redis_on_out(void *arg, const redisReply *reply)
 {
     struct redis *r = arg;
 
     if (++r->n_answered == r->role_at) {
-        on_role(r, reply);
+        redis_on_role(r, reply);
         return;
     }
     r->unanswered -= r->unanswered > 0;
@@ -248,25 +250,25 @@ on_out(void *arg, const redisReply *reply)
     peal_redis_link_refused(&r->link, reply->str, 1);
     if (peal_slice_starts(peal_redis_text(reply), PEAL_S("READONLY")) ||
         peal_redis_dooms(peal_redis_text(reply)))
-        down(r, reply->str);
+        redis_down(r, reply->str);
 }
 
 static const struct peal_redis_conn_ops in_ops = {
-    .ready = on_in_ready, .reply = on_in, .closed = on_in_closed
+    .ready = redis_on_in_ready, .reply = redis_on_in, .closed = redis_on_in_closed
 };
 
-/* One after the other: what is wrong is wrong once. */
+/* The second connection is made when the first one works, so that a fault is met once. */
 static void
-on_out_ready(void *arg)
+redis_on_out_ready(void *arg)
 {
     struct redis *r = arg;
 
     if (peal_redis_conn_new(loop_of(r), &r->config, &in_ops, r, &r->in) != PEAL_OK)
-        down(r, "cannot dial");
+        redis_down(r, "cannot dial");
 }
 
 static const struct peal_redis_conn_ops out_ops = {
-    .ready = on_out_ready, .reply = on_out, .closed = on_out_closed
+    .ready = redis_on_out_ready, .reply = redis_on_out, .closed = redis_on_out_closed
 };
 
 static void
@@ -275,7 +277,7 @@ connect_to(struct redis *r, const char *host, uint16_t port)
     r->config.host = host;
     r->config.port = port;
     if (peal_redis_conn_new(loop_of(r), &r->config, &out_ops, r, &r->out) != PEAL_OK)
-        down(r, "cannot dial");
+        redis_down(r, "cannot dial");
 }
 
 static void
@@ -290,7 +292,7 @@ begin(struct redis *r)
 }
 
 static void
-on_again(struct peal_timer *t)
+redis_on_again(struct peal_timer *t)
 {
     struct redis *r = PEAL_CONTAINER(t, struct redis, again);
 
@@ -308,7 +310,7 @@ redis_start(struct peal_backplane *b)
 
 /* Sentinel says where the master is. */
 static void
-on_master(void *arg, const char *host, uint16_t port)
+redis_on_master(void *arg, const char *host, uint16_t port)
 {
     struct redis *r = arg;
     bool same = port == r->config.port && strcmp(host, r->config.host) == 0;
@@ -317,9 +319,9 @@ on_master(void *arg, const char *host, uint16_t port)
     if (r->out != NULL && same)
         return;
     if (r->out != NULL)
-        down(r, "the master has moved");
+        redis_down(r, "the master has moved");
     if ((copy = strdup(host)) == NULL) {
-        down(r, "out of memory");
+        redis_down(r, "out of memory");
         return;
     }
     peal_timer_stop(&r->again);
@@ -328,20 +330,20 @@ on_master(void *arg, const char *host, uint16_t port)
     connect_to(r, copy, port);
 }
 
-/* It goes on asking by itself. */
+/* Sentinels go on being asked without this. */
 static void
-on_no_master(void *arg, const char *why)
+redis_on_no_master(void *arg, const char *why)
 {
     struct redis *r = arg;
 
     if (r->out != NULL)
         return;
-    down(r, why);
+    redis_down(r, why);
     peal_timer_stop(&r->again);
 }
 
-static const struct peal_sentinel_ops sentinel_ops = { .master = on_master,
-    .none = on_no_master };
+static const struct peal_sentinel_ops sentinel_ops = { .master = redis_on_master,
+    .none = redis_on_no_master };
 
 static void
 change(struct redis *r, enum peal_redis_change change, struct peal_slice topic)
@@ -354,7 +356,7 @@ change(struct redis *r, enum peal_redis_change change, struct peal_slice topic)
     if (!r->up)
         return;
     if (peal_redis_pending_add(&r->pending, change, topic) == NULL) {
-        down(r, "out of memory");
+        redis_down(r, "out of memory");
         return;
     }
     words[0] = peal_slice_str(r->sharded ? sharded[change] : classic[change]);
@@ -418,7 +420,7 @@ redis_restart(struct peal_backplane *b, const char *why)
     struct redis *r = of(b);
 
     if (r->up)
-        down(r, why);
+        redis_down(r, why);
 }
 
 static void
@@ -492,7 +494,7 @@ peal_redis_one_new(const struct peal_backplane_config *config, struct peal_redis
     r->p.b.counters = r->link.counters = config->counters;
     peal_list_init(&r->pending);
     r->sharded = dialect == PEAL_REDIS_SHARDED;
-    r->again.fn = on_again;
+    r->again.fn = redis_on_again;
     r->url = *url;
     *url = (struct peal_redis_url){ 0 };
     if ((err = prepare(r, config->name, why)) != PEAL_OK) {

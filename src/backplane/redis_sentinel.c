@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Asking Sentinels: a round of all of them, a pause, the next round. */
+/*
+ * Sentinels are asked one after the other, in rounds with a pause between them, until one
+ * of them knows the master. What it has said is true until one says otherwise.
+ */
 #include "backplane/redis_sentinel.h"
 
 #include <stdio.h>
@@ -18,11 +21,11 @@ struct peal_sentinel {
     struct peal_redis_conn_config config;
     struct peal_redis_conn *conn; /* NULL: between two of them */
     struct peal_timer again;      /* runs between two rounds */
-    unsigned next;                /* whom to ask */
+    unsigned next;                /* the host to ask next */
     unsigned asked;               /* in this round */
-    unsigned attempts;            /* rounds in vain */
+    unsigned attempts;            /* rounds without an answer */
     bool knows;                   /* the one we are connected to */
-    char why[192];                /* of the last one that was of no use */
+    char why[192];                /* the last one did not know */
 };
 
 static void ask_next(struct peal_sentinel *s);
@@ -34,7 +37,7 @@ round_is_over(struct peal_sentinel *s)
     s->ops->none(s->arg, s->why);
 }
 
-/* The one that was asked is of no use. */
+/* The Sentinel that was asked does not know, or cannot be reached. */
 static void
 give_up(struct peal_sentinel *s, const char *why)
 {
@@ -54,13 +57,13 @@ begin_round(struct peal_sentinel *s)
 }
 
 static void
-on_again(struct peal_timer *t)
+sentinel_on_again(struct peal_timer *t)
 {
     begin_round(PEAL_CONTAINER(t, struct peal_sentinel, again));
 }
 
 static void
-on_ready(void *arg)
+sentinel_on_ready(void *arg)
 {
     struct peal_sentinel *s = arg;
     struct peal_slice ask[] = { PEAL_S("SENTINEL"), PEAL_S("get-master-addr-by-name"),
@@ -90,7 +93,7 @@ tell(struct peal_sentinel *s, struct peal_slice host, struct peal_slice port)
 }
 
 static void
-on_switch(struct peal_sentinel *s, struct peal_slice text)
+sentinel_on_switch(struct peal_sentinel *s, struct peal_slice text)
 {
     struct peal_slice words[WORDS];
 
@@ -102,7 +105,7 @@ on_switch(struct peal_sentinel *s, struct peal_slice text)
 
 /* [host, port] or nil; [subscribe, ...]; [message, +switch-master, text] */
 static void
-on_reply(void *arg, const redisReply *r)
+sentinel_on_reply(void *arg, const redisReply *r)
 {
     struct peal_sentinel *s = arg;
 
@@ -115,12 +118,12 @@ on_reply(void *arg, const redisReply *r)
             give_up(s, "it does not know this master");
     } else if (r->type == REDIS_REPLY_ARRAY && r->elements == 3 &&
                peal_slice_eq(peal_redis_text(r->element[0]), PEAL_S("message"))) {
-        on_switch(s, peal_redis_text(r->element[2]));
+        sentinel_on_switch(s, peal_redis_text(r->element[2]));
     }
 }
 
 static void
-on_closed(void *arg, const char *why)
+sentinel_on_closed(void *arg, const char *why)
 {
     struct peal_sentinel *s = arg;
 
@@ -134,7 +137,7 @@ on_closed(void *arg, const char *why)
 }
 
 static const struct peal_redis_conn_ops conn_ops = {
-    .ready = on_ready, .reply = on_reply, .closed = on_closed
+    .ready = sentinel_on_ready, .reply = sentinel_on_reply, .closed = sentinel_on_closed
 };
 
 static void
@@ -167,7 +170,7 @@ peal_sentinel_new(struct peal_loop *loop, const struct peal_redis_url *url,
     s->url = url;
     s->ops = ops;
     s->arg = arg;
-    s->again.fn = on_again;
+    s->again.fn = sentinel_on_again;
     /* Sentinels may have the password of their Redis, or none. */
     s->config = (struct peal_redis_conn_config){ .tls = tls,
         .user = url->user,

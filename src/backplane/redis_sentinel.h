@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sentinel: who knows which Redis is the master. One Sentinel is asked after the other
- * until one knows; the connection to that one is kept, to hear of it when the master
- * moves. When it is lost the next one is asked, for ever.
+ * Sentinels know which Redis is the master. One is asked after the other until one knows;
+ * the connection to that one is kept, as it tells when the master moves. When it is lost
+ * the next one is asked, for ever.
  *
  * Thread: the loop's.
  */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Slots of a Redis Cluster. */
+/* Slots: the hash of a topic, and the two replies in which a cluster tells who serves
+ * which. */
 #include "backplane/redis_slots.h"
 
 #include "wire/hostport.h"
@@ -39,7 +40,7 @@ is_port(long long n)
     return n > 0 && n <= 65535;
 }
 
-/* What stands for "the one you have asked". */
+/* An unknown host stands as "?" and means the one that was asked. */
 static struct peal_slice
 known_host(struct peal_slice host)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The slots of a Redis Cluster: which one a name falls into, and what a cluster says of
- * who serves which. Pure functions; what they hand out points into what they were given.
+ * The slots of a Redis Cluster: which one a topic falls into, and replies that tell which
+ * master serves which. Pure functions; results point into the arguments.
  */
 #ifndef PEAL_BACKPLANE_REDIS_SLOTS_H
 #define PEAL_BACKPLANE_REDIS_SLOTS_H
@@ -22,7 +22,7 @@ unsigned peal_redis_slot(struct peal_slice name);
 /* Slots in a row that one master serves. */
 struct peal_redis_range {
     unsigned first, last;
-    struct peal_slice host; /* empty: that of whoever says it */
+    struct peal_slice host; /* empty: the one that sent the reply */
     uint16_t port;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* URLs of a Redis: cut into their parts, each with its own complaint. */
+/* URLs are cut into their parts from the left to the right; each part that is wrong has
+ * an error text of its own. */
 #include "backplane/redis_url.h"
 
 #include <stdlib.h>
@@ -191,7 +192,7 @@ read_unix(struct peal_slice path, struct peal_redis_url *u, const char **why_out
     return copy(path, &u->hosts[0].name, why_out);
 }
 
-/* What does not go together. */
+/* Parts that need each other. */
 static peal_err
 check(const struct peal_redis_url *u, const char **why_out)
 {

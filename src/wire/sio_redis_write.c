@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/utf8.h"
+#include "base/writer.h"
 #include "wire/sio.h"
 #include "wire/sio_redis_priv.h"
 
@@ -18,43 +19,24 @@
                      */
 #define ZEROS_MAX 5 /* behind "0.": with more it writes an exponent */
 
-/* A text that grows; after the first error nothing is added any more. */
-struct writer {
-    struct peal_buf *out;
-    peal_err err;
-};
+#define PUT(w, lit) peal_writer_put(w, PEAL_S(lit))
 
 static void
-put(struct writer *w, struct peal_slice s)
+put_uint(struct peal_writer *w, uint32_t n)
 {
-    if (w->err == PEAL_OK)
-        w->err = peal_buf_add_slice(w->out, s);
-}
-
-#define PUT(w, lit) put(w, PEAL_S(lit))
-
-static void
-put_uint(struct writer *w, uint32_t n)
-{
-    char digits[10];
-    size_t at = sizeof(digits);
-
-    do
-        digits[--at] = (char)('0' + n % 10);
-    while ((n /= 10) > 0);
-    put(w, peal_slice_of(digits + at, sizeof(digits) - at));
+    peal_writer_printf(w, "%u", n);
 }
 
 /* Node would read other bytes as something else. */
 static void
-put_text(struct writer *w, struct peal_slice s)
+put_text(struct peal_writer *w, struct peal_slice s)
 {
     if (w->err == PEAL_OK)
         w->err = peal_utf8_valid(s) ? peal_json_quote(w->out, s) : PEAL_EINVAL;
 }
 
 static void
-put_names(struct writer *w, const struct peal_slice *names, unsigned n)
+put_names(struct peal_writer *w, const struct peal_slice *names, unsigned n)
 {
     PUT(w, "[");
     for (unsigned i = 0; i < n; i++) {
@@ -108,7 +90,7 @@ is_number(struct peal_slice name)
 }
 
 static void
-put_rooms(struct writer *w, const struct peal_sio_redis_msg *m,
+put_rooms(struct peal_writer *w, const struct peal_sio_redis_msg *m,
     const struct peal_slice *names, unsigned n)
 {
     PUT(w, "[");
@@ -118,14 +100,14 @@ put_rooms(struct writer *w, const struct peal_sio_redis_msg *m,
         put_text(w, names[i]);
         if (m->numbers && is_number(names[i])) {
             PUT(w, ",");
-            put(w, names[i]);
+            peal_writer_put(w, names[i]);
         }
     }
     PUT(w, "]");
 }
 
 static void
-put_flags(struct writer *w, const struct peal_sio_redis_msg *m)
+put_flags(struct peal_writer *w, const struct peal_sio_redis_msg *m)
 {
     bool emit = m->op == PEAL_SIO_REDIS_BROADCAST;
     bool is_volatile = emit && (m->flags & PEAL_MSG_VOLATILE) != 0;
@@ -136,18 +118,18 @@ put_flags(struct writer *w, const struct peal_sio_redis_msg *m)
     if (is_volatile)
         PUT(w, "\"volatile\":true");
     if (uncompressed)
-        put(w,
+        peal_writer_put(w,
             is_volatile ? PEAL_S(",\"compress\":false") : PEAL_S("\"compress\":false"));
     if (timeout) {
-        put(w, is_volatile || uncompressed ? PEAL_S(",\"timeout\":")
-                                           : PEAL_S("\"timeout\":"));
+        peal_writer_put(w, is_volatile || uncompressed ? PEAL_S(",\"timeout\":")
+                                                       : PEAL_S("\"timeout\":"));
         put_uint(w, m->timeout_ms);
     }
     PUT(w, "}");
 }
 
 static void
-put_opts(struct writer *w, const struct peal_sio_redis_msg *m, bool flags)
+put_opts(struct peal_writer *w, const struct peal_sio_redis_msg *m, bool flags)
 {
     PUT(w, "{\"rooms\":");
     put_rooms(w, m, m->rooms, m->n_rooms);
@@ -181,14 +163,14 @@ struct event_text {
 };
 
 static struct event_text
-event_text(struct writer *w, const struct peal_sio_redis_msg *m)
+event_text(struct peal_writer *w, const struct peal_sio_redis_msg *m)
 {
     struct peal_slice event = m->event.len > 0 ? m->event : PEAL_S("\"message\"");
     bool refused = m->op == PEAL_SIO_REDIS_BROADCAST ? peal_sio_event_reserved(event)
                                                      : is_server_event(event);
 
-    if (refused && w->err == PEAL_OK)
-        w->err = PEAL_EINVAL;
+    if (refused)
+        peal_writer_fail(w, PEAL_EINVAL);
     if (m->args.len == 0)
         return (struct event_text){ { PEAL_S("["), event, PEAL_S("]") }, 3 };
     return (struct event_text){ { PEAL_S("["), event, PEAL_S(","), m->args, PEAL_S("]") },
@@ -196,30 +178,30 @@ event_text(struct writer *w, const struct peal_sio_redis_msg *m)
 }
 
 static void
-put_event(struct writer *w, const struct peal_sio_redis_msg *m)
+put_event(struct peal_writer *w, const struct peal_sio_redis_msg *m)
 {
     struct event_text text = event_text(w, m);
 
     for (unsigned i = 0; i < text.n; i++)
-        put(w, text.pieces[i]);
+        peal_writer_put(w, text.pieces[i]);
 }
 
 static void
-put_uid(struct writer *w, const struct peal_sio_redis_msg *m)
+put_uid(struct peal_writer *w, const struct peal_sio_redis_msg *m)
 {
-    if (w->err == PEAL_OK && m->uid.len == 0)
-        w->err = PEAL_EINVAL;
+    if (m->uid.len == 0)
+        peal_writer_fail(w, PEAL_EINVAL);
     put_text(w, m->uid);
 }
 
 static void
-put_nsp(struct writer *w, const struct peal_sio_redis_msg *m)
+put_nsp(struct peal_writer *w, const struct peal_sio_redis_msg *m)
 {
     put_text(w, m->nsp.len > 0 ? m->nsp : PEAL_S("/"));
 }
 
 static void
-put_packet(struct writer *w, const struct peal_sio_redis_msg *m, bool nsp)
+put_packet(struct peal_writer *w, const struct peal_sio_redis_msg *m, bool nsp)
 {
     PUT(w, "{\"type\":2,\"data\":");
     put_event(w, m);
@@ -231,18 +213,18 @@ put_packet(struct writer *w, const struct peal_sio_redis_msg *m, bool nsp)
 }
 
 static void
-put_list(struct writer *w, const struct peal_sio_redis_msg *m)
+put_list(struct peal_writer *w, const struct peal_sio_redis_msg *m)
 {
-    if (w->err == PEAL_OK && (m->list.len == 0 || m->list.data[0] != '['))
-        w->err = PEAL_EINVAL;
-    put(w, m->list);
+    if (m->list.len == 0 || m->list.data[0] != '[')
+        peal_writer_fail(w, PEAL_EINVAL);
+    peal_writer_put(w, m->list);
 }
 
 static void
-put_request_id(struct writer *w, const struct peal_sio_redis_msg *m)
+put_request_id(struct peal_writer *w, const struct peal_sio_redis_msg *m)
 {
-    if (w->err == PEAL_OK && m->request_id.len == 0)
-        w->err = PEAL_EINVAL;
+    if (m->request_id.len == 0)
+        peal_writer_fail(w, PEAL_EINVAL);
     PUT(w, "\"requestId\":");
     put_text(w, m->request_id);
 }
@@ -258,7 +240,7 @@ has_id(const struct peal_sio_redis_msg *m)
 
 /* Whom a request is about, and what is to be done with them. */
 static void
-put_move(struct writer *w, const struct peal_sio_redis_msg *m, bool flags)
+put_move(struct peal_writer *w, const struct peal_sio_redis_msg *m, bool flags)
 {
     PUT(w, "\"opts\":");
     put_opts(w, m, flags);
@@ -266,14 +248,16 @@ put_move(struct writer *w, const struct peal_sio_redis_msg *m, bool flags)
         PUT(w, ",\"rooms\":");
         put_names(w, m->targets, m->n_targets);
     } else if (m->op == PEAL_SIO_REDIS_DISCONNECT) {
-        put(w, m->close ? PEAL_S(",\"close\":true") : PEAL_S(",\"close\":false"));
+        peal_writer_put(
+            w, m->close ? PEAL_S(",\"close\":true") : PEAL_S(",\"close\":false"));
     }
 }
 
 /* What an answer says; the dialects have different keys for its argument. Of several
  * arguments only the first is sent; without one Node sends no key either. */
 static void
-put_answer(struct writer *w, const struct peal_sio_redis_msg *m, struct peal_slice key)
+put_answer(
+    struct peal_writer *w, const struct peal_sio_redis_msg *m, struct peal_slice key)
 {
     struct peal_slice rest = m->args, argument;
 
@@ -288,22 +272,22 @@ put_answer(struct writer *w, const struct peal_sio_redis_msg *m, struct peal_sli
         PUT(w, ",\"clientCount\":");
         put_uint(w, m->count);
     } else if (m->op != PEAL_SIO_REDIS_DONE && peal_json_next(&rest, &argument)) {
-        put(w, key);
-        put(w, argument);
+        peal_writer_put(w, key);
+        peal_writer_put(w, argument);
     }
 }
 
 /* The classic dialect: a broadcast, in MessagePack; a response, a request. */
 
 static void
-pack_text(struct writer *w, struct peal_slice s)
+pack_text(struct peal_writer *w, struct peal_slice s)
 {
     if (w->err == PEAL_OK)
         w->err = peal_utf8_valid(s) ? peal_msgpack_add_str(w->out, s) : PEAL_EINVAL;
 }
 
 static void
-pack_rooms(struct writer *w, const struct peal_sio_redis_msg *m,
+pack_rooms(struct peal_writer *w, const struct peal_sio_redis_msg *m,
     const struct peal_slice *names, unsigned n)
 {
     unsigned n_numbers = 0;
@@ -320,7 +304,7 @@ pack_rooms(struct writer *w, const struct peal_sio_redis_msg *m,
 }
 
 static void
-pack_flags(struct writer *w, const struct peal_sio_redis_msg *m)
+pack_flags(struct peal_writer *w, const struct peal_sio_redis_msg *m)
 {
     bool is_volatile = (m->flags & PEAL_MSG_VOLATILE) != 0;
     bool uncompressed = (m->flags & PEAL_MSG_NO_COMPRESS) != 0;
@@ -343,12 +327,12 @@ pack_flags(struct writer *w, const struct peal_sio_redis_msg *m)
 
 /* [uid, {type, data, nsp}, {rooms, except, flags}] */
 static void
-pack_broadcast(struct writer *w, const struct peal_sio_redis_msg *m)
+pack_broadcast(struct peal_writer *w, const struct peal_sio_redis_msg *m)
 {
     struct event_text text = event_text(w, m);
 
-    if (w->err == PEAL_OK && m->uid.len == 0)
-        w->err = PEAL_EINVAL;
+    if (m->uid.len == 0)
+        peal_writer_fail(w, PEAL_EINVAL);
     PUT(w, "\x93");
     pack_text(w, m->uid);
     PUT(w, "\x83\xa4"
@@ -372,7 +356,7 @@ pack_broadcast(struct writer *w, const struct peal_sio_redis_msg *m)
 }
 
 static void
-put_response(struct writer *w, const struct peal_sio_redis_msg *m)
+put_response(struct peal_writer *w, const struct peal_sio_redis_msg *m)
 {
     unsigned type = peal_sio_redis_types[m->op].classic;
 
@@ -388,7 +372,7 @@ put_response(struct writer *w, const struct peal_sio_redis_msg *m)
 }
 
 static void
-put_request(struct writer *w, const struct peal_sio_redis_msg *m)
+put_request(struct peal_writer *w, const struct peal_sio_redis_msg *m)
 {
     PUT(w, "{\"uid\":");
     put_uid(w, m);
@@ -426,7 +410,7 @@ put_request(struct writer *w, const struct peal_sio_redis_msg *m)
 /* The sharded dialect. */
 
 static void
-put_data(struct writer *w, const struct peal_sio_redis_msg *m)
+put_data(struct peal_writer *w, const struct peal_sio_redis_msg *m)
 {
     switch (m->op) {
     case PEAL_SIO_REDIS_BROADCAST:
@@ -464,7 +448,7 @@ put_data(struct writer *w, const struct peal_sio_redis_msg *m)
 }
 
 static void
-put_sharded(struct writer *w, const struct peal_sio_redis_msg *m)
+put_sharded(struct peal_writer *w, const struct peal_sio_redis_msg *m)
 {
     PUT(w, "{\"type\":");
     put_uint(w, peal_sio_redis_types[m->op].sharded);
@@ -484,18 +468,15 @@ enum form {
     AS_IS
 };
 
-typedef void put_fn(struct writer *w, const struct peal_sio_redis_msg *m);
+typedef void put_fn(struct peal_writer *w, const struct peal_sio_redis_msg *m);
 
 static peal_err
 write_as(struct peal_buf *out, put_fn *put_all, const struct peal_sio_redis_msg *m)
 {
-    size_t before = out->len;
-    struct writer w = { out, PEAL_OK };
+    struct peal_writer w = peal_writer_on(out);
 
     put_all(&w, m);
-    if (w.err != PEAL_OK)
-        out->len = before;
-    return w.err;
+    return peal_writer_end(&w);
 }
 
 static peal_err
@@ -562,21 +543,18 @@ peal_sio_redis_add_socket(struct peal_buf *inside, struct peal_slice id,
     struct peal_slice handshake, const struct peal_slice *rooms, unsigned n_rooms,
     struct peal_slice data)
 {
-    size_t before = inside->len;
-    struct writer w = { inside, PEAL_OK };
+    struct peal_writer w = peal_writer_on(inside);
 
-    if (before > 0)
+    if (inside->len > 0)
         PUT(&w, ",");
     PUT(&w, "{\"id\":");
     put_text(&w, id);
     PUT(&w, ",\"handshake\":");
-    put(&w, handshake);
+    peal_writer_put(&w, handshake);
     PUT(&w, ",\"rooms\":");
     put_names(&w, rooms, n_rooms);
     PUT(&w, ",\"data\":");
-    put(&w, data);
+    peal_writer_put(&w, data);
     PUT(&w, "}");
-    if (w.err != PEAL_OK)
-        inside->len = before;
-    return w.err;
+    return peal_writer_end(&w);
 }
