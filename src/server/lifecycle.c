@@ -2,78 +2,23 @@
 /*
  * The life of a node, on the control thread: run, drain, stop.
  *
- * SIGTERM or SIGINT: the node is not ready any more, and its answers close their
- * connections, but for those of sessions, so that no client's next request meets the end.
- * After drain.delay, when balancers have noticed, no session begins any more, and those
- * that are there are closed evenly over drain.window, so that their clients do not all
- * come back elsewhere at once; more slowly if the nodes that remain ask for it
- * (drain_pace). A second signal ends the node at once. SIGHUP: the certificate is read
- * again.
- *
- * Who leaves here comes back at once, perhaps by a balancer that would bring it here
- * again. To be refused the connection is the one answer that every balancer and every
- * client takes rightly, so the listeners are closed first of all (but for admin.listen:
- * metrics go on). Whoever polls comes by a new connection now and then; other nodes bring
- * such requests here. Where there are none, the listeners go with the last session that
- * polls, and those are the first to be closed.
+ * SIGTERM or SIGINT begins the drain, whose plan is in server/drain.h; a second one stops
+ * the node at once. SIGHUP reads the certificate again. admin.listen stays open to the
+ * end, for metrics.
  */
 #include <signal.h>
 #include <stdlib.h>
 
+#include "server/drain.h"
 #include "server/server_priv.h"
-
-#define STEP_MS 100  /* between two steps of a drain */
-#define LAST_MS 3000 /* for the last bytes of closed connections */
 
 struct life {
     struct peal_server *node;
     uv_loop_t *loop; /* of the control thread */
     uv_signal_t term, interrupt, hup;
-    uv_timer_t timer;
-    int64_t sessions; /* at the beginning of the drain */
-    double keep;      /* the share of them that may be left now */
-    uint64_t end;     /* of the window, loop time in ms */
-    bool draining, listeners_closed;
+    uv_timer_t timer; /* of the drain's steps */
+    struct peal_drain drain;
 };
-
-static void
-stop_now(struct life *life)
-{
-    peal_loop_stop(life->node->control);
-}
-
-/* Sessions that are closed already, but wait for a poll to be told, are among them. */
-static int64_t
-count_sessions(const struct peal_server *n)
-{
-    int64_t all = 0;
-
-    for (unsigned i = 0; i < n->n_workers; i++)
-        all += peal_stats_sessions(peal_loop_stats(n->workers[i].loop));
-    return all;
-}
-
-/* Sessions whose clients need new connections to this node now and then. */
-static int64_t
-count_polling(const struct peal_server *n)
-{
-    int64_t all = 0;
-
-    for (unsigned i = 0; i < n->n_workers; i++)
-        all += peal_stat_get(
-            peal_loop_stats(n->workers[i].loop), PEAL_STAT_POLLING_SESSIONS);
-    return all;
-}
-
-static unsigned
-count_forwards(const struct peal_server *n)
-{
-    unsigned all = 0;
-
-    for (unsigned i = 0; i < n->n_workers; i++)
-        all += n->workers[i].forwards;
-    return all;
-}
 
 static void
 lifecycle_see_other(
@@ -94,107 +39,82 @@ lifecycle_has_others(struct peal_server *n)
     return others;
 }
 
-static void
-stop_accepting_if_nobody_needs_it(struct life *life)
+static struct peal_drain_view
+lifecycle_look(const struct life *life)
 {
     struct peal_server *n = life->node;
+    struct peal_drain_view v = { .now_ms = uv_now(life->loop),
+        .connections = n->limits.open + n->limits.inner,
+        .has_others = lifecycle_has_others(n),
+        .pace = atomic_load_explicit(&n->drain_pace, memory_order_relaxed) };
 
-    if (life->listeners_closed || (!lifecycle_has_others(n) && count_polling(n) > 0))
-        return;
-    life->listeners_closed = true;
-    for (unsigned i = 0; i < n->n_workers; i++)
-        peal_worker_stop_accepting(&n->workers[i]);
-}
+    for (unsigned i = 0; i < n->n_workers; i++) {
+        const struct peal_stats *stats = peal_loop_stats(n->workers[i].loop);
 
-/* All have been told; wait for what is still being written, and for polls. */
-static void
-on_last(uv_timer_t *t)
-{
-    struct life *life = t->data;
-    struct peal_server *n = life->node;
-
-    stop_accepting_if_nobody_needs_it(life);
-    if ((n->limits.open + n->limits.inner == 0 && count_sessions(n) == 0) ||
-        uv_now(life->loop) >= life->end + LAST_MS)
-        stop_now(life);
-}
-
-/* The share that goes in a step: evenly over the window, or as slowly as others ask for,
- * but over twice the window at most. */
-static double
-share(const struct life *life)
-{
-    struct peal_server *n = life->node;
-    double even = 1.0 / (1 + (double)(n->o->drain_window_ms / STEP_MS)), asked;
-    uint32_t pace = atomic_load_explicit(&n->drain_pace, memory_order_relaxed);
-
-    if (pace == 0 || life->sessions == 0)
-        return even;
-    asked = (double)pace * STEP_MS / 1000 / (double)life->sessions;
-    return asked > even ? even : asked < even / 2 ? even / 2 : asked;
+        v.sessions += peal_stats_sessions(stats);
+        v.polling += peal_stat_get(stats, PEAL_STAT_POLLING_SESSIONS);
+        v.forwards += n->workers[i].forwards;
+    }
+    return v;
 }
 
 static void
-on_step(uv_timer_t *t)
+lifecycle_refuse(struct life *life)
 {
-    struct life *life = t->data;
     struct peal_server *n = life->node;
 
-    life->keep -= share(life);
-    if (life->keep < 0 || (count_sessions(n) == 0 && count_forwards(n) == 0))
-        life->keep = 0;
-    for (unsigned i = 0; i < n->n_workers; i++)
-        peal_worker_drain(&n->workers[i], life->keep);
-    stop_accepting_if_nobody_needs_it(life);
-    if (life->keep > 0)
-        return;
-    if (life->end < uv_now(life->loop))
-        life->end = uv_now(life->loop);
-    uv_timer_start(t, on_last, STEP_MS / 4, STEP_MS / 4);
-}
-
-static void
-on_delay(uv_timer_t *t)
-{
-    struct life *life = t->data;
-    struct peal_server *n = life->node;
-
-    life->sessions = count_sessions(n);
-    life->keep = 1;
-    life->end = uv_now(life->loop) + n->o->drain_window_ms;
     peal_log(&n->log, PEAL_LOG_INFO, "draining", "sessions=%lld window=%llums",
-        (long long)life->sessions, (unsigned long long)n->o->drain_window_ms);
+        (long long)life->drain.sessions, (unsigned long long)n->o->drain_window_ms);
     for (unsigned i = 0; i < n->n_workers; i++) {
         n->workers[i].forwards = 1; /* not known yet */
         peal_worker_refuse(&n->workers[i]);
     }
-    uv_timer_start(t, on_step, 0, STEP_MS);
 }
 
 static void
-on_stop_signal(uv_signal_t *s, int number)
+lifecycle_on_step(uv_timer_t *t)
+{
+    struct life *life = t->data;
+    struct peal_server *n = life->node;
+    struct peal_drain_view v = lifecycle_look(life);
+    struct peal_drain_orders orders = peal_drain_step(&life->drain, &v);
+
+    if (orders.refuse)
+        lifecycle_refuse(life);
+    for (unsigned i = 0; i < n->n_workers && orders.close_sessions; i++)
+        peal_worker_drain(&n->workers[i], life->drain.keep);
+    for (unsigned i = 0; i < n->n_workers && orders.close_listeners; i++)
+        peal_worker_stop_accepting(&n->workers[i]);
+    if (orders.stop)
+        peal_loop_stop(n->control);
+    else
+        uv_timer_start(t, lifecycle_on_step, orders.next_ms, 0);
+}
+
+static void
+lifecycle_on_stop_signal(uv_signal_t *s, int number)
 {
     struct life *life = s->data;
     struct peal_server *n = life->node;
 
-    if (life->draining) {
+    if (life->drain.phase != PEAL_DRAIN_SERVING) {
         peal_log(&n->log, PEAL_LOG_WARN, "stopping now", "connections=%lld",
             (long long)n->limits.open);
-        stop_now(life);
+        peal_loop_stop(n->control);
         return;
     }
-    life->draining = true;
+    peal_drain_begin(&life->drain);
     n->api.unready = "draining";
     peal_log(&n->log, PEAL_LOG_INFO, "stopping", "signal=%s delay=%llums",
         number == SIGTERM ? "SIGTERM" : "SIGINT",
         (unsigned long long)n->o->drain_delay_ms);
     for (unsigned i = 0; i < n->n_workers; i++)
         peal_worker_close_after_answers(&n->workers[i]);
-    uv_timer_start(&life->timer, on_delay, n->o->drain_delay_ms, 0);
+    uv_timer_start(&life->timer, lifecycle_on_step, n->o->drain_delay_ms, 0);
 }
 
 static void
-on_reload_signal(uv_signal_t *s, int number)
+lifecycle_on_reload_signal(uv_signal_t *s, int number)
 {
     struct peal_server *n = ((struct life *)s->data)->node;
     struct peal_tls_ctx *ctx;
@@ -226,7 +146,7 @@ peal_server_block_signals(bool block)
 }
 
 static void
-watch(struct life *life, uv_signal_t *s, uv_signal_cb cb, int number)
+lifecycle_watch(struct life *life, uv_signal_t *s, uv_signal_cb cb, int number)
 {
     uv_signal_init(life->loop, s);
     s->data = life;
@@ -235,11 +155,11 @@ watch(struct life *life, uv_signal_t *s, uv_signal_cb cb, int number)
 
 /* Runs until told to stop. */
 static void
-live(struct life *life)
+lifecycle_run(struct life *life)
 {
-    watch(life, &life->term, on_stop_signal, SIGTERM);
-    watch(life, &life->interrupt, on_stop_signal, SIGINT);
-    watch(life, &life->hup, on_reload_signal, SIGHUP);
+    lifecycle_watch(life, &life->term, lifecycle_on_stop_signal, SIGTERM);
+    lifecycle_watch(life, &life->interrupt, lifecycle_on_stop_signal, SIGINT);
+    lifecycle_watch(life, &life->hup, lifecycle_on_reload_signal, SIGHUP);
     uv_timer_init(life->loop, &life->timer);
     life->timer.data = life;
     peal_server_block_signals(false); /* one that came meanwhile is handled now */
@@ -255,7 +175,7 @@ live(struct life *life)
 /* Ends the threads, and lets the loops take their last tasks while all of them are still
  * there. */
 static void
-join(struct peal_server *n)
+lifecycle_join(struct peal_server *n)
 {
     for (unsigned i = 0; i < n->n_workers; i++)
         if (n->workers[i].started)
@@ -274,16 +194,18 @@ join(struct peal_server *n)
 int
 peal_server_run(struct peal_server *n)
 {
-    struct life life = { .node = n, .loop = peal_loop_uv(n->control) };
+    struct life life = { .node = n,
+        .loop = peal_loop_uv(n->control),
+        .drain.window_ms = n->o->drain_window_ms };
     bool ok = true;
 
     for (unsigned i = 0; i < n->n_workers && ok; i++)
         ok = peal_worker_start(&n->workers[i]);
     peal_cluster_start(n);
     if (ok)
-        live(&life);
+        lifecycle_run(&life);
     peal_cluster_leave(n);
-    join(n);
+    lifecycle_join(n);
     peal_log(&n->log, PEAL_LOG_INFO, "stopped", NULL);
     return ok ? 0 : 1;
 }

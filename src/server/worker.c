@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A worker: one loop with its shard, protocols, routes and listeners, on one thread. */
+/*
+ * A worker: one loop with its shard, protocols, routes and listeners, on one thread.
+ *
+ * It is made and taken down by the main thread while its own does not run. In between
+ * everything that it has belongs to its loop's thread: what the control thread wants of
+ * it (drain, shed, another certificate, stop) it posts to that loop.
+ */
 #include <stdlib.h>
 
 #include "http/forward.h"
@@ -11,7 +17,7 @@
 
 /* What is served where. The first route that matches wins. */
 static unsigned
-make_routes(struct peal_worker *w)
+worker_routes(struct peal_worker *w)
 {
     const struct peal_server *node = w->node;
     const struct peal_program *program = node->program;
@@ -32,7 +38,7 @@ make_routes(struct peal_worker *w)
 }
 
 static bool
-init_loop(struct peal_worker *w)
+worker_init_loop(struct peal_worker *w)
 {
     struct peal_server *n = w->node;
     struct peal_loop_config config = { .engine = (enum peal_io_engine)n->o->io_engine,
@@ -54,29 +60,13 @@ init_loop(struct peal_worker *w)
     return err == PEAL_OK;
 }
 
-bool
-peal_worker_init(struct peal_worker *w, struct peal_server *n, unsigned index)
+/* HTTP for clients, for other nodes, and, at the first worker, for admin.listen. */
+static bool
+worker_init_http(struct peal_worker *w, unsigned index)
 {
-    struct peal_proto *p = &w->proto;
-    unsigned n_routes;
+    struct peal_server *n = w->node;
+    unsigned n_routes = worker_routes(w);
 
-    w->node = n;
-    if (!init_loop(w))
-        return false;
-    n->loops[index] = w->loop;
-    p->loop = w->loop;
-    p->app = n->app;
-    p->config = &n->proto;
-    peal_admission_init(p);
-    w->api = (struct peal_api){ .node = &n->api, .body_max = n->o->http_body_max };
-    if (peal_deflate_new(DEFLATE_LEVEL, DEFLATE_MEM_LEVEL, &p->deflate) != PEAL_OK ||
-        peal_shard_new(n->hub, index, w->loop, (unsigned)n->o->io_turn_budget, p->deflate,
-            &p->shard) != PEAL_OK ||
-        peal_protocols_open(p, n->protocols, n->n_protocols) != PEAL_OK)
-        return peal_server_no_memory(n);
-    peal_deflate_set_threshold(p->deflate, n->o->ws_deflate_threshold);
-    w->api.shard = p->shard;
-    n_routes = make_routes(w);
     if (peal_http_server_new(
             w->loop, &n->http, w->routes, n_routes, n->peers, &w->http) != PEAL_OK)
         return peal_server_no_memory(n);
@@ -98,8 +88,32 @@ peal_worker_init(struct peal_worker *w, struct peal_server *n, unsigned index)
     return true;
 }
 
+bool
+peal_worker_init(struct peal_worker *w, struct peal_server *n, unsigned index)
+{
+    struct peal_proto *p = &w->proto;
+
+    w->node = n;
+    if (!worker_init_loop(w))
+        return false;
+    n->loops[index] = w->loop;
+    p->loop = w->loop;
+    p->app = n->app;
+    p->config = &n->proto;
+    peal_admission_init(p);
+    w->api = (struct peal_api){ .node = &n->api, .body_max = n->o->http_body_max };
+    if (peal_deflate_new(DEFLATE_LEVEL, DEFLATE_MEM_LEVEL, &p->deflate) != PEAL_OK ||
+        peal_shard_new(n->hub, index, w->loop, (unsigned)n->o->io_turn_budget, p->deflate,
+            &p->shard) != PEAL_OK ||
+        peal_protocols_open(p, n->protocols, n->n_protocols) != PEAL_OK)
+        return peal_server_no_memory(n);
+    peal_deflate_set_threshold(p->deflate, n->o->ws_deflate_threshold);
+    w->api.shard = p->shard;
+    return worker_init_http(w, index);
+}
+
 static peal_err
-listen_on(struct peal_worker *w, const struct peal_socket *s)
+worker_listen_on(struct peal_worker *w, const struct peal_socket *s)
 {
     struct peal_http_server *http = w->http;
     enum peal_listener_kind kind = PEAL_LISTENER_CLIENTS;
@@ -128,7 +142,7 @@ peal_worker_listen(struct peal_worker *w)
 
         if (s->worker != index)
             continue;
-        if (listen_on(w, s) != PEAL_OK)
+        if (worker_listen_on(w, s) != PEAL_OK)
             return peal_server_no_memory(n);
         w->n_listeners++;
         w->n_client_listeners += s->who == PEAL_FOR_CLIENTS;
@@ -138,7 +152,7 @@ peal_worker_listen(struct peal_worker *w)
 }
 
 static void
-run(void *arg)
+worker_run(void *arg)
 {
     peal_loop_run(((struct peal_worker *)arg)->loop);
 }
@@ -146,7 +160,7 @@ run(void *arg)
 bool
 peal_worker_start(struct peal_worker *w)
 {
-    w->started = uv_thread_create(&w->thread, run, w) == 0;
+    w->started = uv_thread_create(&w->thread, worker_run, w) == 0;
     return w->started;
 }
 
@@ -179,33 +193,40 @@ peal_worker_fini(struct peal_worker *w)
     peal_loop_free(&w->loop);
 }
 
-/* Asking a running worker. */
+/* Commands to a running worker, by its loop's mailbox. */
 
-struct order {
-    struct peal_task task; /* first */
+struct worker_cmd {
+    struct peal_task task;
     struct peal_worker *worker;
     struct peal_tls_ctx *tls;
     double keep;
     unsigned n;
 };
 
-static void
-ask(struct peal_worker *w, peal_task_fn *fn, struct order what)
+static struct worker_cmd *
+worker_cmd_of(struct peal_task *task)
 {
-    struct order *o = calloc(1, sizeof(*o));
+    return PEAL_CONTAINER(task, struct worker_cmd, task);
+}
 
-    if (o == NULL) {
+/* Out of memory: the command is lost; the drain, which sends most of them, goes on. */
+static void
+worker_post(struct peal_worker *w, peal_task_fn *fn, struct worker_cmd what)
+{
+    struct worker_cmd *cmd = calloc(1, sizeof(*cmd));
+
+    if (cmd == NULL) {
         peal_tls_ctx_release(what.tls);
         return;
     }
-    *o = what;
-    o->task.fn = fn;
-    o->worker = w;
-    peal_loop_post(w->loop, &o->task);
+    *cmd = what;
+    cmd->task.fn = fn;
+    cmd->worker = w;
+    peal_loop_post(w->loop, &cmd->task);
 }
 
 static void
-do_stop(struct peal_loop *loop, struct peal_task *task)
+worker_do_stop(struct peal_loop *loop, struct peal_task *task)
 {
     peal_loop_stop(loop);
 }
@@ -213,31 +234,31 @@ do_stop(struct peal_loop *loop, struct peal_task *task)
 void
 peal_worker_stop(struct peal_worker *w)
 {
-    w->stop.fn = do_stop;
+    w->stop.fn = worker_do_stop;
     peal_loop_post(w->loop, &w->stop);
 }
 
 static void
-do_close_after_answers(struct peal_loop *loop, struct peal_task *task)
+worker_do_close_after_answers(struct peal_loop *loop, struct peal_task *task)
 {
-    struct peal_worker *w = ((struct order *)task)->worker;
+    struct peal_worker *w = worker_cmd_of(task)->worker;
 
     peal_http_server_close_after_answers(w->http);
     if (w->admin != NULL)
         peal_http_server_close_after_answers(w->admin);
-    free(task);
+    free(worker_cmd_of(task));
 }
 
 void
 peal_worker_close_after_answers(struct peal_worker *w)
 {
-    ask(w, do_close_after_answers, (struct order){ 0 });
+    worker_post(w, worker_do_close_after_answers, (struct worker_cmd){ 0 });
 }
 
 static void
-do_refuse(struct peal_loop *loop, struct peal_task *task)
+worker_do_refuse(struct peal_loop *loop, struct peal_task *task)
 {
-    struct peal_worker *w = ((struct order *)task)->worker;
+    struct peal_worker *w = worker_cmd_of(task)->worker;
 
     peal_admission_close(&w->proto);
     peal_http_server_drain(w->http);
@@ -252,35 +273,35 @@ do_refuse(struct peal_loop *loop, struct peal_task *task)
     }
     w->forwards_began = peal_http_forwards_drain(w->http, 0);
     w->forwards = w->forwards_began;
-    free(task);
+    free(worker_cmd_of(task));
 }
 
 void
 peal_worker_refuse(struct peal_worker *w)
 {
-    ask(w, do_refuse, (struct order){ 0 });
+    worker_post(w, worker_do_refuse, (struct worker_cmd){ 0 });
 }
 
 static void
-do_stop_accepting(struct peal_loop *loop, struct peal_task *task)
+worker_do_stop_accepting(struct peal_loop *loop, struct peal_task *task)
 {
-    struct peal_worker *w = ((struct order *)task)->worker;
+    struct peal_worker *w = worker_cmd_of(task)->worker;
 
     for (unsigned i = 0; i < w->n_client_listeners; i++)
         peal_listener_finish(&w->listeners[i]);
-    free(task);
+    free(worker_cmd_of(task));
 }
 
 void
 peal_worker_stop_accepting(struct peal_worker *w)
 {
-    ask(w, do_stop_accepting, (struct order){ 0 });
+    worker_post(w, worker_do_stop_accepting, (struct worker_cmd){ 0 });
 }
 
 /* How many to close now, so that at most began * keep remain: so few sessions are spread
  * over the window as well as many. Those that ended by themselves count as well. */
 static unsigned
-surplus(unsigned left, unsigned began, double keep)
+worker_surplus(unsigned left, unsigned began, double keep)
 {
     unsigned may = (unsigned)(began * keep);
 
@@ -288,7 +309,7 @@ surplus(unsigned left, unsigned began, double keep)
 }
 
 static void
-finish_http(struct peal_worker *w)
+worker_finish_http(struct peal_worker *w)
 {
     peal_http_server_finish(w->http);
     if (w->inner != NULL)
@@ -298,57 +319,57 @@ finish_http(struct peal_worker *w)
 }
 
 static void
-do_drain(struct peal_loop *loop, struct peal_task *task)
+worker_do_drain(struct peal_loop *loop, struct peal_task *task)
 {
-    struct peal_worker *w = ((struct order *)task)->worker;
-    double keep = ((struct order *)task)->keep;
+    struct peal_worker *w = worker_cmd_of(task)->worker;
+    double keep = worker_cmd_of(task)->keep;
     unsigned forwards = peal_http_forwards_drain(w->http, 0);
 
     for (unsigned i = 0; i < w->proto.n_protocols; i++) {
         struct peal_protocol *pr = w->proto.protocols[i];
 
         pr->ops->drain(
-            pr, surplus(pr->ops->count(pr), w->began[i], keep), PEAL_OLDEST_FIRST);
+            pr, worker_surplus(pr->ops->count(pr), w->began[i], keep), PEAL_OLDEST_FIRST);
     }
-    w->forwards =
-        peal_http_forwards_drain(w->http, surplus(forwards, w->forwards_began, keep));
+    w->forwards = peal_http_forwards_drain(
+        w->http, worker_surplus(forwards, w->forwards_began, keep));
     if (keep <= 0)
-        finish_http(w);
-    free(task);
+        worker_finish_http(w);
+    free(worker_cmd_of(task));
 }
 
 void
 peal_worker_drain(struct peal_worker *w, double keep)
 {
-    ask(w, do_drain, (struct order){ .keep = keep });
+    worker_post(w, worker_do_drain, (struct worker_cmd){ .keep = keep });
 }
 
 static void
-do_shed(struct peal_loop *loop, struct peal_task *task)
+worker_do_shed(struct peal_loop *loop, struct peal_task *task)
 {
-    struct order *o = (struct order *)task;
+    struct worker_cmd *cmd = worker_cmd_of(task);
 
-    peal_sessions_shed(&o->worker->proto, o->n);
-    free(o);
+    peal_sessions_shed(&cmd->worker->proto, cmd->n);
+    free(cmd);
 }
 
 void
 peal_worker_shed(struct peal_worker *w, unsigned n)
 {
-    ask(w, do_shed, (struct order){ .n = n });
+    worker_post(w, worker_do_shed, (struct worker_cmd){ .n = n });
 }
 
 static void
-do_tls(struct peal_loop *loop, struct peal_task *task)
+worker_do_tls(struct peal_loop *loop, struct peal_task *task)
 {
-    struct order *o = (struct order *)task;
+    struct worker_cmd *cmd = worker_cmd_of(task);
 
-    peal_http_server_tls(o->worker->http, o->tls);
-    free(o);
+    peal_http_server_tls(cmd->worker->http, cmd->tls);
+    free(cmd);
 }
 
 void
 peal_worker_tls(struct peal_worker *w, struct peal_tls_ctx *ctx)
 {
-    ask(w, do_tls, (struct order){ .tls = ctx });
+    worker_post(w, worker_do_tls, (struct worker_cmd){ .tls = ctx });
 }
