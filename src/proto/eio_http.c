@@ -33,7 +33,7 @@ peal_eio_refuse(struct peal_http *h, enum peal_eiopkt_code code)
 }
 
 static const char *
-transport_of(const struct request *r)
+http_transport(const struct request *r)
 {
     return r->websocket ? "websocket" : "polling";
 }
@@ -41,14 +41,14 @@ transport_of(const struct request *r)
 /* Refuses a request and says why; a WebSocket client sees text and a closed socket,
  * everyone else JSON. Sessions that are not known are everyday life: no line for them. */
 static void
-refuse(struct peal_eio *e, struct peal_http *h, const struct request *r,
+http_refuse(struct peal_eio *e, struct peal_http *h, const struct request *r,
     enum peal_eiopkt_code code, const char *why)
 {
     if (code == PEAL_EIO_BAD_VERSION &&
         peal_slice_eq(peal_query_raw(h->head->query, PEAL_S("EIO")), PEAL_S("3")))
         peal_session_log_engineio3(e->proto, h);
     else if (code != PEAL_EIO_SESSION_UNKNOWN)
-        peal_session_log_refused(e->proto, h, "socketio", transport_of(r),
+        peal_session_log_refused(e->proto, h, "socketio", http_transport(r),
             why != NULL ? why : peal_eiopkt_errors[code].message);
     if (r->upgrade)
         peal_http_refuse(
@@ -59,21 +59,21 @@ refuse(struct peal_eio *e, struct peal_http *h, const struct request *r,
 
 /* Is this WebSocket handshake as RFC 6455 has it? false: refused. */
 static bool
-handshake_ok(struct peal_eio *e, struct peal_http *h, const struct request *r)
+http_check_handshake(struct peal_eio *e, struct peal_http *h, const struct request *r)
 {
     unsigned status;
     const char *why;
 
     if (!r->upgrade || peal_wsconn_check(h, &status, &why) == PEAL_OK)
         return true;
-    peal_session_log_refused(e->proto, h, "socketio", transport_of(r), why);
+    peal_session_log_refused(e->proto, h, "socketio", http_transport(r), why);
     peal_http_refuse(h, 400, "text/html", peal_slice_str(why));
     return false;
 }
 
 /* Reads the query. false: refused. */
 static bool
-read_request(struct peal_eio *e, struct peal_http *h, struct request *r)
+http_read_request(struct peal_eio *e, struct peal_http *h, struct request *r)
 {
     const struct peal_eio_config *c = e->config;
     struct peal_slice query = h->head->query;
@@ -85,25 +85,25 @@ read_request(struct peal_eio *e, struct peal_http *h, struct request *r)
     r->websocket = peal_slice_eq(transport, PEAL_S("websocket"));
     if (!(r->websocket ? c->websocket
                        : c->polling && peal_slice_eq(transport, PEAL_S("polling")))) {
-        refuse(e, h, r, PEAL_EIO_TRANSPORT_UNKNOWN, NULL);
+        http_refuse(e, h, r, PEAL_EIO_TRANSPORT_UNKNOWN, NULL);
         return false;
     }
     if (r->upgrade && !r->websocket) {
-        refuse(e, h, r, PEAL_EIO_BAD_REQUEST, "a WebSocket upgrade for polling");
+        http_refuse(e, h, r, PEAL_EIO_BAD_REQUEST, "a WebSocket upgrade for polling");
         return false;
     }
     return true;
 }
 
 static bool
-version_ok(const struct peal_http *h)
+http_version_ok(const struct peal_http *h)
 {
     return peal_slice_eq(peal_query_raw(h->head->query, PEAL_S("EIO")), PEAL_S("4"));
 }
 
 /* Pages of other origins may open a WebSocket only where CORS would let them poll. */
 static bool
-origin_ok(struct peal_eio *e, struct peal_http *h)
+http_origin_ok(struct peal_eio *e, struct peal_http *h)
 {
     const struct peal_cors *cors = &e->config->cors;
 
@@ -115,35 +115,35 @@ origin_ok(struct peal_eio *e, struct peal_http *h)
 
 /* May this request begin a session? false: refused. */
 static bool
-check_new(struct peal_eio *e, struct peal_http *h, const struct request *r)
+http_check_new(struct peal_eio *e, struct peal_http *h, const struct request *r)
 {
     if (!peal_slice_eq(h->head->method, PEAL_S("GET")))
-        refuse(e, h, r, PEAL_EIO_BAD_METHOD, NULL);
+        http_refuse(e, h, r, PEAL_EIO_BAD_METHOD, NULL);
     else if (r->websocket && !r->upgrade)
-        refuse(e, h, r, PEAL_EIO_BAD_REQUEST, "it is no WebSocket upgrade");
-    else if (r->upgrade && !origin_ok(e, h))
-        refuse(e, h, r, PEAL_EIO_FORBIDDEN, "its Origin is not in socketio.cors");
-    else if (!version_ok(h))
-        refuse(e, h, r, PEAL_EIO_BAD_VERSION, NULL);
+        http_refuse(e, h, r, PEAL_EIO_BAD_REQUEST, "it is no WebSocket upgrade");
+    else if (r->upgrade && !http_origin_ok(e, h))
+        http_refuse(e, h, r, PEAL_EIO_FORBIDDEN, "its Origin is not in socketio.cors");
+    else if (!http_version_ok(h))
+        http_refuse(e, h, r, PEAL_EIO_BAD_VERSION, NULL);
     else
-        return handshake_ok(e, h, r);
+        return http_check_handshake(e, h, r);
     return false;
 }
 
 /* The other node cannot be reached: its sessions are gone, and the client begins again.
  */
 static void
-on_unreachable(struct peal_http *h, void *eio)
+http_on_unreachable(struct peal_http *h, void *eio)
 {
     struct request r;
 
-    if (read_request(eio, h, &r))
-        refuse(eio, h, &r, PEAL_EIO_SESSION_UNKNOWN, NULL);
+    if (http_read_request(eio, h, &r))
+        http_refuse(eio, h, &r, PEAL_EIO_SESSION_UNKNOWN, NULL);
 }
 
 /* Cuts the host:port of a node in place. false: it is something else. */
 static bool
-split_address(char *address, struct peal_http_forward_to *to)
+http_split_address(char *address, struct peal_http_forward_to *to)
 {
     struct peal_hostport hp;
 
@@ -157,7 +157,7 @@ split_address(char *address, struct peal_http_forward_to *to)
 
 /* Forwards a request to the node that has its session. false: no such node. */
 static bool
-forward(struct peal_eio *e, struct peal_http *h, struct peal_slice sid)
+http_forward_request(struct peal_eio *e, struct peal_http *h, struct peal_slice sid)
 {
     struct peal_proto *p = e->proto;
     struct peal_node_report there;
@@ -165,52 +165,61 @@ forward(struct peal_eio *e, struct peal_http *h, struct peal_slice sid)
         .connect_timeout_ms = FORWARD_CONNECT_MS,
         .idle_timeout_ms = e->config->ping_interval_ms + e->config->ping_timeout_ms +
                            e->config->upgrade_timeout_ms,
-        .failed = on_unreachable,
+        .failed = http_on_unreachable,
         .ctx = e };
     uint32_t node;
     uint8_t worker;
 
     if (p->nodes == NULL || h->forwarded ||
         !peal_hub_owner(peal_shard_hub(p->shard), sid, &node, &worker) ||
-        !peal_nodes_find(p->nodes, node, &there) || !split_address(there.address, &to))
+        !peal_nodes_find(p->nodes, node, &there) ||
+        !http_split_address(there.address, &to))
         return false;
     peal_http_forward(h, &to);
     return true;
 }
 
 static bool
-is(const struct peal_http *h, struct peal_slice method)
+http_is(const struct peal_http *h, struct peal_slice method)
 {
     return peal_slice_eq(h->head->method, method);
 }
 
+/* Where the session of a request may be looked for: a request whose body has been read
+ * cannot go to another worker or node any more. */
+enum where {
+    HERE,
+    ANYWHERE
+};
+
 /* The session a request belongs to; NULL: refused, or on its way to the worker, or the
  * node, that has it. */
 static struct peal_eio_session *
-find(struct peal_eio *e, struct peal_http *h, const struct request *r, bool may_move)
+http_find_session(
+    struct peal_eio *e, struct peal_http *h, const struct request *r, enum where where)
 {
     struct peal_eio_session *s = peal_map_get(&e->sessions, r->sid);
     int owner;
 
     if (s == NULL || peal_eio_overdue(s)) {
         owner = peal_shard_owner(e->proto->shard, r->sid);
-        if (may_move && owner >= 0 &&
+        if (where == ANYWHERE && owner >= 0 &&
             (unsigned)owner != peal_shard_index(e->proto->shard))
             peal_http_migrate(h, (unsigned)owner);
-        else if (!may_move || owner >= 0 || !forward(e, h, r->sid))
-            refuse(e, h, r, PEAL_EIO_SESSION_UNKNOWN, NULL);
+        else if (where == HERE || owner >= 0 || !http_forward_request(e, h, r->sid))
+            http_refuse(e, h, r, PEAL_EIO_SESSION_UNKNOWN, NULL);
         return NULL;
     }
-    if (s->state == PEAL_EIO_PARTED && (r->upgrade || !is(h, PEAL_S("GET"))))
-        refuse(e, h, r, PEAL_EIO_SESSION_UNKNOWN, NULL);
+    if (s->state == PEAL_EIO_PARTED && (r->upgrade || !http_is(h, PEAL_S("GET"))))
+        http_refuse(e, h, r, PEAL_EIO_SESSION_UNKNOWN, NULL);
     else if (s->state == PEAL_EIO_PARTED)
         return s;
-    else if ((!r->upgrade && r->websocket != (s->polling == NULL)) || !version_ok(h))
-        refuse(e, h, r, PEAL_EIO_BAD_REQUEST,
+    else if ((!r->upgrade && r->websocket != (s->polling == NULL)) || !http_version_ok(h))
+        http_refuse(e, h, r, PEAL_EIO_BAD_REQUEST,
             "of another transport or version than its session");
-    else if (r->upgrade && !origin_ok(e, h))
-        refuse(e, h, r, PEAL_EIO_FORBIDDEN, "its Origin is not in socketio.cors");
-    else if (handshake_ok(e, h, r))
+    else if (r->upgrade && !http_origin_ok(e, h))
+        http_refuse(e, h, r, PEAL_EIO_FORBIDDEN, "its Origin is not in socketio.cors");
+    else if (http_check_handshake(e, h, r))
         return s;
     return NULL;
 }
@@ -222,15 +231,16 @@ peal_eio_http_begin(struct peal_http *h, void *eio)
     struct peal_eio_session *s;
     struct request r;
 
-    if (peal_http_cors(h, &e->config->cors) || !read_request(e, h, &r))
+    if (peal_http_cors(h, &e->config->cors) || !http_read_request(e, h, &r))
         return;
     if (r.sid.data == NULL) {
-        (void)(check_new(e, h, &r) && peal_admission_try(e->proto, h, NULL, NULL));
+        (void)(http_check_new(e, h, &r) && peal_admission_try(e->proto, h, NULL, NULL));
         return;
     }
-    if ((s = find(e, h, &r, true)) == NULL || r.upgrade || is(h, PEAL_S("GET")))
+    if ((s = http_find_session(e, h, &r, ANYWHERE)) == NULL || r.upgrade ||
+        http_is(h, PEAL_S("GET")))
         return;
-    if (is(h, PEAL_S("POST")) && s->polling != NULL)
+    if (http_is(h, PEAL_S("POST")) && s->polling != NULL)
         peal_eio_post_begin(s, h);
     else
         peal_http_reply(h, 500, NULL, PEAL_S(""));
@@ -238,7 +248,7 @@ peal_eio_http_begin(struct peal_http *h, void *eio)
 
 /* The first answer to a polling client: its handshake. */
 static void
-open_polling(struct peal_eio *e, struct peal_http *h, bool b64)
+http_open_polling(struct peal_eio *e, struct peal_http *h, bool b64)
 {
     const struct peal_eio_config *c = e->config;
     struct peal_eio_session *s = peal_eio_session_new(e, PEAL_EIO_ON_POLLING, b64);
@@ -271,21 +281,21 @@ peal_eio_http_handle(struct peal_http *h, void *eio)
     struct peal_eio_session *s;
     struct request r;
 
-    if (is(h, PEAL_S("POST"))) {
+    if (http_is(h, PEAL_S("POST"))) {
         peal_eio_post(h);
         return;
     }
-    if (!read_request(e, h, &r))
+    if (!http_read_request(e, h, &r))
         return;
     if (r.sid.data == NULL) {
         if (r.upgrade)
             peal_eio_ws_open(e, h, r.b64);
         else
-            open_polling(e, h, r.b64);
+            http_open_polling(e, h, r.b64);
         return;
     }
     /* Checked again: a body may have come between. */
-    if ((s = find(e, h, &r, false)) == NULL)
+    if ((s = http_find_session(e, h, &r, HERE)) == NULL)
         return;
     if (s->state == PEAL_EIO_PARTED)
         peal_eio_last_poll(s, h);

@@ -1,30 +1,36 @@
 /* SPDX-License-Identifier: MIT */
-/* A WebSocket connection: between the codec in wire/ws.h and what speaks over it. */
+/*
+ * A WebSocket connection: frames of the codec (wire/ws.h) become messages of its owner,
+ * pings are answered, and a close of either side is completed.
+ *
+ * The owner may close the connection, or move it to another struct, at any message: so
+ * the reading loop asks the connection for its owner again after each of them.
+ */
 #include "proto/wsconn.h"
 
 #include <stdlib.h>
 
 #define SUBPROTOCOL_MAX 128 /* bytes that are echoed */
 
-static size_t on_data(struct peal_conn *c, uint8_t *data, size_t len);
-static void on_closed(struct peal_conn *c, enum peal_close why);
+static size_t wsconn_on_data(struct peal_conn *c, uint8_t *data, size_t len);
+static void wsconn_on_closed(struct peal_conn *c, enum peal_close why);
 
-static void on_drained(struct peal_conn *c);
+static void wsconn_on_drained(struct peal_conn *c);
 
-static const struct peal_conn_ops conn_ops = {
-    .data = on_data, .closed = on_closed, .drained = on_drained
+static const struct peal_conn_ops wsconn_conn_ops = {
+    .data = wsconn_on_data, .closed = wsconn_on_closed, .drained = wsconn_on_drained
 };
 
 /* A peer that pings and does not read has one pong waiting in its queue. What it pings
  * meanwhile is answered by one more, for the last of them (RFC 6455 section 5.5.3). */
 struct peal_wsconn_pong {
-    struct peal_blob *queued; /* held; the queue has the other reference */
+    struct peal_blob *queued; /* retained; the queue has the other reference */
     bool again;               /* payload is to be answered */
     uint8_t len, payload[PEAL_WS_CONTROL_MAX];
 };
 
 static void
-drop_pong(struct peal_wsconn *w)
+wsconn_drop_pong(struct peal_wsconn *w)
 {
     if (w->pong != NULL)
         peal_blob_release(w->pong->queued);
@@ -33,24 +39,24 @@ drop_pong(struct peal_wsconn *w)
 }
 
 static void
-forget(struct peal_wsconn *w)
+wsconn_forget(struct peal_wsconn *w)
 {
     w->conn = NULL;
-    drop_pong(w);
+    wsconn_drop_pong(w);
     peal_wsframe_decoder_fini(&w->decoder);
 }
 
 static void
-on_closed(struct peal_conn *c, enum peal_close why)
+wsconn_on_closed(struct peal_conn *c, enum peal_close why)
 {
     struct peal_wsconn *w = peal_conn_owner(c);
 
-    forget(w);
+    wsconn_forget(w);
     w->ops->closed(w, PEAL_WS_CLOSE_ABNORMAL, why, NULL);
 }
 
 static void
-send_control(
+wsconn_send_control(
     struct peal_wsconn *w, enum peal_wsframe_opcode op, const void *payload, size_t len)
 {
     uint8_t frame[PEAL_WS_HEAD_MAX + PEAL_WS_CONTROL_MAX];
@@ -63,7 +69,7 @@ send_control(
 /* Queues a pong and remembers it. Without memory there is none, which a peer that does
  * not read will not miss. */
 static void
-queue_pong(struct peal_wsconn *w, struct peal_slice payload)
+wsconn_queue_pong(struct peal_wsconn *w, struct peal_slice payload)
 {
     size_t room = PEAL_WS_HEAD_MAX + payload.len, n;
     struct peal_blob *b = peal_blob_new(room);
@@ -80,18 +86,18 @@ queue_pong(struct peal_wsconn *w, struct peal_slice payload)
 }
 
 static void
-on_ping(struct peal_wsconn *w, struct peal_slice payload)
+wsconn_on_ping(struct peal_wsconn *w, struct peal_slice payload)
 {
     struct peal_wsconn_pong *p = w->pong;
 
     if (peal_conn_ready(w->conn)) {
-        send_control(w, PEAL_WS_PONG, payload.data, payload.len);
+        wsconn_send_control(w, PEAL_WS_PONG, payload.data, payload.len);
         return;
     }
     if (p == NULL && (p = w->pong = calloc(1, sizeof(*p))) == NULL)
         return;
     if (p->queued == NULL || !peal_blob_is_shared(p->queued)) {
-        queue_pong(w, payload);
+        wsconn_queue_pong(w, payload);
         return;
     }
     p->again = true;
@@ -100,34 +106,34 @@ on_ping(struct peal_wsconn *w, struct peal_slice payload)
 }
 
 static void
-on_drained(struct peal_conn *c)
+wsconn_on_drained(struct peal_conn *c)
 {
     struct peal_wsconn *w = peal_conn_owner(c);
     struct peal_wsconn_pong *p = w->pong;
 
     if (p != NULL && p->again)
-        send_control(w, PEAL_WS_PONG, p->payload, p->len);
-    drop_pong(w);
+        wsconn_send_control(w, PEAL_WS_PONG, p->payload, p->len);
+    wsconn_drop_pong(w);
 }
 
 static void
-close_with(
+wsconn_finish(
     struct peal_wsconn *w, uint16_t code, struct peal_slice reason, enum peal_close why)
 {
     uint8_t payload[PEAL_WS_CONTROL_MAX];
 
     if (w->conn == NULL)
         return;
-    send_control(
+    wsconn_send_control(
         w, PEAL_WS_CLOSE, payload, peal_wsframe_close_payload(payload, code, reason));
     peal_conn_finish(w->conn, why);
-    forget(w);
+    wsconn_forget(w);
 }
 
 void
 peal_wsconn_close(struct peal_wsconn *w, uint16_t code, struct peal_slice reason)
 {
-    close_with(w, code, reason, PEAL_CLOSE_LOCAL);
+    wsconn_finish(w, code, reason, PEAL_CLOSE_LOCAL);
 }
 
 void
@@ -136,14 +142,14 @@ peal_wsconn_abort(struct peal_wsconn *w, enum peal_close why)
     if (w->conn == NULL)
         return;
     peal_conn_close(w->conn, why);
-    forget(w);
+    wsconn_forget(w);
 }
 
 void
 peal_wsconn_ping(struct peal_wsconn *w)
 {
     if (w->conn != NULL)
-        send_control(w, PEAL_WS_PING, "", 0);
+        wsconn_send_control(w, PEAL_WS_PING, "", 0);
 }
 
 void
@@ -161,20 +167,20 @@ peal_wsconn_resume(struct peal_wsconn *w)
 }
 
 static void
-on_event(struct peal_wsconn *w, const struct peal_wsframe_event *ev)
+wsconn_on_event(struct peal_wsconn *w, const struct peal_wsframe_event *ev)
 {
     uint16_t code = ev->close_code;
 
     switch (ev->type) {
     case PEAL_WS_PING:
-        on_ping(w, ev->payload);
+        wsconn_on_ping(w, ev->payload);
         break;
     case PEAL_WS_PONG:
         if (w->ops->pong != NULL)
             w->ops->pong(w);
         break;
     case PEAL_WS_CLOSE:
-        close_with(w, code, peal_slice_of(NULL, 0), PEAL_CLOSE_PEER);
+        wsconn_finish(w, code, peal_slice_of(NULL, 0), PEAL_CLOSE_PEER);
         w->ops->closed(w, code, PEAL_CLOSE_PEER, "it sent a close frame");
         break;
     default:
@@ -183,17 +189,17 @@ on_event(struct peal_wsconn *w, const struct peal_wsframe_event *ev)
 }
 
 static void
-on_broken(struct peal_wsconn *w, struct peal_conn *c, peal_err err)
+wsconn_on_broken(struct peal_wsconn *w, struct peal_conn *c, peal_err err)
 {
     uint16_t code = w->decoder.fail_code;
 
     peal_stat_add(peal_loop_stats(peal_conn_loop(c)), PEAL_STAT_WS_FRAMES_BAD, 1);
-    close_with(w, code, peal_slice_str(peal_err_text(err)), PEAL_CLOSE_PROTO);
+    wsconn_finish(w, code, peal_slice_str(peal_err_text(err)), PEAL_CLOSE_PROTO);
     w->ops->closed(w, code, PEAL_CLOSE_PROTO, peal_err_text(err));
 }
 
 static size_t
-on_data(struct peal_conn *c, uint8_t *data, size_t len)
+wsconn_on_data(struct peal_conn *c, uint8_t *data, size_t len)
 {
     size_t at = 0;
 
@@ -214,10 +220,10 @@ on_data(struct peal_conn *c, uint8_t *data, size_t len)
         if (err == PEAL_EAGAIN)
             return at;
         if (err != PEAL_OK) {
-            on_broken(w, c, err);
+            wsconn_on_broken(w, c, err);
             return len;
         }
-        on_event(w, &ev);
+        wsconn_on_event(w, &ev);
     }
 }
 
@@ -249,7 +255,7 @@ peal_wsconn_check(const struct peal_http *h, unsigned *status_out, const char **
 
 /* Several fields of extensions are one list. */
 static peal_err
-negotiate(
+wsconn_negotiate(
     struct peal_http *h, bool on, struct peal_wsdeflate *out, struct peal_buf *answer)
 {
     static const struct peal_wsdeflate_settings settings = { 15, 15 };
@@ -275,7 +281,7 @@ negotiate(
 }
 
 static void
-add_subprotocol(struct peal_http *h)
+wsconn_add_subprotocol(struct peal_http *h)
 {
     struct peal_slice rest = peal_httphead_get(h->head, PEAL_S("Sec-WebSocket-Protocol"));
     struct peal_slice first = peal_slice_trim(peal_slice_cut(&rest, ','));
@@ -292,7 +298,7 @@ peal_wsconn_accept(struct peal_wsconn *w, struct peal_http *h,
     struct peal_wsdeflate deflate;
     struct peal_buf answer = { 0 };
     char accept[PEAL_WS_ACCEPT_LEN];
-    peal_err err = negotiate(h, config->deflate, &deflate, &answer);
+    peal_err err = wsconn_negotiate(h, config->deflate, &deflate, &answer);
 
     *w = (struct peal_wsconn){ .ops = ops };
     if (err == PEAL_OK)
@@ -307,11 +313,11 @@ peal_wsconn_accept(struct peal_wsconn *w, struct peal_http *h,
         peal_http_add(
             h, "Sec-WebSocket-Extensions", "%.*s", (int)answer.len, answer.data);
     peal_buf_fini(&answer);
-    add_subprotocol(h);
+    wsconn_add_subprotocol(h);
     peal_wsframe_decoder_init(
         &w->decoder, PEAL_WS_SERVER | (deflate.on ? PEAL_WS_DEFLATE : 0), config->limits);
     w->decoder.peer_bits = deflate.on ? deflate.deflate_bits : 0;
-    w->conn = peal_http_hijack(h, 101, NULL, &conn_ops, w);
+    w->conn = peal_http_hijack(h, 101, NULL, &wsconn_conn_ops, w);
     return w->conn != NULL ? PEAL_OK : PEAL_ENOMEM;
 }
 
@@ -321,7 +327,7 @@ peal_wsconn_move(
 {
     *to = *from;
     to->ops = ops;
-    peal_conn_set_owner(to->conn, &conn_ops, to);
+    peal_conn_set_owner(to->conn, &wsconn_conn_ops, to);
     from->conn = NULL;
     from->pong = NULL;
     peal_wsframe_decoder_init(&from->decoder, PEAL_WS_SERVER, to->decoder.limits);

@@ -34,9 +34,12 @@ static void
 lines_end(struct lines_session *s, enum peal_session_end how)
 {
     const char *name = s->lines->base.ops->name;
+    struct peal_app *app = lines_proto(s)->app;
 
     peal_session_log_ended(lines_proto(s),
         &(struct peal_session_name){ .protocol = name, .transport = name }, how, NULL);
+    if (app->ops->disconnect != NULL)
+        app->ops->disconnect(app, &s->session, how);
     peal_list_unlink(&s->link);
     s->lines->n--;
     peal_protocol_ended(&s->lines->base);
