@@ -32,7 +32,7 @@ static const struct {
     { "requests that are refused",
         SCRIPT("A REFUSED /ws/ 400", "A RESET", "B REFUSED /ws/secret 403",
             "C REFUSED /ws?channel=a&channel=b&channel=c&channel=d 400", "D GET /ws/a",
-            "D 426 *WebSocket*", "E GET /sse/secret", "E 403 *", "E POST /sse/a x",
+            "D 426 *WebSocket*", "E GET /sse/secret", "E 403 *", "E POST /sse/a",
             "E 405 *", "E GET /sse", "E 400 *", "OPEN 0", "STAT peal_denied_total 2") },
     { "publishing where it is not allowed",
         SCRIPT("A UPGRADE /ws?channel=c", "A SAY {\"channel\":\"secret\",\"data\":1}",
