@@ -146,6 +146,7 @@ peal_session_init(struct peal_session *s, struct peal_shard *sh,
 {
     peal_err err = PEAL_OK;
 
+    PEAL_ASSERT_ON_LOOP(sh->loop);
     *s = (struct peal_session){ .ops = ops, .shard = sh };
     do { /* two ids can be equal by chance */
         peal_shard_new_id(sh, s->id);
@@ -184,6 +185,7 @@ hub_deliver_to_address(struct peal_shard *sh, struct peal_msg *m, unsigned k)
 void
 peal_shard_deliver(struct peal_shard *sh, struct peal_msg *m)
 {
+    PEAL_ASSERT_ON_LOOP(sh->loop);
     PEAL_ASSERT(!sh->delivering);
     for (unsigned k = 0; k < m->n_channels; k++) {
         hub_deliver_to_channel(sh, m, k);
@@ -267,6 +269,7 @@ peal_publish(struct peal_shard *sh, struct peal_msg *m)
     uint64_t mask = peal_hub_workers(sh->hub, m), others = mask & ~(1ull << sh->index);
     peal_err err = PEAL_OK;
 
+    PEAL_ASSERT_ON_LOOP(sh->loop);
     peal_stat_add(peal_shard_stats(sh), PEAL_STAT_PUBLISHED, 1);
     for (; others != 0; others &= others - 1)
         hub_post(sh, (unsigned)__builtin_ctzll(others), m);

@@ -26,7 +26,8 @@ struct peal_shard;
 
 /* peal_hub_new: node is this node's number in session ids, not 0. Errors: PEAL_ENOMEM. */
 PEAL_MUST_USE peal_err peal_hub_new(uint32_t node, struct peal_hub **out);
-/* After the loops of its shards and of its relay: tasks on their way know it. */
+/* peal_hub_free: after the loops of its shards and of its relay have been freed, since
+ * tasks in their mailboxes refer to the hub. */
 void peal_hub_free(struct peal_hub **hp);
 
 /*
@@ -41,8 +42,8 @@ void peal_hub_free(struct peal_hub **hp);
  */
 PEAL_MUST_USE peal_err peal_shard_new(struct peal_hub *hub, unsigned index,
     struct peal_loop *loop, unsigned turn_budget, void *codec, struct peal_shard **out);
-/* All sessions must have ended. No loop of the hub runs any more; tasks on their way to
- * the shard are dropped when its loop is freed. */
+/* peal_shard_free: all sessions have ended, and no loop of the hub runs any more. Tasks
+ * in the mailbox of its loop do nothing when that is freed. */
 void peal_shard_free(struct peal_shard **sp);
 
 struct peal_hub *peal_shard_hub(const struct peal_shard *sh);
@@ -55,7 +56,7 @@ peal_shard_stats(const struct peal_shard *sh)
     return peal_loop_stats(peal_shard_loop(sh));
 }
 
-/* This node's number, and the key to its session ids: for other nodes to know them. */
+/* This node's number, and the key of its session ids, which other nodes are told. */
 uint32_t peal_hub_node(const struct peal_hub *h);
 const struct peal_id_key *peal_hub_key(const struct peal_hub *h);
 
@@ -69,7 +70,7 @@ void peal_hub_remove_node(struct peal_hub *h, uint32_t node);
 /* peal_hub_has_node: is there such a node, other than this one? Any thread. */
 bool peal_hub_has_node(const struct peal_hub *h, uint32_t node);
 
-/* The shards, for whoever asks all of them. */
+/* The shards, for code that has something to do on all of them. */
 unsigned peal_hub_n_workers(const struct peal_hub *h);
 struct peal_shard *peal_hub_shard(const struct peal_hub *h, unsigned index);
 static inline uint64_t
@@ -80,8 +81,8 @@ peal_hub_all_workers(const struct peal_hub *h)
     return n < 64 ? (1ull << n) - 1 : UINT64_MAX;
 }
 
-/* peal_hub_owner: is id that of a session, of which node and worker? false: of none that
- * is known. The session may have ended. Any thread. */
+/* peal_hub_owner says which node and worker made the id of a session, which may have
+ * ended. false: none that is known. Any thread. */
 bool peal_hub_owner(const struct peal_hub *h, struct peal_slice id, uint32_t *node_out,
     uint8_t *worker_out);
 
@@ -97,7 +98,8 @@ void peal_shard_each_channel(
 /* peal_hub_interest: a bit for each worker that may have a subscriber. Any thread. */
 uint64_t peal_hub_interest(const struct peal_hub *h, uint32_t channel_hash);
 
-/* peal_shard_owner: whose session is id? Index of the worker, or -1: not of this node. */
+/* peal_shard_owner returns the index of the worker whose session has this id, or -1: it
+ * is not of this node. */
 int peal_shard_owner(const struct peal_shard *sh, struct peal_slice id);
 
 /* peal_shard_new_id writes an id that this shard owns. */
@@ -111,7 +113,7 @@ void peal_shard_new_id(const struct peal_shard *sh, char out[PEAL_ID_LEN]);
 PEAL_MUST_USE peal_err peal_session_init(struct peal_session *s, struct peal_shard *sh,
     const struct peal_session_ops *ops, bool listed);
 
-/* peal_session_fini leaves all channels; what was under way to s is dropped. */
+/* peal_session_fini ends all subscriptions of s; what was put off for it is dropped. */
 void peal_session_fini(struct peal_session *s);
 
 /* peal_session_find returns a listed session of this shard, or NULL. */
@@ -126,7 +128,8 @@ struct peal_session *peal_session_find(struct peal_shard *sh, struct peal_slice 
 PEAL_MUST_USE peal_err peal_session_subscribe(
     struct peal_session *s, struct peal_slice channel);
 
-/* Called once: the channel is subscribed; or gone: the session has left it, or ended. */
+/* Runs once: when the channel is subscribed, or (gone) when the session unsubscribes or
+ * ends. */
 typedef void peal_confirmed_fn(void *arg, bool gone);
 
 /*
@@ -217,8 +220,8 @@ size_t peal_hub_backlog(const struct peal_hub *h);
 /* peal_sub_channel is the channel of a subscription, see struct peal_session. */
 struct peal_slice peal_sub_channel(const struct peal_sub *sub);
 
-/* Sockets of a namespace: all of them, or members of one of the channels (which may be
- * ids), but of none of except. */
+/* Which sockets of a namespace are meant: all of them, or those in at least one of the
+ * channels (which may be ids), and in none of except. */
 struct peal_selection {
     struct peal_slice nsp;
     const struct peal_slice *channels, *except;
@@ -231,7 +234,8 @@ typedef void peal_select_fn(void *arg, struct peal_session *s);
 PEAL_MUST_USE peal_err peal_select(struct peal_shard *sh,
     const struct peal_selection *what, peal_select_fn *fn, void *arg);
 
-/* peal_hub_workers: a bit for each worker that may have somebody for m. Any thread. */
+/* peal_hub_workers: a bit for each worker that may have a subscriber of m's channels, or
+ * a session that m addresses. Any thread. */
 uint64_t peal_hub_workers(const struct peal_hub *h, const struct peal_msg *m);
 
 /*

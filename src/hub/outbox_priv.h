@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a worker has to say to the relay, and what the relay answers; inside hub/ only.
- * All of a turn travels in one task.
+ * The way between a worker and the relay: commands that a worker collects during a turn
+ * and posts in one task at its end, and what the relay has done on the worker.
+ *
+ * Thread: each function says which.
  */
 #ifndef PEAL_HUB_OUTBOX_PRIV_H
 #define PEAL_HUB_OUTBOX_PRIV_H
@@ -16,11 +18,11 @@ enum peal_relay_cmd_kind {
 
 struct peal_relay_cmd {
     enum peal_relay_cmd_kind kind;
-    struct peal_msg *msg;   /* held; PUBLISH only */
-    struct peal_blob *blob; /* held; the record, or the channel's name */
+    struct peal_msg *msg;   /* retained; PUBLISH only */
+    struct peal_blob *blob; /* retained; the record, or the channel's name */
 };
 
-/* A task to the relay. */
+/* The commands of a turn, as a task for the relay. */
 struct peal_relay_batch {
     struct peal_task task; /* first */
     struct peal_hub *hub;
@@ -29,27 +31,34 @@ struct peal_relay_batch {
     struct peal_relay_cmd cmds[];
 };
 
-/* Worker's side; outbox.c. Errors: PEAL_ENOMEM: not said. */
+/* On the worker's thread; outbox.c. Errors: PEAL_ENOMEM: the command is not given;
+ * PEAL_EAGAIN: as many bytes wait for the backplane as may. */
 peal_err peal_outbox_publish(struct peal_shard *sh, struct peal_msg *m);
 PEAL_MUST_USE peal_err peal_outbox_subscribe(
     struct peal_shard *sh, struct peal_slice channel);
 void peal_outbox_unsubscribe(struct peal_shard *sh, struct peal_slice channel);
-bool peal_outbox_turn(void *shard); /* hook */
+bool peal_outbox_turn(void *shard); /* a peal_hook_fn */
 void peal_outbox_free(struct peal_shard *sh);
-/* peal_relay_batch_free drops what it holds. */
+/* peal_relay_batch_free releases what its commands refer to. */
 void peal_relay_batch_free(struct peal_relay_batch *p);
 
-/* Relay's side, on a worker's thread. */
+/* On the worker's thread, in tasks that the relay posts. */
+
+/* peal_shard_deliver delivers m to the sessions of this shard alone. */
 void peal_shard_deliver(struct peal_shard *sh, struct peal_msg *m);
-/* n_heard: how many of this worker's parcels the relay had read when it said so. One that
- * was under way meanwhile may be about another channel of that name. */
+
+/* peal_shard_confirm: the relay is subscribed to a channel. n_heard is the number of this
+ * worker's batches that the relay had read by then: if the one that asks for the channel
+ * is later, the channel has been left meanwhile, and this one is another of its name. */
 void peal_shard_confirm(
     struct peal_shard *sh, struct peal_slice channel, uint64_t n_heard);
 
-/* What the relay does with a parcel, on its thread; relay.c. */
+/* On the control thread; relay.c. */
 peal_task_fn peal_relay_on_batch;
-/* May so many bytes more wait? Any thread. */
+
+/* peal_relay_has_room: may so many bytes more wait for the backplane? Any thread. */
 bool peal_relay_has_room(const struct peal_relay *r, size_t bytes);
+/* peal_relay_add_queued counts bytes that wait for it. Any thread. */
 void peal_relay_add_queued(struct peal_relay *r, size_t bytes);
 
 #endif

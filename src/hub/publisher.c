@@ -148,6 +148,7 @@ peal_publisher_check(
     bool congested = peal_shard_take_congestion(sh, &c);
     struct publisher *p;
 
+    PEAL_ASSERT_ON_LOOP(sh->loop);
     if ((!congested && rate == 0) || client == NULL)
         return false;
     /* Without memory it goes on; the hard limit is still there. */

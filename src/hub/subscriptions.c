@@ -151,6 +151,7 @@ peal_session_subscribe(struct peal_session *s, struct peal_slice channel)
     struct peal_sub *sub;
     peal_err err = session_may_subscribe(s, channel);
 
+    PEAL_ASSERT_ON_LOOP(sh->loop);
     PEAL_ASSERT(!sh->delivering);
     if (err != PEAL_OK)
         return err;
@@ -184,6 +185,7 @@ sub_free(struct peal_shard *sh, struct peal_sub *sub)
     struct peal_channel *ch = sub->channel;
     struct peal_sub *last;
 
+    PEAL_ASSERT_ON_LOOP(sh->loop);
     PEAL_ASSERT(!sh->delivering);
     peal_waiters_tell_gone(ch, sub->session);
     PEAL_ASSERT(sub->at < ch->n && ch->members[sub->at] == sub);
