@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/utf8.h"
+#include "base/writer.h"
 #include "cli/args.h"
 #include "cli/cli.h"
 #include "cli/http_call.h"
@@ -12,7 +13,9 @@
 #define SERVER_DEFAULT "http://127.0.0.1:8080"
 
 #define COMMON_HELP                                                                      \
-    "      --server URL    http://host:port or unix:/path (" SERVER_DEFAULT ")\n"        \
+    "      --server URL    http://host:port, https://host:port or unix:/path\n"          \
+    "                      (" SERVER_DEFAULT ")\n"                                       \
+    "      --ca FILE       PEM file of the authorities to trust (the system's)\n"        \
     "      --key KEY       a key of the node's option api.key; better, as others can\n"  \
     "                      see a command line: the variable PEAL_API_KEY\n"              \
     "      --text          DATA is text, even if it looks like JSON\n"                   \
@@ -45,27 +48,21 @@ static const char emit_help[] =
 /* What both commands are told. */
 struct call {
     const char *command;
-    const char *server, *key;
+    const char *server, *ca, *key;
     bool text;
     struct peal_buf body;
 };
 
-static peal_err
-add_json(struct peal_buf *out, const char *before, const char *text)
+static void
+write_names(struct peal_writer *w, const char *key, const char **names, unsigned n)
 {
-    peal_err err = peal_buf_add_slice(out, peal_slice_str(before));
-
-    return err == PEAL_OK ? peal_json_quote(out, peal_slice_str(text)) : err;
-}
-
-static peal_err
-add_names(struct peal_buf *out, const char *before, const char **names, unsigned n)
-{
-    peal_err err = n > 0 ? peal_buf_add_slice(out, peal_slice_str(before)) : PEAL_OK;
-
-    for (unsigned i = 0; i < n && err == PEAL_OK; i++)
-        err = add_json(out, i == 0 ? "[" : ",", names[i]);
-    return err == PEAL_OK && n > 0 ? peal_buf_add_char(out, ']') : err;
+    if (n == 0)
+        return;
+    peal_writer_json_key(w, key);
+    peal_writer_json_begin(w, '[');
+    for (unsigned i = 0; i < n; i++)
+        peal_writer_json_str(w, peal_slice_str(names[i]));
+    peal_writer_json_end(w, ']');
 }
 
 static peal_err
@@ -82,51 +79,44 @@ read_stdin(struct peal_buf *out)
     return ferror(stdin) ? PEAL_EIO : PEAL_OK;
 }
 
-/* DATA of the command line: JSON as it is, anything else as a string. */
-static peal_err
-add_data(struct call *c, const char *before, const char *word)
+/* Writes DATA of the command line: JSON as it is, anything else as a string. */
+static void
+write_data(const struct call *c, struct peal_writer *w, const char *word)
 {
     struct peal_slice data = peal_slice_str(word);
     struct peal_buf in = { 0 };
-    peal_err err = PEAL_OK;
 
     if (strcmp(word, "-") == 0) {
-        err = read_stdin(&in);
+        peal_writer_fail(w, read_stdin(&in));
         data = peal_buf_slice(&in);
     }
-    if (err == PEAL_OK)
-        err = peal_buf_add_slice(&c->body, peal_slice_str(before));
-    if (err == PEAL_OK && !c->text && peal_json_check(data) == PEAL_OK)
-        err = peal_buf_add_slice(&c->body, data);
-    else if (err == PEAL_OK && peal_utf8_valid(data))
-        err = peal_json_quote(&c->body, data);
-    else if (err == PEAL_OK)
-        err = PEAL_EPROTO; /* said below */
+    if (!c->text && peal_json_check(data) == PEAL_OK)
+        peal_writer_json_raw(w, data);
+    else if (peal_utf8_valid(data))
+        peal_writer_json_str(w, data);
+    else
+        peal_writer_fail(w, PEAL_EPROTO); /* post says what that means */
     peal_buf_fini(&in);
-    return err;
 }
 
 /* The API says {"error":{"code":...,"message":...}}. */
 static bool
 find_message(struct peal_slice body, struct peal_buf *out)
 {
-    struct peal_slice rest, key, value = { NULL, 0 };
     static const char *const path[] = { "error", "message" };
+    struct peal_slice value = { NULL, 0 }, key;
     size_t used;
 
     if (peal_json_check(body) != PEAL_OK ||
         peal_json_skip(body, &value, &used) != PEAL_OK)
         return false;
     for (unsigned i = 0; i < 2; i++) {
-        bool found = false;
+        struct peal_json_field f = { .name = path[i] };
 
-        if (value.len < 2 || value.data[0] != '{')
+        if (peal_json_fields(value, PEAL_JSON_SKIP_OTHERS, &f, 1, &key) != PEAL_OK ||
+            f.value.data == NULL)
             return false;
-        rest = peal_slice_of(value.data + 1, value.len - 2);
-        while (!found && peal_json_field(&rest, &key, &value))
-            found = peal_json_string_is(key, peal_slice_str(path[i]));
-        if (!found)
-            return false;
+        value = f.value;
     }
     return value.data[0] == '"' && peal_json_unquote(out, value) == PEAL_OK;
 }
@@ -164,8 +154,12 @@ post(struct call *c, const char *path, peal_err err)
     else if (strpbrk(first, "\r\n") != NULL)
         fprintf(stderr, "peal %s: the key has a line break\n", c->command);
     else if (err != PEAL_OK ||
-             (err = peal_http_call(c->server, *first ? first : NULL, path,
-                  peal_buf_slice(&c->body), &status, &answer, &why)) != PEAL_OK)
+             (err = peal_http_call(&(struct peal_http_call){ .server = c->server,
+                                       .ca = c->ca,
+                                       .key = *first ? first : NULL,
+                                       .path = path,
+                                       .body = peal_buf_slice(&c->body) },
+                  &status, &answer, &why)) != PEAL_OK)
         fprintf(stderr, "peal %s: %.*s\n", c->command,
             why.len > 0 ? (int)why.len : (int)strlen(peal_err_text(err)),
             why.len > 0 ? why.data : peal_err_text(err));
@@ -184,27 +178,34 @@ peal_cli_publish(int argc, char **argv)
     const char *event = NULL;
     const struct peal_arg args[] = {
         { .name = "server", .value = &c.server },
+        { .name = "ca", .value = &c.ca },
         { .name = "key", .value = &c.key },
         { .name = "text", .flag = &c.text },
         { .name = "event", .letter = 'e', .value = &event },
         { 0 },
     };
+    struct peal_writer w;
     int n_words, status;
-    peal_err err;
 
     status = peal_args_read(c.command, publish_help, args, argc, argv, &n_words);
     if (status >= 0)
         return status;
     if (n_words < 1 || n_words > 2)
         return peal_args_complain(c.command, "expected CHANNEL and DATA");
-    err = add_json(&c.body, "{\"channel\":", argv[1]);
-    if (err == PEAL_OK && event != NULL)
-        err = add_json(&c.body, ",\"event\":", event);
-    if (err == PEAL_OK && n_words == 2)
-        err = add_data(&c, ",\"data\":", argv[2]);
-    if (err == PEAL_OK)
-        err = peal_buf_add_char(&c.body, '}');
-    return post(&c, "/api/publish", err);
+    w = peal_writer_on(&c.body);
+    peal_writer_json_begin(&w, '{');
+    peal_writer_json_key(&w, "channel");
+    peal_writer_json_str(&w, peal_slice_str(argv[1]));
+    if (event != NULL) {
+        peal_writer_json_key(&w, "event");
+        peal_writer_json_str(&w, peal_slice_str(event));
+    }
+    if (n_words == 2) {
+        peal_writer_json_key(&w, "data");
+        write_data(&c, &w, argv[2]);
+    }
+    peal_writer_json_end(&w, '}');
+    return post(&c, "/api/publish", peal_writer_end(&w));
 }
 
 /* What is emitted where; lists have room for all words of the command line. */
@@ -217,19 +218,24 @@ struct emit {
 static peal_err
 build_emit(struct call *c, const struct emit *e, char **words, int n_words)
 {
-    peal_err err = add_json(&c->body, "{\"namespace\":", e->nsp);
+    struct peal_writer w = peal_writer_on(&c->body);
 
-    if (err == PEAL_OK)
-        err = add_names(&c->body, ",\"rooms\":", e->rooms, e->n_rooms);
-    if (err == PEAL_OK)
-        err = add_names(&c->body, ",\"except\":", e->except, e->n_except);
-    if (err == PEAL_OK)
-        err = add_json(&c->body, ",\"event\":", words[0]);
-    for (int i = 1; i < n_words && err == PEAL_OK; i++)
-        err = add_data(c, i == 1 ? ",\"args\":[" : ",", words[i]);
-    if (err == PEAL_OK)
-        err = peal_buf_add_slice(&c->body, peal_slice_str(n_words > 1 ? "]}" : "}"));
-    return err;
+    peal_writer_json_begin(&w, '{');
+    peal_writer_json_key(&w, "namespace");
+    peal_writer_json_str(&w, peal_slice_str(e->nsp));
+    write_names(&w, "rooms", e->rooms, e->n_rooms);
+    write_names(&w, "except", e->except, e->n_except);
+    peal_writer_json_key(&w, "event");
+    peal_writer_json_str(&w, peal_slice_str(words[0]));
+    if (n_words > 1) {
+        peal_writer_json_key(&w, "args");
+        peal_writer_json_begin(&w, '[');
+        for (int i = 1; i < n_words; i++)
+            write_data(c, &w, words[i]);
+        peal_writer_json_end(&w, ']');
+    }
+    peal_writer_json_end(&w, '}');
+    return peal_writer_end(&w);
 }
 
 int
@@ -241,6 +247,7 @@ peal_cli_emit(int argc, char **argv)
     struct emit e = { .nsp = "/", .rooms = lists, .except = lists + room };
     const struct peal_arg args[] = {
         { .name = "server", .value = &c.server },
+        { .name = "ca", .value = &c.ca },
         { .name = "key", .value = &c.key },
         { .name = "text", .flag = &c.text },
         { .name = "namespace", .letter = 'n', .value = &e.nsp },

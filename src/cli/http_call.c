@@ -1,209 +1,256 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One blocking HTTP request. It is HTTP/1.0, so that the answer ends with the connection
+ * One HTTP request on a loop that runs for it alone, by the same dialling, connections
+ * and TLS that a node uses. It is HTTP/1.0, so that the answer ends with the connection
  * and is never chunked.
+ *
+ * The steps: cut the server's address, dial, perhaps shake hands, send, collect until the
+ * other side closes. A timer is armed again with each sign of life.
  */
 #include "cli/http_call.h"
 
-#include <errno.h>
-#include <netdb.h>
-#include <stdio.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <string.h>
 #include <unistd.h>
 
-#define HOST_MAX 256
-#define PORT_MAX 8
+#include "base/writer.h"
+#include "io/conn.h"
+#include "io/dial.h"
+#include "io/tls.h"
+#include "wire/hostport.h"
+
+#define QUEUE_EXTRA 65536 /* bytes that may wait besides the body */
+
+/* A request on its way. */
+struct http_call {
+    const struct peal_http_call *spec;
+    struct peal_loop *loop;
+    struct peal_timer timer;
+    struct peal_dial *dial;
+    struct peal_conn *conn;
+    struct peal_tls_ctx *tls;  /* NULL: plain */
+    struct peal_buf host;      /* to dial: a name, an address or a path; with a zero */
+    struct peal_buf authority; /* for the field Host */
+    uint16_t port;
+    struct peal_buf in;
+    struct peal_buf *why;
+    peal_err err;
+};
 
 static PEAL_PRINTF(3, 4) peal_err
-    fail_with(struct peal_buf *why, peal_err err, const char *fmt, ...)
+    fail_with(struct http_call *c, peal_err err, const char *fmt, ...)
 {
     va_list ap;
 
     va_start(ap, fmt);
-    if (peal_buf_vprintf(why, fmt, ap) != PEAL_OK)
+    if (peal_buf_vprintf(c->why, fmt, ap) != PEAL_OK)
         err = PEAL_ENOMEM;
     va_end(ap);
     return err;
 }
 
-static int
-open_socket(int family, const struct sockaddr *addr, socklen_t len)
-{
-    const struct timeval limit = { .tv_sec = PEAL_HTTP_CALL_TIMEOUT_S };
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), kept;
-
-    if (fd < 0)
-        return -1;
-    /* On Linux the limit for sending holds for connect, too. */
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0 &&
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) == 0 &&
-        connect(fd, addr, len) == 0)
-        return fd;
-    kept = errno;
-    close(fd);
-    errno = kept;
-    return -1;
-}
+/* Where to. */
 
 static peal_err
-connect_unix(const char *server, int *fd_out, struct peal_buf *why)
+read_unix(struct http_call *c)
 {
-    struct sockaddr_un un = { .sun_family = AF_UNIX };
+    const char *path = c->spec->server + sizeof("unix:") - 1;
 
-    if (server[5] != '/' || strlen(server + 5) >= sizeof(un.sun_path))
-        return fail_with(why, PEAL_EINVAL, "%s: expected unix:/path", server);
-    snprintf(un.sun_path, sizeof(un.sun_path), "%s", server + 5);
-    *fd_out = open_socket(AF_UNIX, (const struct sockaddr *)&un, sizeof(un));
-    if (*fd_out < 0)
-        return fail_with(why, PEAL_EIO, "%s: %s", server, strerror(errno));
+    if (path[0] != '/')
+        return fail_with(c, PEAL_EINVAL, "%s: expected unix:/path", c->spec->server);
+    if (peal_buf_printf(&c->host, "%s%c", path, 0) != PEAL_OK ||
+        peal_buf_printf(&c->authority, "localhost") != PEAL_OK)
+        return PEAL_ENOMEM;
     return PEAL_OK;
 }
 
-/* Cuts "http://host:port/" into its parts; authority is for the Host field. */
-static bool
-cut_url(const char *server, char authority[HOST_MAX], char host[HOST_MAX],
-    char port[PORT_MAX])
+static peal_err
+read_url(struct http_call *c)
 {
-    struct peal_slice rest = peal_slice_skip(peal_slice_str(server), 7), part;
-    const char *colon;
-    size_t end;
+    struct peal_slice url = peal_slice_str(c->spec->server), rest, authority;
+    bool https = peal_slice_starts(url, PEAL_S("https://"));
+    struct peal_hostport hp;
 
-    part = peal_slice_cut(&rest, '/');
-    if (part.len == 0 || part.len >= HOST_MAX || rest.len > 0)
-        return false;
-    snprintf(authority, HOST_MAX, "%.*s", (int)part.len, part.data);
-    colon = strrchr(authority, ':');
-    if (colon != NULL && strchr(colon, ']') != NULL)
-        colon = NULL; /* inside of [::1] */
-    end = colon != NULL ? (size_t)(colon - authority) : part.len;
-    if (colon != NULL && (colon[1] == '\0' || strlen(colon + 1) > 5))
-        return false;
-    snprintf(port, PORT_MAX, "%s", colon != NULL ? colon + 1 : "80");
-    if (authority[0] == '[' && end > 2 && authority[end - 1] == ']')
-        snprintf(host, HOST_MAX, "%.*s", (int)end - 2, authority + 1);
+    rest = peal_slice_skip(url, https ? 8 : 7);
+    authority = peal_slice_cut(&rest, '/');
+    if ((!https && !peal_slice_starts(url, PEAL_S("http://"))) || rest.len > 0 ||
+        peal_hostport_split(authority, &hp) != PEAL_OK || hp.host.len == 0 ||
+        (hp.port.data != NULL && hp.port.len == 0) ||
+        peal_hostport_port(&hp, https ? 443 : 80, &c->port) != PEAL_OK ||
+        strpbrk(c->spec->server, " \t\r\n@?#") != NULL)
+        return fail_with(c, PEAL_EINVAL,
+            "%s: expected http://host:port, https://host:port or unix:/path",
+            c->spec->server);
+    if (peal_buf_printf(&c->host, "%.*s%c", PEAL_ARG(hp.host), 0) != PEAL_OK ||
+        peal_buf_add_slice(&c->authority, authority) != PEAL_OK)
+        return PEAL_ENOMEM;
+    if (https && peal_tls_client_ctx_new(
+                     c->spec->ca, NULL, NULL, true, &c->tls, c->why) != PEAL_OK)
+        return PEAL_EINVAL;
+    return PEAL_OK;
+}
+
+/* The connection. */
+
+static void
+finish(struct http_call *c, peal_err err)
+{
+    c->err = err;
+    peal_timer_stop(&c->timer);
+    peal_loop_stop(c->loop);
+}
+
+static void
+call_on_timeout(struct peal_timer *t)
+{
+    struct http_call *c = PEAL_CONTAINER(t, struct http_call, timer);
+
+    finish(c, fail_with(c, PEAL_ETIMEOUT, "%s: no answer in %d seconds", c->spec->server,
+                  PEAL_HTTP_CALL_TIMEOUT_S));
+}
+
+static void
+arm(struct http_call *c)
+{
+    peal_loop_start(c->loop, &c->timer, PEAL_HTTP_CALL_TIMEOUT_S * 1000);
+}
+
+static size_t
+call_on_data(struct peal_conn *conn, uint8_t *data, size_t len)
+{
+    struct http_call *c = peal_conn_owner(conn);
+
+    arm(c);
+    if (c->in.len + len > PEAL_HTTP_CALL_ANSWER_MAX)
+        finish(c, fail_with(c, PEAL_ELIMIT, "the answer is too large"));
+    else if (peal_buf_add(&c->in, data, len) != PEAL_OK)
+        finish(c, PEAL_ENOMEM);
+    return len;
+}
+
+static void
+call_on_closed(struct peal_conn *conn, enum peal_close why)
+{
+    struct http_call *c = peal_conn_owner(conn);
+    const char *tls_why = peal_loop_take_tls_why(c->loop);
+
+    c->conn = NULL;
+    if (tls_why != NULL || why != PEAL_CLOSE_PEER)
+        finish(c, fail_with(c, PEAL_EIO, "%s: %s", c->spec->server,
+                      tls_why != NULL ? tls_why : "the connection was lost"));
     else
-        snprintf(host, HOST_MAX, "%.*s", (int)end, authority);
-    return host[0] != '\0' && strpbrk(authority, " \t\r\n@?#") == NULL;
+        finish(c, PEAL_OK); /* the end of the answer, if there is one */
 }
 
-static peal_err
-connect_tcp(
-    const char *server, char authority[HOST_MAX], int *fd_out, struct peal_buf *why)
-{
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list;
-    char host[HOST_MAX], port[PORT_MAX];
-    int failed;
+static const struct peal_conn_ops call_conn_ops = { .data = call_on_data,
+    .closed = call_on_closed };
 
-    if (strncmp(server, "https://", 8) == 0)
-        return fail_with(why, PEAL_EINVAL,
-            "%s: this command does not speak TLS; use curl, or a plain address of the "
-            "node",
-            server);
-    if (strncmp(server, "http://", 7) != 0 || !cut_url(server, authority, host, port))
-        return fail_with(
-            why, PEAL_EINVAL, "%s: expected http://host:port or unix:/path", server);
-    if ((failed = getaddrinfo(host, port, &hints, &list)) != 0)
-        return fail_with(why, PEAL_EIO, "%s: %s", server, gai_strerror(failed));
-    for (const struct addrinfo *ai = list; ai != NULL && *fd_out < 0; ai = ai->ai_next)
-        *fd_out = open_socket(ai->ai_family, ai->ai_addr, ai->ai_addrlen);
-    failed = errno;
-    freeaddrinfo(list);
-    if (*fd_out < 0)
-        return fail_with(why, PEAL_EIO, "%s: %s", server,
-            failed == EINPROGRESS ? "timed out" : strerror(failed));
-    return PEAL_OK;
+static peal_err
+send_request(struct http_call *c)
+{
+    const struct peal_http_call *spec = c->spec;
+    struct peal_buf out = { 0 };
+    struct peal_writer w = peal_writer_on(&out);
+    peal_err err;
+
+    peal_writer_printf(&w, "POST %s HTTP/1.0\r\nHost: %.*s\r\n", spec->path,
+        PEAL_ARG(peal_buf_slice(&c->authority)));
+    peal_writer_puts(&w, "Content-Type: application/json\r\n");
+    peal_writer_printf(&w, "Content-Length: %zu\r\n", spec->body.len);
+    if (spec->key != NULL)
+        peal_writer_printf(&w, "Authorization: Bearer %s\r\n", spec->key);
+    peal_writer_puts(&w, "\r\n");
+    peal_writer_put(&w, spec->body);
+    err = peal_writer_end(&w);
+    if (err == PEAL_OK && !peal_conn_send_bytes(c->conn, peal_buf_slice(&out)))
+        err = PEAL_ENOMEM;
+    peal_buf_fini(&out);
+    return err;
 }
 
-static peal_err
-send_all(int fd, struct peal_slice s, struct peal_buf *why)
+static void
+call_on_dialled(void *arg, peal_err err, int fd)
 {
-    while (s.len > 0) {
-        ssize_t n = send(fd, s.data, s.len, MSG_NOSIGNAL);
+    struct http_call *c = arg;
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return fail_with(why, PEAL_EIO, "sending: %s", strerror(errno));
-        s = peal_slice_skip(s, (size_t)n);
+    c->dial = NULL;
+    if (err != PEAL_OK) {
+        finish(c, fail_with(c, err, "%s: %s", c->spec->server,
+                      err == PEAL_ENOTFOUND  ? "the host is not known"
+                      : err == PEAL_ETIMEOUT ? "timed out"
+                                             : "cannot connect"));
+        return;
     }
-    return PEAL_OK;
-}
-
-static peal_err
-receive_all(int fd, struct peal_buf *in, struct peal_buf *why)
-{
-    for (;;) {
-        ssize_t n;
-
-        if (in->len > PEAL_HTTP_CALL_ANSWER_MAX)
-            return fail_with(why, PEAL_ELIMIT, "the answer is too large");
-        if (peal_buf_reserve(in, 4096) != PEAL_OK)
-            return PEAL_ENOMEM;
-        n = recv(fd, in->data + in->len, 4096, 0);
-        if (n == 0)
-            return PEAL_OK;
-        if (n > 0)
-            in->len += (size_t)n;
-        else if (errno == EAGAIN)
-            return fail_with(
-                why, PEAL_ETIMEOUT, "no answer in %d seconds", PEAL_HTTP_CALL_TIMEOUT_S);
-        else if (errno != EINTR)
-            return fail_with(why, PEAL_EIO, "receiving: %s", strerror(errno));
-    }
+    if ((err = peal_conn_new(
+             c->loop, fd, PEAL_CONN_INNER, &call_conn_ops, c, &c->conn)) != PEAL_OK)
+        close(fd);
+    if (err == PEAL_OK && c->tls != NULL)
+        err = peal_conn_start_tls_client(c->conn, c->tls, c->host.data);
+    if (err == PEAL_OK)
+        err = send_request(c);
+    if (err != PEAL_OK)
+        finish(c, err);
+    else
+        arm(c);
 }
 
 /* "HTTP/1.1 200 OK", fields, an empty line, the body. */
 static peal_err
-parse(struct peal_slice in, unsigned *status_out, struct peal_buf *answer,
-    struct peal_buf *why)
+parse_answer(struct http_call *c, unsigned *status_out, struct peal_buf *answer)
 {
+    struct peal_slice in = peal_buf_slice(&c->in);
     const char *end;
     uint64_t status;
 
-    if (in.data == NULL || in.len < 12 ||
-        (end = memmem(in.data, in.len, "\r\n\r\n", 4)) == NULL ||
+    if (in.len < 12 || (end = memmem(in.data, in.len, "\r\n\r\n", 4)) == NULL ||
         !peal_slice_starts(in, PEAL_S("HTTP/1.")) ||
         peal_slice_u64(peal_slice_of(in.data + 9, 3), 999, &status) != PEAL_OK)
-        return fail_with(why, PEAL_EPROTO, "%s",
+        return fail_with(c, PEAL_EPROTO, "%s",
             in.len == 0 ? "the connection was closed without an answer"
                         : "the answer is not HTTP");
     *status_out = (unsigned)status;
     return peal_buf_add_slice(answer, peal_slice_skip(in, (size_t)(end - in.data) + 4));
 }
 
-peal_err
-peal_http_call(const char *server, const char *key, const char *path,
-    struct peal_slice body, unsigned *status_out, struct peal_buf *answer,
-    struct peal_buf *why)
+static peal_err
+run(struct http_call *c)
 {
-    struct peal_buf out = { 0 }, in = { 0 };
-    char authority[HOST_MAX] = "localhost";
-    int fd = -1;
-    peal_err err = strncmp(server, "unix:", 5) == 0
-                       ? connect_unix(server, &fd, why)
-                       : connect_tcp(server, authority, &fd, why);
+    struct peal_log quiet = { .fd = STDERR_FILENO, .level = -1 };
+    struct peal_loop_config config = { .engine = PEAL_IO_EPOLL,
+        .queue_bytes_max = c->spec->body.len + QUEUE_EXTRA,
+        .queue_age_ms = PEAL_HTTP_CALL_TIMEOUT_S * 1000,
+        .log = &quiet };
+    peal_err err = peal_loop_new(&config, &c->loop);
+
+    if (err != PEAL_OK)
+        return err;
+    c->timer.fn = call_on_timeout;
+    err = peal_dial(c->loop, c->host.data, c->port, PEAL_HTTP_CALL_TIMEOUT_S * 1000,
+        call_on_dialled, c, &c->dial);
+    if (err == PEAL_OK) {
+        peal_loop_run(c->loop);
+        err = c->err;
+    } else if (err == PEAL_EINVAL) {
+        err = fail_with(c, err, "%s: the path is too long", c->spec->server);
+    }
+    peal_timer_stop(&c->timer);
+    peal_loop_free(&c->loop);
+    return err;
+}
+
+peal_err
+peal_http_call(const struct peal_http_call *spec, unsigned *status_out,
+    struct peal_buf *answer, struct peal_buf *why)
+{
+    struct http_call c = { .spec = spec, .why = why };
+    peal_err err = strncmp(spec->server, "unix:", 5) == 0 ? read_unix(&c) : read_url(&c);
 
     if (err == PEAL_OK)
-        err = peal_buf_printf(&out,
-            "POST %s HTTP/1.0\r\nHost: %s\r\nContent-Type: application/json\r\n"
-            "Content-Length: %zu\r\n",
-            path, authority, body.len);
-    if (err == PEAL_OK && key != NULL)
-        err = peal_buf_printf(&out, "Authorization: Bearer %s\r\n", key);
+        err = run(&c);
     if (err == PEAL_OK)
-        err = peal_buf_add_slice(&out, PEAL_S("\r\n"));
-    if (err == PEAL_OK)
-        err = peal_buf_add_slice(&out, body);
-    if (err == PEAL_OK)
-        err = send_all(fd, peal_buf_slice(&out), why);
-    if (err == PEAL_OK)
-        err = receive_all(fd, &in, why);
-    if (err == PEAL_OK)
-        err = parse(peal_buf_slice(&in), status_out, answer, why);
-    if (fd >= 0)
-        close(fd);
-    peal_buf_fini(&out);
-    peal_buf_fini(&in);
+        err = parse_answer(&c, status_out, answer);
+    peal_tls_ctx_release(c.tls);
+    peal_buf_fini(&c.host);
+    peal_buf_fini(&c.authority);
+    peal_buf_fini(&c.in);
     return err;
 }

@@ -1,26 +1,31 @@
 // SPDX-License-Identifier: MIT
 // peal publish and peal emit against a small server that shows what it got.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import net from 'node:net';
 import { test } from 'node:test';
 
 import { folder, peal } from './lib.mjs';
 
 // Answers every request with answer(request) = [status, body], and remembers them.
-async function listen(t, answer, where = { port: 0, host: '127.0.0.1' }) {
+async function listen(t, answer, where = { port: 0, host: '127.0.0.1' }, tls) {
   const seen = [];
-  const server = createServer(async (req, res) => {
+  const handle = async (req, res) => {
     let body = '';
     for await (const part of req) body += part;
     seen.push({ url: req.url, method: req.method, headers: req.headers, body });
     const [status, text] = answer(req);
     res.writeHead(status, { 'Content-Type': 'application/json' });
     res.end(text);
-  });
+  };
+  const server = tls ? createSecureServer(tls, handle) : createServer(handle);
+  server.on('tlsClientError', () => {});
   await new Promise((resolve) => server.listen(where, resolve));
   t.after(() => server.close());
-  return { seen, url: where.path ? `unix:${where.path}` : `http://127.0.0.1:${server.address().port}` };
+  return { seen, url: where.path ? `unix:${where.path}` : `http${tls ? 's' : ''}://127.0.0.1:${server.address().port}` };
 }
 
 const accept = () => [200, '{}'];
@@ -91,6 +96,25 @@ test('a unix socket', async (t) => {
   assert.equal(seen.length, 1);
 });
 
+test('https, by the authorities that --ca names', async (t) => {
+  const file = folder(t);
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-nodes', '-days', '2',
+    '-pkeyopt', 'ec_paramgen_curve:P-256', '-subj', '/CN=localhost',
+    '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1',
+    '-keyout', file('key.pem'), '-out', file('cert.pem')], { stdio: 'ignore' });
+  const tls = { key: readFileSync(file('key.pem')), cert: readFileSync(file('cert.pem')) };
+  const { seen, url } = await listen(t, accept, { port: 0, host: '127.0.0.1' }, tls);
+  const trusted = await peal(['publish', '--server', url, '--ca', file('cert.pem'), 'a', '1']);
+  assert.equal(trusted.stderr, '');
+  assert.equal(trusted.status, 0);
+  assert.equal(seen[0].body, '{"channel":"a","data":1}');
+  assert.equal(seen[0].headers.host, new URL(url).host);
+  const other = await peal(['publish', '--server', url, 'a', '1']);
+  assert.equal(other.status, 1);
+  assert.match(other.stderr, /certificate/);
+  assert.equal(seen.length, 1);
+});
+
 test('a refusal is said in the words of the server', async (t) => {
   const { url } = await listen(t,
     () => [401, '{"error":{"code":"unauthorized","message":"send one of \\"the keys\\""}}']);
@@ -123,14 +147,16 @@ test('answers that are no answers of the API', async (t) => {
 
 test('servers that cannot be', async () => {
   for (const [url, message] of [
-    ['https://example.com', /does not speak TLS/],
-    ['example.com', /expected http:\/\/host:port or unix:\/path/],
+    ['https://127.0.0.1:1', /cannot connect/],
+    ['example.com', /expected http:\/\/host:port, https:\/\/host:port or unix:\/path/],
     ['http://', /expected http/],
     ['http://a:', /expected http/],
     ['http://a/b', /expected http/],
     ['unix:relative', /expected unix:\/path/],
-    ['unix:/nonexistent/socket', /No such file/],
-    ['http://127.0.0.1:1', /Connection refused/],
+    ['unix:/nonexistent/socket', /cannot connect/],
+    ['http://127.0.0.1:1', /cannot connect/],
+    ['http://[::1', /expected http/],
+    ['http://name.invalid', /the host is not known|timed out/],
   ]) {
     const { status, stderr } = await peal(['publish', '--server', url, 'a']);
     assert.equal(status, 1, url);
