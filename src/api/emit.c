@@ -8,7 +8,7 @@
  * Without rooms it is for everybody in the namespace. An empty list of rooms is refused:
  * a program that found no room to write to hardly means everybody.
  *
- * With "ack":true each client is to acknowledge it, see ask.c.
+ * With "ack":true each client is to acknowledge it, see ack_request.c.
  */
 #include "api/api_priv.h"
 #include "base/json.h"

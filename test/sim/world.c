@@ -45,6 +45,7 @@ node_start(struct world *w, unsigned place)
     struct peal_relay_config relay = {
         .prefix = PEAL_S("s"), .queue_max = w->queue_max, .linger_ms = w->linger_ms
     };
+    const struct peal_slice secret = PEAL_S("the secret of a world");
     struct peal_node_report own = { 0 };
     struct node *n = &w->nodes[place];
     struct peal_nodes_config nodes = { .own = &own, .fill = fill, .arg = n };
@@ -62,6 +63,8 @@ node_start(struct world *w, unsigned place)
         need(peal_shard_new(n->hub, i, n->loops[i], w->turn_budget, NULL, &n->shards[i]));
     }
     n->link = link_new(&w->broker, place, n->control);
+    relay.secrets = &secret;
+    relay.n_secrets = w->sealed;
     relay.loop = n->control;
     relay.backplane = link_backplane(n->link);
     need(peal_relay_new(n->hub, &relay, &n->relay));
@@ -199,6 +202,7 @@ world_open(struct world *w, struct model *model)
     *w = (struct world){ .model = model };
     peal_list_init(&w->requests);
     w->n_places = 2 + sim_pick(NODES_MAX - 1);
+    w->sealed = sim_pick(2) == 0;
     w->queue_max = queues[sim_pick(3)];
     w->linger_ms = lingers[sim_pick(3)];
     w->turn_budget = 1 + sim_pick(20);

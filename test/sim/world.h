@@ -66,6 +66,7 @@ struct world {
     struct peal_link requests; /* of requests.c, under way */
     unsigned n_waiters;        /* of peal_session_await_subscribed, not yet told */
     /* What is different in each world. */
+    bool sealed; /* its nodes have a secret */
     size_t queue_max;
     uint64_t linger_ms;
     unsigned turn_budget;
