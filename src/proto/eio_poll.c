@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "proto/eio_priv.h"
 
 peal_err
@@ -21,10 +22,13 @@ peal_eio_polling_new(struct peal_eio_session *s)
 static void
 poll_drop_pieces(struct peal_eio_polling *p)
 {
-    for (uint32_t i = 0; i < p->n; i++)
+    for (uint32_t i = 0; i < p->n; i++) {
+        PEAL_ASSERT(p->bytes >= p->pieces[i].blob->len);
+        p->bytes -= p->pieces[i].blob->len;
         peal_blob_release(p->pieces[i].blob);
+    }
+    PEAL_ASSERT(p->bytes == 0);
     p->n = 0;
-    p->bytes = 0;
 }
 
 /* The POST that was deferred is the caller's to answer. */
@@ -48,6 +52,7 @@ peal_eio_polling_free(struct peal_eio_session *s)
 
     if (p == NULL)
         return;
+    PEAL_ASSERT(p->poll == NULL && p->probe == NULL);
     if (p->deferred)
         peal_http_reply(post_undefer(s), 400, NULL, PEAL_S(""));
     else if (p->post != NULL)

@@ -360,6 +360,7 @@ eio_drop_transports(struct peal_eio_session *s, struct peal_blob *last)
 static void
 eio_bury(struct peal_eio_session *s)
 {
+    PEAL_ASSERT(s->state == PEAL_EIO_ENDED && s->polling == NULL);
     peal_timer_stop(&s->timer);
     peal_map_del(&s->eio->sessions, peal_eio_sid(s));
     peal_loop_free_later(peal_eio_loop(s), free, s);

@@ -62,7 +62,10 @@ peal_protocol_began(struct peal_protocol *pr)
 void
 peal_protocol_ended(struct peal_protocol *pr)
 {
-    peal_stats_add_sessions(peal_proto_stats(pr->proto), pr->index, -1);
+    struct peal_stats *stats = peal_proto_stats(pr->proto);
+
+    PEAL_ASSERT(peal_stats_sessions_of(stats, pr->index) > 0);
+    peal_stats_add_sessions(stats, pr->index, -1);
 }
 
 void

@@ -39,6 +39,7 @@ peal_socketio_socket_end(struct peal_socketio_socket *so, enum peal_session_end 
     struct peal_proto *p = peal_socketio_proto(c);
     struct peal_socketio_socket **at = &c->sockets;
 
+    PEAL_ASSERT(!so->ended && c->n_sockets > 0);
     while (*at != so)
         at = &(*at)->next;
     *at = so->next;

@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#include "base/assert.h"
+
 #define SUBPROTOCOL_MAX 128 /* bytes that are echoed */
 
 static size_t wsconn_on_data(struct peal_conn *c, uint8_t *data, size_t len);
@@ -62,6 +64,7 @@ wsconn_send_control(
     uint8_t frame[PEAL_WS_HEAD_MAX + PEAL_WS_CONTROL_MAX];
     size_t n = peal_wsframe_head(frame, op, false, len);
 
+    PEAL_ASSERT(w->conn != NULL && len <= PEAL_WS_CONTROL_MAX);
     memcpy(frame + n, payload, len);
     peal_conn_send_bytes(w->conn, peal_slice_of(frame, n + len));
 }
