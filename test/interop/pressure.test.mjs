@@ -4,6 +4,10 @@
 // and nothing is lost or out of order.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import WebSocket from 'ws';
@@ -15,13 +19,16 @@ import { useServer } from './lib/server.mjs';
 import { MODES, connect, upgraded } from './lib/sio.mjs';
 import { Inbox, collect, next, until, within } from './lib/wait.mjs';
 
+const dir = mkdtempSync(join(tmpdir(), 'peal-pressure-'));
+after(() => rmSync(dir, { recursive: true }));
+
 async function metric(server, line) {
   const { text } = await request(server, { path: '/metrics' });
   return Number(text.split('\n').find((one) => one.startsWith(`${line} `)).split(' ')[1]);
 }
 
-async function open(t, server, path) {
-  const ws = new WebSocket(`ws://${server.host}:${server.port}${path}`);
+async function open(t, server, path, scheme = 'ws') {
+  const ws = new WebSocket(`${scheme}://${server.host}:${server.port}${path}`, { rejectUnauthorized: false });
   ws.inbox = new Inbox('message');
   ws.on('message', (data) => ws.inbox.push(data.toString()));
   ws.on('error', () => {});
@@ -44,6 +51,19 @@ describe('more than is delivered', () => {
     assert.ok(await metric(server, 'peal_fanout_backlog_full_total') > 0);
     assert.equal(await metric(server, 'peal_worker_messages_lost_total{reason="backlog"}'), 0);
     await until(async () => await metric(server, 'peal_worker_backlog_bytes') === 0, 'nothing to wait');
+  });
+
+  test('the same over TLS, which holds bytes that no readiness announces', async (t) => {
+    const [cert, key] = [join(dir, 'cert.pem'), join(dir, 'key.pem')];
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-nodes', '-days', '2', '-pkeyopt', 'ec_paramgen_curve:P-256',
+      '-subj', '/CN=localhost', '-keyout', key, '-out', cert], { stdio: 'ignore' });
+    const secure = await startPeal({ set: { 'tls.cert': cert, 'tls.key': key, workers: 1 } });
+    t.after(() => secure.stop());
+    const [publisher, ...subscribers] = await Promise.all(
+      Array.from({ length: 13 }, () => open(t, secure, '/ws/busy', 'wss')));
+    const texts = numbers(10_000);
+    for (const text of texts) publisher.send(text);
+    for (const one of subscribers) assert.deepEqual(await one.inbox.take(texts.length), texts);
   });
 
   for (const [name, mode] of Object.entries(MODES)) {
