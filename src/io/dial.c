@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Dialling. What is no numeric address is resolved on a thread of libuv's; then one
- * address after the other is tried until one answers.
+ * Dialling. What is no numeric address is looked up (io/resolve.h); then one address
+ * after the other is tried until one answers.
  *
- * A dial that is over may still be in libuv's hands, with a name being looked up or a
- * handle being closed; it is released when libuv lets go of it.
+ * A dial that is over may still be in libuv's hands, with a handle being closed; it is
+ * released when libuv lets go of it.
  */
 #include "io/dial.h"
 
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "io/loop_priv.h"
+#include "io/resolve.h"
 #include "io/sock.h"
 
 struct peal_dial {
@@ -23,13 +24,13 @@ struct peal_dial {
     struct peal_loop *loop;
     peal_dial_fn *fn;
     void *arg;
-    struct peal_timer timer; /* the deadline, or a failure to be told later */
-    peal_err err;            /* what the timer tells */
-    uv_getaddrinfo_t resolve;
+    struct peal_timer timer;     /* the deadline, or a failure to be told later */
+    peal_err err;                /* what the timer tells */
+    struct peal_lookup *lookup;  /* NULL: none is under way */
     struct addrinfo *all, *next; /* what the name stands for; the next one to try */
     uv_poll_t poll;
-    int fd;                  /* being connected, or -1 */
-    bool resolving, polling; /* libuv has the one or the other */
+    int fd;       /* being connected, or -1 */
+    bool polling; /* libuv has the handle */
     struct sockaddr_un un;
 };
 
@@ -38,7 +39,8 @@ static void try_next(struct peal_dial *d);
 static void
 release(struct peal_dial *d)
 {
-    uv_freeaddrinfo(d->all);
+    if (d->all != NULL)
+        freeaddrinfo(d->all);
     free(d);
 }
 
@@ -48,9 +50,8 @@ end(struct peal_dial *d)
 {
     peal_list_unlink(&d->link);
     peal_timer_stop(&d->timer);
-    if (d->resolving)
-        (void)uv_cancel((uv_req_t *)&d->resolve); /* unless a thread has begun with it */
-    else if (!d->polling)
+    peal_resolve_cancel(&d->lookup);
+    if (!d->polling)
         release(d);
 }
 
@@ -161,15 +162,13 @@ try_next(struct peal_dial *d)
 }
 
 static void
-on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *all)
+dial_on_resolved(void *arg, struct addrinfo *all)
 {
-    struct peal_dial *d = PEAL_CONTAINER(req, struct peal_dial, resolve);
+    struct peal_dial *d = arg;
 
-    d->resolving = false;
+    d->lookup = NULL;
     d->all = d->next = all;
-    if (is_over(d))
-        release(d);
-    else if (status < 0)
+    if (all == NULL)
         fail_later(d, PEAL_ENOTFOUND);
     else
         try_next(d);
@@ -182,7 +181,7 @@ resolve(struct peal_dial *d, const char *host, uint16_t port)
         .ai_socktype = SOCK_STREAM,
         .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
     char service[8];
-    int r;
+    peal_err err;
 
     snprintf(service, sizeof(service), "%u", port);
     if (getaddrinfo(host, service, &hints, &d->all) == 0) {
@@ -191,14 +190,13 @@ resolve(struct peal_dial *d, const char *host, uint16_t port)
         return PEAL_OK;
     }
     d->all = NULL;
-    hints.ai_flags = AI_NUMERICSERV;
-    r = uv_getaddrinfo(&d->loop->uv, &d->resolve, on_resolved, host, service, &hints);
-    if (r == UV_ENOMEM)
-        return PEAL_ENOMEM;
-    d->resolving = r == 0;
-    if (!d->resolving)
-        fail_later(d, PEAL_ENOTFOUND);
-    return PEAL_OK;
+    err = peal_resolve(
+        d->loop, &d->loop->resolver, host, service, dial_on_resolved, d, &d->lookup);
+    if (err == PEAL_ELIMIT || err == PEAL_EIO) {
+        fail_later(d, PEAL_EIO);
+        return PEAL_OK;
+    }
+    return err;
 }
 
 static peal_err

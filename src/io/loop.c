@@ -11,6 +11,7 @@
 
 #include "io/flusher_priv.h"
 #include "io/loop_priv.h"
+#include "io/resolve.h"
 
 struct peal_garbage {
     void (*fn)(void *);
@@ -378,6 +379,7 @@ peal_loop_free(struct peal_loop **lp)
     uv_walk(&l->uv, close_handle, l);
     uv_run(&l->uv, UV_RUN_DEFAULT);
     uv_loop_close(&l->uv);
+    peal_resolver_release(&l->resolver);
     if (l->flusher != NULL)
         l->flusher->fini(l->flusher);
     peal_outq_spares_fini(&l->spares);

@@ -77,8 +77,8 @@ void peal_loop_stop(struct peal_loop *l);
 
 /*
  * peal_loop_free closes every connection and cancels every dial without telling its
- * owner, and releases the loop. A name that is being looked up is waited for. What its
- * owner should have closed is named in the log.
+ * owner, and releases the loop. A name that is being looked up is not waited for. What
+ * its owner should have closed is named in the log.
  */
 void peal_loop_free(struct peal_loop **lp);
 

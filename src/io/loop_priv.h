@@ -37,6 +37,7 @@ struct peal_loop {
     struct peal_link handshakes;      /* connections whose TLS handshake waits to begin */
     unsigned n_handshakes;            /* how many those are */
     struct peal_link dials;           /* not over yet */
+    struct peal_resolver *resolver;   /* of host names; NULL: none was looked up yet */
     struct peal_hook hooks[PEAL_HOOKS_MAX];
     unsigned n_hooks;
     struct peal_flusher *flusher;

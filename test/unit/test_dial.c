@@ -3,11 +3,14 @@
 #include "net.h"
 
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/tcp.h>
+#include <semaphore.h>
 #include <sys/un.h>
 
 #include "alloc.h"
 #include "io/dial.h"
+#include "io/resolve.h"
 
 #define PATIENCE_MS (NET_PATIENCE_S * 1000)
 
@@ -282,6 +285,64 @@ a_loop_may_end_before_its_dials(void **state)
     close(fd);
 }
 
+/* A resolver that hangs for this name until the test lets it go on. */
+#define HANGING "hangs.example"
+
+static sem_t hanging, go_on, gone_on;
+
+int __real_getaddrinfo(const char *host, const char *service,
+    const struct addrinfo *hints, struct addrinfo **out);
+int __wrap_getaddrinfo(const char *host, const char *service,
+    const struct addrinfo *hints, struct addrinfo **out);
+
+int
+__wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+    struct addrinfo **out)
+{
+    if (strcmp(host, HANGING) != 0 || (hints->ai_flags & AI_NUMERICHOST) != 0)
+        return __real_getaddrinfo(host, service, hints, out);
+    sem_post(&hanging);
+    sem_wait(&go_on);
+    sem_post(&gone_on);
+    return __real_getaddrinfo("127.0.0.1", service, hints, out);
+}
+
+static void
+a_resolver_that_hangs_keeps_nobody_waiting(void **state)
+{
+    struct peal_dial *more[PEAL_LOOKUPS_MAX];
+    struct rig r;
+
+    sem_init(&hanging, 0, 0);
+    sem_init(&go_on, 0, 0);
+    sem_init(&gone_on, 0, 0);
+    rig_init(&r);
+    dial(&r, HANGING, r.port, PATIENCE_MS); /* this one is answered late */
+    sem_wait(&hanging);
+    sem_post(&go_on);
+    wait_for_end(&r);
+    CHECK_OK(r.err);
+    sem_wait(&gone_on);
+
+    dial(&r, HANGING, r.port, 1);
+    wait_for_end(&r);
+    CHECK_ERR(r.err, PEAL_ETIMEOUT);
+    for (unsigned i = 1; i < PEAL_LOOKUPS_MAX; i++)
+        CHECK_OK(
+            peal_dial(r.loop, HANGING, r.port, PATIENCE_MS, on_dialled, &r, &more[i]));
+    dial(&r, HANGING, r.port, PATIENCE_MS); /* one more than may hang */
+    wait_for_end(&r);
+    CHECK_ERR(r.err, PEAL_EIO);
+    peal_loop_free(&r.loop); /* while all of them hang */
+    for (unsigned i = 0; i < PEAL_LOOKUPS_MAX; i++)
+        sem_wait(&hanging);
+    for (unsigned i = 0; i < PEAL_LOOKUPS_MAX; i++)
+        sem_post(&go_on);
+    for (unsigned i = 0; i < PEAL_LOOKUPS_MAX; i++)
+        sem_wait(&gone_on);
+    rig_fini(&r);
+}
+
 static void
 want_of_memory_is_told(void **state)
 {
@@ -307,6 +368,7 @@ main(void)
         cmocka_unit_test(the_deadline_is_over_everything),
         cmocka_unit_test(what_is_cancelled_is_not_told),
         cmocka_unit_test(a_loop_may_end_before_its_dials),
+        cmocka_unit_test(a_resolver_that_hangs_keeps_nobody_waiting),
         cmocka_unit_test(want_of_memory_is_told),
     };
 
