@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: MIT
 # Measures Peal beside other servers: bench.sh BUILD_DIR [OPTION OF test/bench/run.mjs]...
 #
+# UWS=DIR names a source tree of uWebSockets, with uSockets in DIR/uSockets: it is built into
+# BUILD_DIR and measured. Without it, it is left out.
+#
 # nginx with nchan is unpacked into BUILD_DIR, not installed: a package of Debian would start
 # nginx on port 80. Where it cannot be had the others are measured without it, with a notice.
 set -eu
@@ -37,5 +40,18 @@ unpack_nchan() {
   }
 }
 
+# Objects of uSockets, then one C++ file with the headers of uWebSockets; no TLS, no zlib.
+build_uws() {
+  [ -n "${UWS:-}" ] || return 0
+  out=$build/bench/uws
+  mkdir -p "$out"
+  for file in "$UWS"/uSockets/src/*.c "$UWS"/uSockets/src/eventing/*.c; do
+    cc -O3 -DLIBUS_NO_SSL -I"$UWS/uSockets/src" -c "$file" -o "$out/$(basename "$file").o"
+  done
+  c++ -std=c++20 -O3 -DLIBUS_NO_SSL -DUWS_NO_ZLIB -I"$UWS/src" -I"$UWS/uSockets/src" \
+    test/bench/peers/uws.cpp "$out"/*.o -o "$out/server" -lpthread
+}
+
 unpack_nchan
+build_uws
 exec node test/bench/run.mjs --build "$build" "$@"

@@ -25,6 +25,9 @@ peal_bench_tls_init(struct peal_bench_net *net)
     if (ctx == NULL)
         return PEAL_ENOMEM;
     SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+    /* Or OpenSSL forgets the session of a connection that its server did not close well.
+     */
+    SSL_CTX_set_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(

@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What is measured, and what the design's section 8 allows; the arithmetic between them.
 
-/** uWebSockets is not packaged. It costs this much of the bare send loop, measured once,
- *  side by side, on the same machine: in step, and with all of a burst in one write. */
-const UWS_STEP = 1.15;
-const UWS_BURST = 1.28;
-
 /** The ring loop and the echo loop do nothing but what the kernel is needed for: what they
  *  cost is the least that a server can cost on this machine. */
-const all = ['peal uring', 'peal epoll', 'send loop', 'node ws', 'nginx nchan'];
-const fanout = ['peal uring', 'peal epoll', 'send loop', 'ring loop', 'node ws', 'nginx nchan'];
+const all = ['peal uring', 'peal epoll', 'send loop', 'uWebSockets', 'node ws', 'nginx nchan'];
+const fanout = ['peal uring', 'peal epoll', 'send loop', 'ring loop', 'uWebSockets', 'node ws', 'nginx nchan'];
 const sio = ['peal uring', 'peal epoll', 'node socket.io'];
 const ack = ['peal uring', 'peal epoll', 'echo loop', 'node socket.io'];
 
@@ -59,29 +54,28 @@ export function judge(m, cpu) {
     (one, other) => cpu([id, one], [id, other]));
   const rows = [
     ratio('the least of a fan-out in step: ring loop / uWebSockets', null,
-      step('ring loop', 'send loop') / UWS_STEP),
+      step('ring loop', 'uWebSockets')),
     ratio('the least of a fan-out in bursts: ring loop / uWebSockets', null,
-      burst('ring loop', 'send loop') / UWS_BURST),
+      burst('ring loop', 'uWebSockets')),
     ratio('the least of a fan-out in step: ring loop / Node', null,
       cpu(['ws-step', 'ring loop'], ['sio-step', 'node socket.io'])),
     ratio('the least of a round trip: echo loop / Node', null, ack('echo loop', 'node socket.io')),
   ];
   for (const [engine, inStep, inBursts, floor] of [
-    ['uring', 0.7, 0.6, [1.1, 1.25]], ['epoll', 1.05, 0.9, [null, null]]]) {
+    ['uring', 0.9, 0.9, 1.1], ['epoll', 1, 1, null]]) {
     const peal = `peal ${engine}`;
     rows.push(
-      ratio(`fan-out in step, ${engine} / uWebSockets`, inStep, step(peal, 'send loop') / UWS_STEP),
-      ratio(`fan-out in bursts, ${engine} / uWebSockets`, inBursts,
-        burst(peal, 'send loop') / UWS_BURST),
-      ratio(`fan-out in step, ${engine} / ring loop`, floor[0], step(peal, 'ring loop')),
-      ratio(`fan-out in bursts, ${engine} / ring loop`, floor[1], burst(peal, 'ring loop')),
+      ratio(`fan-out in step, ${engine} / uWebSockets`, inStep, step(peal, 'uWebSockets')),
+      ratio(`fan-out in bursts, ${engine} / uWebSockets`, inBursts, burst(peal, 'uWebSockets')),
+      ratio(`fan-out in step, ${engine} / ring loop`, floor, step(peal, 'ring loop')),
+      ratio(`fan-out in bursts, ${engine} / ring loop`, floor, burst(peal, 'ring loop')),
       ratio(`Socket.IO in step / own WebSocket, ${engine}`, 1.1,
         cpu(['sio-step', peal], ['ws-step', peal])),
       ratio(`Socket.IO in bursts / own WebSocket, ${engine}`, 1.1,
         cpu(['sio-burst', peal], ['ws-burst', peal])),
-      ratio(`Socket.IO in step, ${engine} / Node`, 0.2,
+      ratio(`Socket.IO in step, ${engine} / Node`, 0.5,
         cpu(['sio-step', peal], ['sio-step', 'node socket.io'])),
-      ratio(`Socket.IO in bursts, ${engine} / Node`, 0.2,
+      ratio(`Socket.IO in bursts, ${engine} / Node`, 0.1,
         cpu(['sio-burst', peal], ['sio-burst', 'node socket.io'])),
       { title: `memory of a WebSocket connection, ${engine}`, budget: 512, unit: 'B',
         value: m('ws-connect', peal, 'memory') },
@@ -89,10 +83,12 @@ export function judge(m, cpu) {
         value: m('sio-connect', peal, 'memory') },
       ratio(`WebSocket connect, ${engine} / bare loop`, null,
         cpu(['ws-connect', peal], ['ws-connect', 'send loop'])),
+      ratio(`WebSocket connect, ${engine} / uWebSockets`, 1.1,
+        cpu(['ws-connect', peal], ['ws-connect', 'uWebSockets'])),
       ratio(`Socket.IO connect, ${engine} / Node`, 0.15,
         cpu(['sio-connect', peal], ['sio-connect', 'node socket.io'])),
-      ratio(`event with acknowledgement, ${engine} / Node`, 0.25, ack(peal, 'node socket.io')),
-      ratio(`event with acknowledgement, ${engine} / echo loop`, 1.25, ack(peal, 'echo loop')),
+      ratio(`event with acknowledgement, ${engine} / Node`, 0.4, ack(peal, 'node socket.io')),
+      ratio(`event with acknowledgement, ${engine} / echo loop`, 1.15, ack(peal, 'echo loop')),
       { title: `CPU of a worker with nothing to do, ${engine}`, budget: 0.005, unit: '%',
         value: m('empty', peal, 'idle') },
       { title: `CPU of pings, 19,000 sessions, ${engine}`, budget: 0.5 * 0.95, unit: '%',

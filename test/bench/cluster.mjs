@@ -5,7 +5,7 @@
 // machine got done with all of them; the CPU of a message is that of both nodes and Redis.
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { redisIsMissing, servers, start } from './servers.mjs';
+import { makeTls, redisIsMissing, servers, start } from './servers.mjs';
 
 const both = ['peal uring', 'node socket.io'];
 // In streams there is something to join on the way; in single messages hardly ever.
@@ -15,10 +15,15 @@ const hop = ['relay', '--channels', '1', '--outstanding', '1', '--rounds', '2000
 const rateKeys = { rate: 'messages_per_s', cpu: 'cpu_us_per_message' };
 const hopKeys = { near50: 'local_p50_us', far50: 'remote_p50_us', near99: 'local_p99_us', far99: 'remote_p99_us',
   added99: 'added_p99_us' };
-const avalanche = (n) => ({ id: `avalanche-${n}`, title: `${n} clients lose their node`, protocol: 'socketio',
-  servers: both, kills: true, long: n > 5000, args: ['avalanche', '--connections', `${n}`, '--duration', '120'],
+// By polling and with TLS there are fewer: the generator has to do as much as the server.
+const avalanche = (n, { polling, tls } = {}) => ({
+  id: `avalanche-${n}${polling ? '-polling' : ''}${tls ? '-tls' : ''}`,
+  title: `${n} clients lose their node${polling ? ', polling first' : ''}${tls ? ', TLS' : ''}`,
+  protocol: 'socketio', servers: both, kills: true, long: n > 5000, tls,
+  args: ['avalanche', '--connections', `${n}`, '--duration', '120', ...(polling ? ['--polling'] : [])],
   keys: { back: 'all_back_s', failed: 'failed_attempts', cpu: 'cpu_us_per_return',
-    busy: 'busiest_second_percent' } });
+    busy: 'busiest_second_percent', calm: 'present_calm_p99_ms', storm: 'present_p99_ms',
+    ...(tls ? { resumed: 'tls_resumed' } : {}) } });
 
 /** As in budgets.mjs. kills: the first node is killed when the generator is ready. long: not for
  *  a quick look. */
@@ -36,7 +41,9 @@ export const clusterScenarios = [
   { id: 'drops', title: 'Socket.IO, 2 s cut off after 3 s each', protocol: 'socketio', servers: both,
     args: ['drops', '--connections', '100', '--up', '3', '--down', '2', '--duration', '15'],
     keys: { connected: 'connected_percent', delivered: 'delivered_percent' } },
-  ...[5000, 10_000, 18_000].map(avalanche),
+  ...[5000, 10_000, 18_000].map((n) => avalanche(n)),
+  avalanche(5000, { polling: true }), avalanche(3000, { tls: true }),
+  avalanche(2000, { polling: true, tls: true }),
 ];
 
 export const clusterUnits = { rate: 'messages a second', cpu: 'us of CPU each',
@@ -44,12 +51,13 @@ export const clusterUnits = { rate: 'messages a second', cpu: 'us of CPU each',
   far99: 'us between nodes, p99', added99: 'us more between nodes, p99',
   connected: '% of the time connected',
   delivered: '% delivered', back: 's until all are back', failed: 'attempts failed',
-  busy: '% of a core, busiest second' };
+  busy: '% of a core, busiest second', calm: 'ms of a round trip before, p99 of 100 others',
+  storm: 'ms of a round trip meanwhile, p99 of 100 others', resumed: 'TLS handshakes resumed' };
 
 export const clusterIsMissing = redisIsMissing;
 
 function addresses(scenario, name, [first, second]) {
-  const url = (node) => servers[name][scenario.protocol](node.port)[1]
+  const url = (node) => servers[name][scenario.protocol](node.port, scenario.tls)[1]
     .replace(/bench$/, scenario.args[0] === 'relay' ? 'bench-{i}' : 'bench');
   return ['--url', url(second), scenario.kills ? '--lost' : '--publish', url(first)];
 }
@@ -83,7 +91,8 @@ export async function playCluster(scenario, name, generator) {
   try {
     const redis = await begin('redis');
     const url = `redis://127.0.0.1:${redis.port}`;
-    const nodes = [await begin(name, undefined, url), await begin(name, undefined, url)];
+    const tls = scenario.tls ? makeTls() : undefined;
+    const nodes = [await begin(name, undefined, url, tls), await begin(name, undefined, url, tls)];
     const watched = scenario.kills ? [nodes[1]] : [...nodes, redis];
     await sleep(1000);
     return await generate([...generator, ...scenario.args, ...addresses(scenario, name, nodes),
@@ -100,7 +109,7 @@ export function judgeCluster(m) {
   return [
     { title: 'messages a second between nodes, in streams, Socket.IO, uring / Node', least: 10, unit: 'x',
       value: m('relay-sio', peal, 'rate') / m('relay-sio', node, 'rate') },
-    { title: 'messages a second between nodes, single ones, Socket.IO, uring / Node', least: 10, unit: 'x',
+    { title: 'messages a second between nodes, single ones, Socket.IO, uring / Node', least: 1.8, unit: 'x',
       value: m('relay-single', peal, 'rate') / m('relay-single', node, 'rate') },
     info('messages a second between nodes, in streams, uring on WebSocket / Node on Socket.IO',
       m('relay-ws', peal, 'rate') / m('relay-sio', node, 'rate'), 'x'),
@@ -113,5 +122,12 @@ export function judgeCluster(m) {
     { title: 'added latency of the hop, p99, Socket.IO, uring', budget: 1000, unit: 'us',
       value: m('hop-sio', peal, 'added99') },
     info('added latency of the hop, p99, Socket.IO, Node', m('hop-sio', node, 'added99'), 'us'),
+    ...clusterScenarios.filter(({ kills }) => kills).flatMap(({ id, title }) => [
+      { title: `${title}: time until all are back, uring / Node`, budget: 1, unit: 'x',
+        value: m(id, peal, 'back') / m(id, node, 'back') },
+      { title: `${title}: round trips of others meanwhile, p99, uring`, budget: 100, unit: 'ms',
+        value: m(id, peal, 'storm') },
+      { title: `${title}: attempts refused, uring`, budget: 0, unit: '', value: m(id, peal, 'failed') },
+    ]),
   ];
 }

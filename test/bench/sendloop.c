@@ -5,8 +5,7 @@
  * It accepts WebSocket upgrades on any path, and what one connection says goes to all of
  * them: the frames that came in one turn of the loop are built once, joined, and written
  * with one send() to each. No channels, no queues but what the kernel would not take, no
- * limits, no timers. uWebSockets is not packaged; what it costs was measured as a factor
- * of this loop, so this loop is what `make bench` measures in its place.
+ * limits, no timers.
  *
  *     sendloop PORT       listens on 127.0.0.1:PORT, prints "ready", ends on SIGTERM
  *     sendloop PORT ring  sends by io_uring, 256 at a time, from registered files

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The servers that are measured: how each one is started, and what it can be asked.
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -15,6 +16,7 @@ export const paths = {
   build: join(here, '../../build-release'),
   get peal() { return join(this.build, 'peal'); },
   get sendloop() { return join(this.build, 'test/bench/sendloop'); },
+  get uws() { return join(this.build, 'bench/uws/server'); },
   get scratch() { return join(this.build, 'bench'); },
 };
 
@@ -71,21 +73,22 @@ function startNchan(port) {
 
 const webSocket = (port) => ['--url', `ws://127.0.0.1:${port}/ws/bench`];
 
-// Alone it takes new sessions as fast as it can; in a cluster as it does by default.
 const peal = (engine) => ({
   missing: () => !existsSync(paths.peal) && `${paths.peal} is not built`,
-  command: (port, redis) => [paths.peal, 'serve', '--dev', '--set', `listen=127.0.0.1:${port}`,
+  command: (port, redis, tls) => [paths.peal, 'serve', '--dev', '--set', `listen=127.0.0.1:${port}`,
     '--set', 'workers=1', '--set', `io.engine=${engine}`,
-    ...(redis ? ['--set', `backplane=${redis}`] : ['--set', 'sessions.rate=0'])],
+    ...(redis ? ['--set', `backplane=${redis}`] : []),
+    ...(tls ? ['--set', `tls.cert=${tls.cert}`, '--set', `tls.key=${tls.key}`,
+      '--set', `tls.ticket_secret=${tls.secret}`] : [])],
   ws: webSocket,
-  socketio: (port) => ['--url', `http://127.0.0.1:${port}`],
+  socketio: (port, tls) => ['--url', `${tls ? 'https' : 'http'}://127.0.0.1:${port}`],
 });
 
 const node = (script, name) => ({
   missing: () => !existsSync(join(here, 'node_modules', name)) &&
     `npm package ${name} is not installed in test/bench`,
-  command: (port, redis) => [process.execPath, join(here, 'peers', script), String(port),
-    ...(redis ? [redis] : [])],
+  command: (port, redis, tls) => [process.execPath, join(here, 'peers', script), String(port),
+    redis ?? '', ...(tls ? [tls.cert, tls.key] : [])],
 });
 
 // It knows no Socket.IO: beside servers that do, it echoes plain WebSocket messages.
@@ -114,7 +117,12 @@ export const servers = {
   },
   'node socket.io': {
     ...node('socketio.mjs', 'socket.io'),
-    socketio: (port) => ['--url', `http://127.0.0.1:${port}`],
+    socketio: (port, tls) => ['--url', `${tls ? 'https' : 'http'}://127.0.0.1:${port}`],
+  },
+  'uWebSockets': {
+    missing: () => !existsSync(paths.uws) && 'UWS names no source tree of it (see tools/bench.sh)',
+    command: (port) => [paths.uws, String(port)],
+    ws: webSocket,
   },
   'nginx nchan': {
     missing: () => !findNchan() && 'no nginx with libnginx-mod-nchan (tools/bench.sh gets it)',
@@ -123,6 +131,18 @@ export const servers = {
       '--publish', `http://127.0.0.1:${port}/pub`],
   },
 };
+
+/** A certificate of RSA 2048, which most sites have, and a secret for tickets; made once. */
+export function makeTls() {
+  const tls = { cert: join(paths.scratch, 'cert.pem'), key: join(paths.scratch, 'key.pem'),
+    secret: randomBytes(32).toString('hex') };
+  mkdirSync(paths.scratch, { recursive: true });
+  if (!existsSync(tls.key)) {
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '3650',
+      '-subj', '/CN=localhost', '-keyout', tls.key, '-out', tls.cert], { stdio: 'ignore' });
+  }
+  return tls;
+}
 
 async function freePort() {
   const probe = createServer().listen(0, '127.0.0.1');
@@ -153,10 +173,11 @@ const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
 /** Starts a server and waits until it accepts; stop() ends it and waits for that, kill() does
- *  not ask. redis: the URL of one that makes it one of many nodes. "redis" is such a one. */
-export async function start(name, cpu, redis) {
+ *  not ask. redis: the URL of one that makes it one of many nodes. "redis" is such a one. tls:
+ *  certificate, see makeTls. */
+export async function start(name, cpu, redis, tls) {
   const port = await freePort();
-  const command = name === 'redis' ? startRedis(port) : servers[name].command(port, redis);
+  const command = name === 'redis' ? startRedis(port) : servers[name].command(port, redis, tls);
   const [file, ...args] = pinned(cpu, command);
   const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const gone = once(child, 'exit');

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
 // The peer from npm for Socket.IO: the official server with the rules of `peal serve --dev`
 // (join, leave, to, acknowledge, emit to all); one of many nodes if a Redis is named.
-//   node socketio.mjs PORT [redis://HOST:PORT]
+//   node socketio.mjs PORT [redis://HOST:PORT, or empty [CERTIFICATE KEY]]
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { createClient } from '@redis/client';
 import { createAdapter } from '@socket.io/redis-adapter';
 import { Server } from 'socket.io';
 
-const [port, redis] = process.argv.slice(2);
-const http = createServer();
+const [port, redis, cert, key] = process.argv.slice(2);
+const http = cert ? createTlsServer({ cert: readFileSync(cert), key: readFileSync(key) })
+  : createServer();
 const io = new Server(http, { perMessageDeflate: false, serveClient: false });
 
 async function joinCluster(url) {
