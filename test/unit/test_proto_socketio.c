@@ -77,6 +77,92 @@ play(void **state)
     rig_play(transcripts[i].name, transcripts[i].script);
 }
 
+/* Clients that are asked to acknowledge an event. */
+
+static struct asking {
+    struct peal_ack_request *request;
+    unsigned n_asked, n_answers;
+    char answers[200];
+    peal_err why;
+    bool done;
+} asking;
+
+static void
+on_asked(void *ctx, unsigned n)
+{
+    asking.n_asked = n;
+}
+
+static void
+on_answer(void *ctx, const struct peal_ack_answer *a)
+{
+    asking.n_answers++;
+    strncat(asking.answers, a->args.data, a->args.len);
+    strcat(asking.answers, ";");
+}
+
+static void
+on_done(void *ctx, peal_err why)
+{
+    asking.why = why;
+    asking.done = true;
+}
+
+static void
+ask_room(struct peal_slice room)
+{
+    static const struct peal_ack_request_ops ops = {
+        .asked = on_asked, .answer = on_answer, .done = on_done
+    };
+    struct peal_msg_spec spec = { .channels = &room,
+        .n_channels = 1,
+        .event = PEAL_S("\"sure\""),
+        .args = PEAL_S("1"),
+        .n_args = 1,
+        .flags = PEAL_MSG_NEEDS_ACK };
+    struct peal_msg *m;
+
+    asking = (struct asking){ 0 };
+    CHECK_OK(peal_msg_new(&spec, &m));
+    CHECK_OK(
+        peal_ack_request(rig.hub, rig.loop, m, 1, 5000, &ops, NULL, &asking.request));
+    peal_msg_release(m);
+    rig_turn();
+}
+
+#define JOIN_ROOM(who) JOIN(who), who " SAY 421[\"join\",\"r\"]", who " HEAR 431[\"r\"]"
+
+static void
+clients_are_asked_to_acknowledge(void **state)
+{
+    rig_start(&proto_setup_default);
+    rig_tell("three in a room, one of them in another",
+        SCRIPT(JOIN_ROOM("A"), JOIN_ROOM("B"), JOIN_ROOM("C"), JOIN("D")));
+    ask_room(PEAL_S("r"));
+    CHECK_INT(asking.n_asked, 3);
+    rig_tell("each has an id of its own, and answers with it",
+        SCRIPT("A HEAR 420[\"sure\",1]", "B HEAR 421[\"sure\",1]",
+            "C HEAR 422[\"sure\",1]", "D -", "B SAY 431[\"b\"]", "B SAY 431[\"again\"]",
+            "D SAY 430[\"not asked\"]", "A SAY 430[]"));
+    CHECK_INT(asking.n_answers, 2);
+    assert_string_equal(asking.answers, "\"b\";;");
+    CHECK(!asking.done);
+    rig_tell("one that goes is not waited for", SCRIPT("C RESET"));
+    CHECK(asking.done);
+    CHECK_OK(asking.why);
+    ask_room(PEAL_S("r"));
+    CHECK_INT(asking.n_asked, 2);
+    rig_tell("one that does not answer is, for a time",
+        SCRIPT("A HEAR 423[\"sure\",1]", "A SAY 433[1]", "B HEAR 424[\"sure\",1]",
+            "TICK 4900"));
+    CHECK(!asking.done);
+    rig_tell("and no longer", SCRIPT("TICK 300", "B SAY 434[2]"));
+    CHECK(asking.done);
+    CHECK_ERR(asking.why, PEAL_ETIMEOUT);
+    CHECK_INT(asking.n_answers, 1);
+    rig_stop();
+}
+
 /* The attachments of a packet may be as large as one message, all together. */
 static void
 attachments_are_bounded_together(void **state)
@@ -119,7 +205,7 @@ main(void)
     enum {
         N = sizeof(transcripts) / sizeof(transcripts[0])
     };
-    struct CMUnitTest tests[N + 2];
+    struct CMUnitTest tests[N + 3];
 
     for (size_t i = 0; i < N; i++)
         tests[i] = (struct CMUnitTest){
@@ -127,5 +213,6 @@ main(void)
         };
     tests[N] = (struct CMUnitTest)cmocka_unit_test(attachments_are_bounded_together);
     tests[N + 1] = (struct CMUnitTest)cmocka_unit_test(the_msgpack_parser_is_bytes);
+    tests[N + 2] = (struct CMUnitTest)cmocka_unit_test(clients_are_asked_to_acknowledge);
     return cmocka_run_group_tests_name("proto_socketio", tests, NULL, NULL);
 }
