@@ -3,7 +3,6 @@
  * Bodies that come in pieces: collected up to the route's maximum. The head is copied,
  * for its bytes in the read buffer are long gone when the handler is called.
  */
-#include <assert.h>
 #include <stdlib.h>
 
 #include "http/http_priv.h"
@@ -18,7 +17,8 @@ struct peal_http_body {
 };
 
 peal_err
-peal_http_body_new(struct peal_http *h, const struct peal_httphead *head, size_t head_len)
+peal_http_body_new(
+    struct peal_http_conn *h, const struct peal_httphead *head, size_t head_len)
 {
     struct peal_http_body *r = malloc(sizeof(*r) + head_len);
     size_t scan = 0, used;
@@ -41,7 +41,7 @@ peal_http_body_new(struct peal_http *h, const struct peal_httphead *head, size_t
 }
 
 static peal_err
-read_chunked(struct peal_http *h, struct peal_slice in, size_t *used_out)
+read_chunked(struct peal_http_conn *h, struct peal_slice in, size_t *used_out)
 {
     struct peal_http_body *r = h->reader;
     size_t at = 0;
@@ -62,7 +62,7 @@ read_chunked(struct peal_http *h, struct peal_slice in, size_t *used_out)
 }
 
 peal_err
-peal_http_body_read(struct peal_http *h, struct peal_slice in, size_t *used_out)
+peal_http_body_read(struct peal_http_conn *h, struct peal_slice in, size_t *used_out)
 {
     struct peal_http_body *r = h->reader;
     size_t n = in.len < r->left ? in.len : r->left;
@@ -77,13 +77,13 @@ peal_http_body_read(struct peal_http *h, struct peal_slice in, size_t *used_out)
 }
 
 const struct peal_httphead *
-peal_http_body_head(const struct peal_http *h)
+peal_http_body_head(const struct peal_http_conn *h)
 {
     return &h->reader->head;
 }
 
 void
-peal_http_body_free(struct peal_http *h)
+peal_http_body_free(struct peal_http_conn *h)
 {
     free(h->reader);
     h->reader = NULL;

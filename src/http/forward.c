@@ -11,18 +11,17 @@
  */
 #include "http/forward.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "http/http_priv.h"
+#include "base/assert.h"
+#include "http/forwarded_priv.h"
 #include "io/dial.h"
 
-#define FIELD "Peal-Forward"
 #define QUEUE_MAX (128 * 1024) /* bytes that wait for one side */
 
 struct peal_forward {
-    struct peal_link link; /* on the server's list, once joined */
+    struct peal_http_attached attached; /* to the server, once joined */
     struct peal_http_server *server;
     struct peal_http *h; /* NULL: joined */
     struct peal_http_forward_to to;
@@ -37,7 +36,7 @@ struct peal_forward {
 static struct peal_loop *
 loop_of(const struct peal_forward *f)
 {
-    return f->server->loop;
+    return peal_http_server_loop(f->server);
 }
 
 /* f may be on the stack. */
@@ -46,7 +45,7 @@ release(struct peal_forward *f)
 {
     peal_dial_cancel(&f->dial);
     peal_timer_stop(&f->idle);
-    peal_list_unlink(&f->link);
+    peal_list_unlink(&f->attached.link);
     f->client = f->owner = NULL;
     peal_loop_free_later(loop_of(f), free, f);
 }
@@ -181,32 +180,39 @@ on_idle(struct peal_timer *t)
         part(f, PEAL_CLOSE_TIMEOUT);
 }
 
-/* Cannot be forwarded: read again, the request is answered by failed. */
+/* Instead of the route's begin: the other node could not be reached. */
 static void
-give_up(struct peal_forward *f, const char *why)
+forward_failed(struct peal_http *h, void *ctx)
 {
-    peal_stat_add(peal_loop_stats(loop_of(f)), PEAL_STAT_FORWARD_FAILED, 1);
-    peal_log(peal_loop_log(loop_of(f)), PEAL_LOG_DEBUG, "cannot forward a request",
-        "why=\"%s\"", why);
-    peal_http_resume(f->h);
-}
+    struct peal_forward *f = ctx;
 
-void
-peal_http_forward_failed(struct peal_http *h, void *ctx)
-{
-    struct peal_forward *f = h->forward;
-
-    h->forward = NULL;
     f->to.failed(h, f->to.ctx);
     release(f);
 }
 
-void
-peal_http_forward_cancel(struct peal_http *h)
+static void
+forward_dropped(void *ctx)
 {
-    if (h->forward != NULL)
-        release(h->forward);
-    h->forward = NULL;
+    release(ctx);
+}
+
+/* The client has left while the other node was dialled. */
+static void
+forward_on_gone(struct peal_http *h)
+{
+    release(h->user);
+}
+
+/* Cannot be forwarded: read again, the request is answered by failed. */
+static void
+give_up(struct peal_forward *f, const char *why)
+{
+    const struct peal_http_resumed to = { forward_failed, forward_dropped, f };
+
+    peal_stat_add(peal_loop_stats(loop_of(f)), PEAL_STAT_FORWARD_FAILED, 1);
+    peal_log(peal_loop_log(loop_of(f)), PEAL_LOG_DEBUG, "cannot forward a request",
+        "why=\"%s\"", why);
+    peal_http_resume_to(f->h, &to);
 }
 
 /* The request line, and the line that this is all about. */
@@ -218,11 +224,11 @@ send_first(struct peal_forward *f, struct peal_conn *owner)
     bool ok;
 
     peal_addr_format_ip(&f->h->client, client);
-    ok =
-        peal_buf_add(&first, peal_conn_unread(f->h->conn).data, f->line_len) == PEAL_OK &&
-        peal_buf_printf(&first, FIELD ": %s %s %s\r\n", f->secret, client,
-            f->h->secure ? "https" : "http") == PEAL_OK &&
-        peal_conn_send_bytes(owner, peal_buf_slice(&first));
+    ok = peal_buf_add(&first, peal_conn_unread(peal_http_conn(f->h)).data, f->line_len) ==
+             PEAL_OK &&
+         peal_buf_printf(&first, PEAL_FORWARD_FIELD ": %s %s %s\r\n", f->secret, client,
+             f->h->secure ? "https" : "http") == PEAL_OK &&
+         peal_conn_send_bytes(owner, peal_buf_slice(&first));
     peal_buf_fini(&first);
     return ok;
 }
@@ -250,31 +256,36 @@ on_dialled(void *arg, peal_err err, int fd)
     peal_stat_add(peal_loop_stats(loop_of(f)), PEAL_STAT_FORWARDED, 1);
     f->h = NULL;
     f->owner = owner;
-    f->client = h->conn;
-    peal_list_append(&f->server->forwards, &f->link);
-    h->forward = NULL;
-    peal_http_release(h);
-    peal_conn_set_owner(f->client, &client_ops, f);
-    peal_conn_read_again(f->client);
+    f->client = peal_http_hand_over(h, &client_ops, f);
+    peal_list_append(peal_http_server_attached(f->server), &f->attached.link);
     wait_for_owner(f);
+}
+
+static void
+forward_close(struct peal_http_attached *a)
+{
+    struct peal_forward *f = PEAL_CONTAINER(a, struct peal_forward, attached);
+
+    peal_conn_close(f->client, PEAL_CLOSE_LOCAL);
+    peal_conn_close(f->owner, PEAL_CLOSE_LOCAL);
+    release(f);
 }
 
 static peal_err
 start(struct peal_http *h, const struct peal_http_forward_to *to)
 {
     struct peal_forward *f = calloc(1, sizeof(*f));
-    const char *line = h->head->method.data;
     peal_err err;
 
     if (f == NULL)
         return PEAL_ENOMEM;
-    f->server = h->server;
+    f->server = peal_http_server_of(h);
+    f->attached.close = forward_close;
     f->h = h;
     f->to = *to;
     f->to.host = f->to.secret = NULL; /* theirs is not kept */
     memcpy(f->secret, to->secret, strlen(to->secret));
-    line = memchr(line, '\n', h->raw.len - (size_t)(line - h->raw.data));
-    f->line_len = (size_t)(line + 1 - h->raw.data);
+    f->line_len = peal_http_line_len(h);
     f->idle.fn = on_idle;
     err = peal_dial(
         loop_of(f), to->host, to->port, to->connect_timeout_ms, on_dialled, f, &f->dial);
@@ -282,20 +293,23 @@ start(struct peal_http *h, const struct peal_http_forward_to *to)
         free(f);
         return err;
     }
-    h->forward = f;
+    h->user = f;
+    h->gone = forward_on_gone;
     return PEAL_OK;
 }
 
 void
 peal_http_forward(struct peal_http *h, const struct peal_http_forward_to *to)
 {
-    assert(!h->forwarded && h->in_handler && h->raw.len > 0);
-    assert(strlen(to->secret) >= 8 && strlen(to->secret) <= PEAL_FORWARD_SECRET_MAX);
+    struct peal_loop *loop = peal_http_server_loop(peal_http_server_of(h));
+
+    PEAL_ASSERT(!h->forwarded);
+    PEAL_ASSERT(strlen(to->secret) >= 8 && strlen(to->secret) <= PEAL_FORWARD_SECRET_MAX);
     if (start(h, to) == PEAL_OK) {
         peal_http_defer(h);
         return;
     }
-    peal_stat_add(peal_loop_stats(h->server->loop), PEAL_STAT_FORWARD_FAILED, 1);
+    peal_stat_add(peal_loop_stats(loop), PEAL_STAT_FORWARD_FAILED, 1);
     to->failed(h, to->ctx);
 }
 
@@ -312,11 +326,11 @@ leave(struct peal_forward *f)
 unsigned
 peal_http_forwards_drain(struct peal_http_server *s, unsigned n)
 {
-    struct peal_link *l, *next;
+    struct peal_link *all = peal_http_server_attached(s), *l, *next;
     unsigned left = 0;
 
-    for (l = s->forwards.next; l != &s->forwards; l = next) {
-        struct peal_forward *f = PEAL_CONTAINER(l, struct peal_forward, link);
+    for (l = all->next; l != all; l = next) {
+        struct peal_forward *f = PEAL_CONTAINER(l, struct peal_forward, attached.link);
 
         next = l->next;
         if (f->leaving)
@@ -329,57 +343,4 @@ peal_http_forwards_drain(struct peal_http_server *s, unsigned n)
         }
     }
     return left;
-}
-
-void
-peal_http_forwards_close(struct peal_http_server *s)
-{
-    while (!peal_list_empty(&s->forwards)) {
-        struct peal_forward *f =
-            PEAL_CONTAINER(s->forwards.next, struct peal_forward, link);
-
-        peal_conn_close(f->client, PEAL_CLOSE_LOCAL);
-        peal_conn_close(f->owner, PEAL_CLOSE_LOCAL);
-        release(f);
-    }
-}
-
-/* The value of the field: who asks, says a node that knows the secret. */
-static bool
-read_field(struct peal_http *h, struct peal_slice value)
-{
-    struct peal_slice secret = peal_slice_cut(&value, ' '),
-                      address = peal_slice_cut(&value, ' ');
-    struct peal_addr client = { 0 };
-
-    if (!peal_slice_eq_consttime(
-            secret, peal_slice_str(h->server->config->forward_secret)))
-        return false;
-    if (peal_slice_eq(address, PEAL_S("unix")))
-        client.kind = PEAL_ADDR_UNIX;
-    else if (!peal_slice_eq(address, PEAL_S("unknown")) &&
-             peal_addr_parse_ip(address, &client) != PEAL_OK)
-        return false;
-    h->secure = peal_slice_eq(value, PEAL_S("https"));
-    if (!h->secure && !peal_slice_eq(value, PEAL_S("http")))
-        return false;
-    h->client = client;
-    return true;
-}
-
-unsigned
-peal_http_forward_accept(struct peal_http *h, const struct peal_httphead *head)
-{
-    struct peal_slice value;
-    unsigned i = 0;
-    bool there = peal_httphead_next(head, PEAL_S(FIELD), &i, &value);
-
-    if (h->server->config->forward_secret == NULL)
-        return there ? 400 : 0;
-    /* A node adds it before whatever a client may have written. */
-    if (!there || i != 1 || peal_httphead_next(head, PEAL_S(FIELD), &i, &value) ||
-        !read_field(h, head->headers[0].value))
-        return 403;
-    h->forwarded = true;
-    return 0;
 }

@@ -20,7 +20,6 @@
 
 struct peal_http_server;
 struct peal_http;
-struct peal_forward;
 
 /* Called with a request; see the members of struct peal_http. */
 typedef void peal_http_fn(struct peal_http *h, void *ctx);
@@ -65,51 +64,33 @@ struct peal_http_config {
     const char *forward_secret;
 };
 
+/* Runs if the connection is lost before the answer, or before the body is complete; req
+ * must then be forgotten. */
+typedef void peal_http_gone_fn(struct peal_http *req);
+
 /*
- * One connection, and its request in progress. Handlers read the first part; head and
+ * A request, as handlers see it; it is part of its connection (http_priv.h). head and
  * body are valid until the handler returns.
  */
 struct peal_http {
     const struct peal_httphead *head;
     struct peal_slice body;
     struct peal_addr client; /* behind trusted proxies */
+    struct peal_addr peer;   /* of the connection, or from its PROXY header */
+    unsigned minor;          /* HTTP/1.minor */
     bool secure;             /* the client speaks https */
     bool trusted;            /* the peer is a trusted proxy */
     bool is_head;            /* answer without a body (done by peal_http_reply) */
     bool forwarded;          /* by another node: it is ours to answer */
-    bool again; /* in begin: not for the first time, after a hold or a move */
-    /* For whoever answers later. gone runs if the connection is lost before the answer
-     * (or before the body is complete); h must then be forgotten. */
+    bool again; /* in begin: not for the first time, after a deferral or a migration */
+    /* For those that answer later. */
     void *user;
-    void (*gone)(struct peal_http *h);
-
-    struct peal_conn *conn;
-    struct peal_http_server *server;
-    const struct peal_http_route *route;
-    struct peal_link link; /* on the server's list */
-    struct peal_timer timer;
-    struct peal_addr peer;   /* of the connection, or from its PROXY header */
-    struct peal_buf headers; /* what peal_http_add collected for the answer */
-    struct peal_buf in_body;
-    struct peal_http_body *reader;
-    struct peal_forward *forward; /* while the other node is dialled, else NULL */
-    struct peal_slice raw; /* bytes from the head of this request on, while in begin or
-                              in the handler of a request without a body */
-    size_t scan;           /* of a head that is not complete yet */
-    int move_to;           /* worker that is to have this connection, or -1 */
-    unsigned minor : 1;
-    unsigned keep_alive : 1;
-    unsigned need_proxy : 1;
-    unsigned need_tls : 1;
-    unsigned answering : 1;  /* a request is in progress */
-    unsigned in_handler : 1; /* the answer may come from inside begin or handle */
-    unsigned taken : 1;
-    unsigned dead : 1;
-    unsigned continued : 1;   /* 100 Continue has been sent */
-    unsigned conn_secure : 1; /* the connection is TLS, or its PROXY header says so */
-    unsigned no_memory : 1;   /* a field of the answer is missing */
-    unsigned held : 1;        /* peal_http_defer was called */
+    peal_http_gone_fn *gone;
 };
+
+/* peal_http_conn is the connection; NULL once it has gone. */
+struct peal_conn *peal_http_conn(const struct peal_http *req);
+struct peal_http_server *peal_http_server_of(const struct peal_http *req);
 
 /*
  * peal_http_server_new serves on one loop.
@@ -155,11 +136,19 @@ void peal_http_server_finish(struct peal_http_server *s);
  */
 void peal_http_server_close(struct peal_http_server *s);
 
+struct peal_loop *peal_http_server_loop(const struct peal_http_server *s);
+
+/* Put into what is to be closed with a server. close unlinks it. */
+struct peal_http_attached {
+    struct peal_link link;
+    void (*close)(struct peal_http_attached *a);
+};
+
+/* The list of what is attached to a server, oldest first. */
+struct peal_link *peal_http_server_attached(struct peal_http_server *s);
+
 /* peal_http_server_free does the same with what is left and sets *sp to NULL. */
 void peal_http_server_free(struct peal_http_server **sp);
-
-/* peal_http_loop is the loop h lives on. */
-struct peal_loop *peal_http_loop(struct peal_http *h);
 
 /* peal_http_add adds a header field to the answer. Out of memory: the reply closes the
  * connection instead. */
@@ -222,6 +211,27 @@ void peal_http_migrate(struct peal_http *h, unsigned worker);
  */
 void peal_http_defer(struct peal_http *h);
 void peal_http_resume(struct peal_http *h);
+
+/*
+ * peal_http_resume_to has fn called instead of begin. If the connection is lost before,
+ * dropped is called instead of both.
+ */
+struct peal_http_resumed {
+    peal_http_fn *fn;
+    void (*dropped)(void *ctx);
+    void *ctx; /* kept */
+};
+void peal_http_resume_to(struct peal_http *h, const struct peal_http_resumed *to);
+
+/* peal_http_line_len, from begin only: how many bytes of the connection from its unread
+ * ones on are the request line of this request, and what came before it. */
+size_t peal_http_line_len(const struct peal_http *h);
+
+/* peal_http_hand_over hands the connection of a request that is deferred, or in progress,
+ * to a new owner as it is: without an answer, the request's bytes still to be read if it
+ * is deferred. h is released. */
+struct peal_conn *peal_http_hand_over(
+    struct peal_http *h, const struct peal_conn_ops *ops, void *owner);
 
 /* peal_http_resume_now has begin called before it returns, as if for the first time:
  * fields of the answer are forgotten. Only where no callback of a connection is running.

@@ -7,8 +7,9 @@
 #include "http/http_priv.h"
 
 void
-peal_http_add(struct peal_http *h, const char *name, const char *fmt, ...)
+peal_http_add(struct peal_http *req, const char *name, const char *fmt, ...)
 {
+    struct peal_http_conn *h = peal_http_conn_of(req);
     va_list ap;
     peal_err err;
 
@@ -34,7 +35,8 @@ date(struct peal_http_server *s)
 }
 
 static peal_err
-put_head(struct peal_http *h, struct peal_buf *out, unsigned status, const char *type)
+put_head(
+    struct peal_http_conn *h, struct peal_buf *out, unsigned status, const char *type)
 {
     peal_err err = h->no_memory
                        ? PEAL_ENOMEM
@@ -50,11 +52,12 @@ put_head(struct peal_http *h, struct peal_buf *out, unsigned status, const char 
 }
 
 static peal_err
-put_framing(struct peal_http *h, struct peal_buf *out, unsigned status, size_t body_len)
+put_framing(
+    struct peal_http_conn *h, struct peal_buf *out, unsigned status, size_t body_len)
 {
-    const char *connection = !h->keep_alive  ? "Connection: close\r\n"
-                             : h->minor == 0 ? "Connection: keep-alive\r\n"
-                                             : "";
+    const char *connection = !h->keep_alive      ? "Connection: close\r\n"
+                             : h->req.minor == 0 ? "Connection: keep-alive\r\n"
+                                                 : "";
     peal_err err = PEAL_OK;
 
     if (status != 204 && status != 304)
@@ -66,26 +69,28 @@ put_framing(struct peal_http *h, struct peal_buf *out, unsigned status, size_t b
 
 /* The request is answered: close, or wait for the next one. */
 static void
-finish(struct peal_http *h)
+finish(struct peal_http_conn *h)
 {
-    h->answering = 0;
-    h->gone = NULL;
+    h->req.gone = NULL;
+    if (h->state == PEAL_HTTP_READING_BODY || h->state == PEAL_HTTP_DEFERRED)
+        h->keep_alive = 0; /* the rest of the request is not read */
     if (!h->keep_alive) {
         peal_conn_finish(h->conn, PEAL_CLOSE_LOCAL);
-        peal_http_release(h);
+        peal_http_release(h, PEAL_HTTP_DEAD);
         return;
     }
-    peal_http_wait_next(h);
+    peal_http_set_state(h, PEAL_HTTP_READING_HEAD);
+    peal_http_arm(h, h->server->config->idle_timeout_ms);
     peal_conn_read_again(h->conn);
 }
 
 static void
-reply(struct peal_http *h, unsigned status, const char *type, struct peal_slice body,
+reply(struct peal_http_conn *h, unsigned status, const char *type, struct peal_slice body,
     struct peal_blob *blob)
 {
     struct peal_buf out = { 0 };
     size_t len = blob != NULL ? blob->len : body.len;
-    bool with_body = !h->is_head && status != 204 && status != 304;
+    bool with_body = !h->req.is_head && status != 204 && status != 304;
     peal_err err = put_head(h, &out, status, type);
 
     if (err == PEAL_OK)
@@ -94,7 +99,7 @@ reply(struct peal_http *h, unsigned status, const char *type, struct peal_slice 
         err = peal_buf_add_slice(&out, body);
     if (err != PEAL_OK) {
         peal_buf_fini(&out);
-        peal_http_close(h, PEAL_CLOSE_ERROR);
+        peal_http_close(&h->req, PEAL_CLOSE_MEMORY);
         return;
     }
     peal_conn_send_bytes(h->conn, peal_buf_slice(&out));
@@ -106,47 +111,48 @@ reply(struct peal_http *h, unsigned status, const char *type, struct peal_slice 
 
 void
 peal_http_reply(
-    struct peal_http *h, unsigned status, const char *type, struct peal_slice body)
+    struct peal_http *req, unsigned status, const char *type, struct peal_slice body)
 {
-    reply(h, status, type, body, NULL);
+    reply(peal_http_conn_of(req), status, type, body, NULL);
 }
 
 void
 peal_http_reply_blob(
-    struct peal_http *h, unsigned status, const char *type, struct peal_blob *body)
+    struct peal_http *req, unsigned status, const char *type, struct peal_blob *body)
 {
-    reply(h, status, type, peal_slice_of(NULL, 0), body);
+    reply(peal_http_conn_of(req), status, type, peal_slice_of(NULL, 0), body);
 }
 
 void
-peal_http_close_after(struct peal_http *h)
+peal_http_close_after(struct peal_http *req)
 {
-    h->keep_alive = 0;
+    peal_http_conn_of(req)->keep_alive = 0;
 }
 
 void
 peal_http_refuse(
-    struct peal_http *h, unsigned status, const char *type, struct peal_slice body)
+    struct peal_http *req, unsigned status, const char *type, struct peal_slice body)
 {
-    h->keep_alive = 0;
-    reply(h, status, type, body, NULL);
+    peal_http_conn_of(req)->keep_alive = 0;
+    reply(peal_http_conn_of(req), status, type, body, NULL);
 }
 
 void
-peal_http_not_found(struct peal_http *h, void *ctx)
+peal_http_not_found(struct peal_http *req, void *ctx)
 {
-    if (peal_slice_eq(h->head->path, PEAL_S("*"))) { /* OPTIONS, about the server */
-        peal_http_add(h, "Allow", "GET, HEAD, POST, OPTIONS");
-        peal_http_reply(h, 204, NULL, PEAL_S(""));
+    if (peal_slice_eq(req->head->path, PEAL_S("*"))) { /* OPTIONS, about the server */
+        peal_http_add(req, "Allow", "GET, HEAD, POST, OPTIONS");
+        peal_http_reply(req, 204, NULL, PEAL_S(""));
         return;
     }
-    peal_http_reply(h, 404, "text/plain", PEAL_S("there is nothing here\n"));
+    peal_http_reply(req, 404, "text/plain", PEAL_S("there is nothing here\n"));
 }
 
 struct peal_conn *
-peal_http_hijack(struct peal_http *h, unsigned status, const char *type,
+peal_http_hijack(struct peal_http *req, unsigned status, const char *type,
     const struct peal_conn_ops *ops, void *owner)
 {
+    struct peal_http_conn *h = peal_http_conn_of(req);
     struct peal_conn *c = h->conn;
     struct peal_buf out = { 0 };
     peal_err err = put_head(h, &out, status, type);
@@ -157,13 +163,21 @@ peal_http_hijack(struct peal_http *h, unsigned status, const char *type,
                           : PEAL_S("Connection: close\r\n\r\n"));
     if (err != PEAL_OK || !peal_conn_send_bytes(c, peal_buf_slice(&out))) {
         peal_buf_fini(&out);
-        peal_http_close(h, PEAL_CLOSE_ERROR);
+        peal_http_close(req, PEAL_CLOSE_MEMORY);
         return NULL;
     }
     peal_buf_fini(&out);
-    h->taken = 1;
-    h->answering = 0;
-    peal_http_release(h);
+    return peal_http_hand_over(req, ops, owner);
+}
+
+struct peal_conn *
+peal_http_hand_over(struct peal_http *req, const struct peal_conn_ops *ops, void *owner)
+{
+    struct peal_http_conn *h = peal_http_conn_of(req);
+    struct peal_conn *c = h->conn;
+
+    h->req.gone = NULL;
+    peal_http_release(h, PEAL_HTTP_HIJACKED);
     peal_conn_set_owner(c, ops, owner);
     peal_conn_read_again(c);
     return c;

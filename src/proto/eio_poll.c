@@ -334,7 +334,7 @@ post_on_gone(struct peal_http *h)
     s->polling->post = NULL;
     s->polling->deferred = false;
     peal_buf_fini(&s->polling->body);
-    if (!peal_conn_is_owned(h->conn))
+    if (!peal_conn_is_owned(peal_http_conn(h)))
         peal_eio_end(s, s->eio->close, PEAL_END_LOST, "in the middle of a POST");
 }
 

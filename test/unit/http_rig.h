@@ -111,14 +111,15 @@ forbid(struct peal_http *h, void *ctx)
 static void
 move(struct peal_http *h, void *ctx)
 {
-    if (h->server == rig.peers[0])
+    if (peal_http_server_of(h) == rig.peers[0])
         peal_http_migrate(h, 1);
 }
 
 static void
 moved(struct peal_http *h, void *ctx)
 {
-    peal_http_reply(h, h->server == rig.peers[1] ? 200 : 500, "text/plain", h->body);
+    peal_http_reply(
+        h, peal_http_server_of(h) == rig.peers[1] ? 200 : 500, "text/plain", h->body);
 }
 
 static void
