@@ -2,9 +2,10 @@
 /* The command line: which command it is. */
 #include <stdio.h>
 
-#include "base/yaml.h"
+#include "base/suggest.h"
 #include "bench/bench.h"
 #include "cli/cli.h"
+#include "config/yaml.h"
 
 struct command {
     const char *name;

@@ -10,13 +10,14 @@ cd "$(dirname "$0")/.."
 allowed() {
   case $1 in
   base) echo ;;
-  wire | io | bench) echo base ;;
+  config | wire | io | bench) echo base ;;
   http | backplane) echo base wire io ;;
   hub) echo base wire io backplane ;;
-  app | adapter) echo base wire io backplane hub ;;
+  app) echo base config wire io backplane hub ;;
+  adapter) echo base wire io backplane hub ;;
   proto | api) echo base wire io http hub app ;;
-  server) echo base wire io http backplane hub adapter app proto api ;;
-  cli) echo base wire io http backplane hub adapter app proto api server ;;
+  server) echo base config wire io http backplane hub adapter app proto api ;;
+  cli) echo base config wire io http backplane hub adapter app proto api server ;;
   *) return 1 ;;
   esac
 }

@@ -13,7 +13,7 @@
 #define PEAL_APP_RULES_H
 
 #include "app/app.h"
-#include "base/yaml.h"
+#include "config/yaml.h"
 
 #define PEAL_RULES_ACTIONS_MAX 16  /* of one event */
 #define PEAL_RULES_ARGS_MAX 16     /* positions that an action can name: 0 to 15 */

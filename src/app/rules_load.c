@@ -11,6 +11,7 @@
 
 #include "app/rules_priv.h"
 #include "base/json.h"
+#include "base/suggest.h"
 #include "wire/sio.h"
 
 #define PATH_MAX_BYTES 200 /* of the dotted key in messages; longer ones are cut */

@@ -2,9 +2,10 @@
 /* Buffers: doubling growth, nothing else. */
 #include "base/buf.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "base/assert.h"
 
 peal_err
 peal_buf_reserve(struct peal_buf *b, size_t n)
@@ -85,7 +86,7 @@ peal_buf_printf(struct peal_buf *b, const char *fmt, ...)
 void
 peal_buf_consume(struct peal_buf *b, size_t n)
 {
-    assert(n <= b->len);
+    PEAL_ASSERT(n <= b->len);
     b->len -= n;
     if (b->len > 0)
         memmove(b->data, b->data + n, b->len);

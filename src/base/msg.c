@@ -2,9 +2,9 @@
 /* Messages: laid out in one allocation, pointers first, bytes after. */
 #include "base/msg.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/map.h"
 
 uint32_t
@@ -43,7 +43,7 @@ peal_msg_new(const struct peal_msg_spec *spec, struct peal_msg **out)
     size_t size;
     char *at;
 
-    assert(spec->n_channels > 0);
+    PEAL_ASSERT(spec->n_channels > 0);
     if (spec->n_channels > PEAL_MSG_NAMES_MAX || spec->n_except > PEAL_MSG_NAMES_MAX ||
         spec->n_atts > PEAL_ATTACHMENTS_MAX)
         return PEAL_ELIMIT;

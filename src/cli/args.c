@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/suggest.h"
 #include "cli/cli.h"
 
 int

@@ -201,7 +201,8 @@ parse_answer(struct http_call *c, unsigned *status_out, struct peal_buf *answer)
     const char *end;
     uint64_t status;
 
-    if (in.len < 12 || (end = memmem(in.data, in.len, "\r\n\r\n", 4)) == NULL ||
+    if (in.data == NULL || in.len < 12 ||
+        (end = memmem(in.data, in.len, "\r\n\r\n", 4)) == NULL ||
         !peal_slice_starts(in, PEAL_S("HTTP/1.")) ||
         peal_slice_u64(peal_slice_of(in.data + 9, 3), 999, &status) != PEAL_OK)
         return fail_with(c, PEAL_EPROTO, "%s",

@@ -2,31 +2,18 @@
 /* The option table for readers: as YAML, variables, Markdown and man page. */
 #include "cli/list.h"
 
-/* Appending, one after the other; the first failure stays. */
-struct text {
-    struct peal_buf *out;
-    peal_err err;
-};
-
-static void add(struct text *t, const char *fmt, ...) PEAL_PRINTF(2, 3);
-
-static void
-add(struct text *t, const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    if (t->err == PEAL_OK)
-        t->err = peal_buf_vprintf(t->out, fmt, ap);
-    va_end(ap);
-}
+#include "base/ascii.h"
+#include "base/writer.h"
+#include "config/yaml.h"
 
 /* The text with some characters written as something else. */
 static void
-add_escaped(struct text *t, const char *text, const char *special, const char *prefix)
+add_escaped(
+    struct peal_writer *w, const char *text, const char *special, const char *prefix)
 {
     for (; *text != '\0'; text++)
-        add(t, "%s%c", strchr(special, *text) != NULL ? prefix : "", *text);
+        peal_writer_printf(
+            w, "%s%c", strchr(special, *text) != NULL ? prefix : "", *text);
 }
 
 static const char *
@@ -50,79 +37,73 @@ type_name(enum peal_option_type type)
 
 /* "on or off", "one of a, b", "size, 4k to 1024m". */
 static void
-add_type(struct text *t, const struct peal_option *row)
+add_type(struct peal_writer *w, const struct peal_option *row)
 {
     struct peal_slice rest = peal_slice_str(row->choices), word;
     bool has_range = row->type == PEAL_OPT_INT || row->type == PEAL_OPT_BYTES ||
                      row->type == PEAL_OPT_DURATION;
 
-    add(t, "%s", type_name(row->type));
+    peal_writer_printf(w, "%s", type_name(row->type));
     for (const char *sep = " "; rest.data != NULL; sep = ", ") {
         word = peal_slice_cut(&rest, ',');
-        add(t, "%s%.*s", sep, (int)word.len, word.data);
+        peal_writer_printf(w, "%s%.*s", sep, (int)word.len, word.data);
     }
     if (!has_range)
         return;
     for (unsigned i = 0; i < 2; i++) {
-        add(t, i == 0 ? ", " : " to ");
-        if (t->err == PEAL_OK)
-            t->err = peal_option_number(row->type, i == 0 ? row->min : row->max, t->out);
+        peal_writer_printf(w, i == 0 ? ", " : " to ");
+        if (w->err == PEAL_OK)
+            w->err = peal_option_number(row->type, i == 0 ? row->min : row->max, w->out);
     }
 }
 
-/* Can text be a value in YAML as it is? When in doubt it is quoted. */
+/* Can text be a value in YAML, on a line of its own, as it is? When in doubt it is
+ * quoted. */
 static bool
 is_plain(struct peal_slice s)
 {
     if (s.len == 0 || strchr("-?:,[]{}#&*!|>'\"%@` ~", s.data[0]) != NULL)
         return false;
     for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.data[i] < ' ' || s.data[i] == '#' ||
+        if (peal_ascii_is_control(s.data[i]) || s.data[i] == '#' ||
             (s.data[i] == ':' && (i + 1 == s.len || s.data[i + 1] == ' ')))
             return false;
     return s.data[s.len - 1] != ' ';
 }
 
 static void
-add_value(struct text *t, const struct peal_options *o, const struct peal_option *row)
+add_value(
+    struct peal_writer *w, const struct peal_options *o, const struct peal_option *row)
 {
     struct peal_buf value = { 0 };
     struct peal_slice s;
 
-    if (t->err == PEAL_OK)
-        t->err = peal_option_value(o, row, &value);
+    peal_writer_fail(w, peal_option_value(o, row, &value));
     s = peal_buf_slice(&value);
-    if (row->type == PEAL_OPT_TREE ? s.len > 0 : is_plain(s)) {
-        add(t, "%.*s", (int)s.len, s.data);
-    } else {
-        add(t, "\"");
-        for (size_t i = 0; i < s.len; i++)
-            if ((unsigned char)s.data[i] < ' ')
-                add(t, "\\x%02x", s.data[i]);
-            else
-                add(t, "%s%c", strchr("\"\\", s.data[i]) ? "\\" : "", s.data[i]);
-        add(t, "\"");
-    }
+    if (row->type == PEAL_OPT_TREE ? s.len > 0 : is_plain(s))
+        peal_writer_put(w, s);
+    else
+        peal_yaml_write_quoted(s, w);
     peal_buf_fini(&value);
 }
 
 peal_err
 peal_list_defaults(struct peal_buf *out)
 {
-    struct text t = { .out = out };
+    struct peal_writer w = peal_writer_on(out);
 
-    add(&t,
+    peal_writer_printf(&w,
         "# Every option of Peal at its default. Use it as it is with `peal serve -c`\n"
         "# once listen is set. Nested maps may be written instead of dots.\n");
     for (unsigned i = 0; i < PEAL_OPTION_N; i++) {
         const struct peal_option *row = &peal_option_table[i];
 
-        add(&t, "\n# %s\n# (", row->help);
-        add_type(&t, row);
-        add(&t, ")\n#%s: %s\n", row->name,
+        peal_writer_printf(&w, "\n# %s\n# (", row->help);
+        add_type(&w, row);
+        peal_writer_printf(&w, ")\n#%s: %s\n", row->name,
             is_plain(peal_slice_str(row->default_text)) ? row->default_text : "");
     }
-    return t.err;
+    return peal_writer_end(&w);
 }
 
 static const char *
@@ -142,52 +123,52 @@ level_name(enum peal_option_level level)
 peal_err
 peal_list_effective(const struct peal_options *o, struct peal_buf *out)
 {
-    struct text t = { .out = out };
+    struct peal_writer w = peal_writer_on(out);
 
     for (unsigned i = 0; i < PEAL_OPTION_N; i++) {
         const struct peal_option *row = &peal_option_table[i];
         bool unset = row->type == PEAL_OPT_TREE && o->rules == NULL;
 
-        add(&t, "%s%s: ", unset ? "#" : "", row->name);
+        peal_writer_printf(&w, "%s%s: ", unset ? "#" : "", row->name);
         if (!unset)
-            add_value(&t, o, row);
-        add(&t, " # %s", level_name(o->place[i].level));
+            add_value(&w, o, row);
+        peal_writer_printf(&w, " # %s", level_name(o->place[i].level));
         if (o->place[i].level == PEAL_FROM_FILE)
-            add(&t, " %s:%u", o->file, o->place[i].line);
-        add(&t, "\n");
+            peal_writer_printf(&w, " %s:%u", o->file, o->place[i].line);
+        peal_writer_printf(&w, "\n");
     }
-    return t.err;
+    return peal_writer_end(&w);
 }
 
 peal_err
 peal_list_env(struct peal_buf *out)
 {
-    struct text t = { .out = out };
+    struct peal_writer w = peal_writer_on(out);
     char name[PEAL_OPTION_ENV_MAX];
 
     for (unsigned i = 0; i < PEAL_OPTION_N; i++) {
         const struct peal_option *row = &peal_option_table[i];
 
-        add(&t, "%s=%s\n", peal_option_env(row, name), row->default_text);
+        peal_writer_printf(&w, "%s=%s\n", peal_option_env(row, name), row->default_text);
         if (peal_option_is_secret(row))
-            add(&t, "%s_FILE=\n", name);
+            peal_writer_printf(&w, "%s_FILE=\n", name);
     }
-    return t.err;
+    return peal_writer_end(&w);
 }
 
 static void
-add_markdown_row(struct text *t, const struct peal_option *row)
+add_markdown_row(struct peal_writer *w, const struct peal_option *row)
 {
     char name[PEAL_OPTION_ENV_MAX];
 
-    add(t, "| `%s` | ", row->name);
-    add_type(t, row);
-    add(t, " | ");
+    peal_writer_printf(w, "| `%s` | ", row->name);
+    add_type(w, row);
+    peal_writer_printf(w, " | ");
     if (*row->default_text != '\0')
-        add(t, "`%s`", row->default_text);
-    add(t, " | ");
-    add_escaped(t, row->help, "|*<", "\\");
-    add(t, ". `%s`%s |\n", peal_option_env(row, name),
+        peal_writer_printf(w, "`%s`", row->default_text);
+    peal_writer_printf(w, " | ");
+    add_escaped(w, row->help, "|*<", "\\");
+    peal_writer_printf(w, ". `%s`%s |\n", peal_option_env(row, name),
         row->type == PEAL_OPT_SECRET ? ", or a file with one a line, `..._FILE`"
         : row->type == PEAL_OPT_URL  ? ", or a file that holds it, `..._FILE`"
                                      : "");
@@ -204,9 +185,9 @@ group_of(const struct peal_option *row)
 peal_err
 peal_list_markdown(struct peal_buf *out)
 {
-    struct text t = { .out = out };
+    struct peal_writer w = peal_writer_on(out);
 
-    add(&t,
+    peal_writer_printf(&w,
         "# Options\n"
         "\n"
         "<!-- Written by `peal config --markdown`; `make test` compares. -->\n"
@@ -229,31 +210,31 @@ peal_list_markdown(struct peal_buf *out)
         "| option | type | default | meaning, variable |\n"
         "|---|---|---|---|\n");
     for (unsigned i = 0; i < PEAL_OPTION_N; i++)
-        add_markdown_row(&t, &peal_option_table[i]);
-    return t.err;
+        add_markdown_row(&w, &peal_option_table[i]);
+    return peal_writer_end(&w);
 }
 
 peal_err
 peal_list_man(struct peal_buf *out)
 {
-    struct text t = { .out = out };
+    struct peal_writer w = peal_writer_on(out);
 
     for (unsigned i = 0; i < PEAL_OPTION_N; i++) {
         const struct peal_option *row = &peal_option_table[i];
 
         if (i > 0 && !peal_slice_eq(group_of(row), group_of(row - 1)))
-            add(&t, ".PP\n");
-        add(&t, ".TP\n.B ");
-        add_escaped(&t, row->name, "-", "\\");
-        add(&t, "\n\\&");
-        add_escaped(&t, row->help, "-", "\\");
-        add(&t, ".\n.br\n(");
-        add_type(&t, row);
+            peal_writer_printf(&w, ".PP\n");
+        peal_writer_printf(&w, ".TP\n.B ");
+        add_escaped(&w, row->name, "-", "\\");
+        peal_writer_printf(&w, "\n\\&");
+        add_escaped(&w, row->help, "-", "\\");
+        peal_writer_printf(&w, ".\n.br\n(");
+        add_type(&w, row);
         if (*row->default_text != '\0') {
-            add(&t, "; default ");
-            add_escaped(&t, row->default_text, "-", "\\");
+            peal_writer_printf(&w, "; default ");
+            add_escaped(&w, row->default_text, "-", "\\");
         }
-        add(&t, ")\n");
+        peal_writer_printf(&w, ")\n");
     }
-    return t.err;
+    return peal_writer_end(&w);
 }

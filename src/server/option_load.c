@@ -9,6 +9,7 @@
 
 #include "app/rules.h"
 #include "backplane/redis_pubsub.h"
+#include "base/suggest.h"
 #include "io/tls.h"
 #include "server/option_set_priv.h"
 

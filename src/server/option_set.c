@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Setting options: what a text means for a row, and what is said when it means nothing.
  */
+#include "base/suggest.h"
 #include "server/option_set_priv.h"
 
 #include <errno.h>

@@ -13,7 +13,7 @@
 #define PEAL_SERVER_OPTIONS_H
 
 #include "base/buf.h"
-#include "base/yaml.h"
+#include "config/yaml.h"
 
 /*
  * The rows: field, name, what a type needs, default, help.
@@ -27,7 +27,7 @@
  *   L  strings; the default is cut at commas       struct peal_strings field
  *   K  like L, but secret                          struct peal_strings field
  *   U  URL that may hold a password: printed without, and can be in a file  char *field
- *   T  a tree of its own, see base/yaml.h          struct peal_yaml *field, or NULL
+ *   T  a tree of its own, see config/yaml.h          struct peal_yaml *field, or NULL
  *
  * S and L rows name what checks a value, see option_checks.h. A list holds
  * PEAL_OPTION_VALUES_MAX values at most.

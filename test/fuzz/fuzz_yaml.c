@@ -2,7 +2,7 @@
 /* YAML trees: what was read is written, and reads and writes the same again. */
 #include "fuzz.h"
 
-#include "base/yaml.h"
+#include "config/yaml.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

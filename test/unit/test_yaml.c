@@ -3,7 +3,8 @@
 #include "check.h"
 
 #include "alloc.h"
-#include "base/yaml.h"
+#include "base/suggest.h"
+#include "config/yaml.h"
 
 static struct peal_yaml *
 read_ok(const char *text)

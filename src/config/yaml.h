@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * YAML trees: a document as nodes that remember where they stand, so whoever reads one
- * can say file:line:column. No anchors, aliases or tags: what a node says is what is
- * written.
+ * YAML trees: a document as nodes that remember where they stand, so that a complaint can
+ * name file:line:column. No anchors, aliases or tags: a node says what is written.
  *
  * Depth and number of nodes are bounded. A tree is immutable once read; any thread.
  */
-#ifndef PEAL_BASE_YAML_H
-#define PEAL_BASE_YAML_H
+#ifndef PEAL_CONFIG_YAML_H
+#define PEAL_CONFIG_YAML_H
 
-#include "base/buf.h"
+#include "base/writer.h"
 
 #define PEAL_YAML_DEPTH_MAX 32
 #define PEAL_YAML_NODES_MAX 20000
@@ -67,8 +66,7 @@ PEAL_MUST_USE peal_err peal_yaml_bool(const struct peal_yaml *y, bool *out);
  * Errors: PEAL_ENOMEM. */
 PEAL_MUST_USE peal_err peal_yaml_write(const struct peal_yaml *y, struct peal_buf *out);
 
-/* peal_text_suggest returns the entry of names that is written most like word, or NULL if
- * none is near: for "did you mean". names ends with NULL. */
-const char *peal_text_suggest(struct peal_slice word, const char *const *names);
+/* peal_yaml_write_quoted writes text as a scalar in quotes. */
+void peal_yaml_write_quoted(struct peal_slice text, struct peal_writer *w);
 
 #endif

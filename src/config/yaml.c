@@ -3,7 +3,7 @@
  * YAML trees: libyaml's events made into nodes, with a stack of what is open instead of
  * recursion. This is the only file that sees libyaml.
  */
-#include "base/yaml.h"
+#include "config/yaml.h"
 
 #include <stdlib.h>
 #include <yaml.h>
