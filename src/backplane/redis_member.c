@@ -12,6 +12,8 @@
 
 #include <stdlib.h>
 
+#include "base/assert.h"
+
 enum sent_kind {
     PUBLISH,
     ASK,    /* CLUSTER SLOTS */
@@ -124,7 +126,8 @@ member_on_out(void *arg, const redisReply *reply)
     struct peal_redis_sent s;
 
     if (m->n == 0)
-        return;
+        return; /* it answers what was not asked */
+    PEAL_ASSERT(m->n <= m->cap);
     s = *sent_at(m, 0);
     m->head = (m->head + 1) & (m->cap - 1);
     m->n--;
