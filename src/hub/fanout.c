@@ -70,7 +70,8 @@ fanout_deliver(struct peal_session *s, struct peal_msg *m, unsigned k, bool exce
     return delivered;
 }
 
-/* Channels of this size, or less, are served at once. */
+/* Channels of this size, or less, are served at once, as long as the budget of a turn is
+ * not used up by that. */
 #define SMALL 8
 
 /* What the cursor carries at a time: as much as is well written to a connection before
@@ -234,8 +235,10 @@ peal_deliver_channel(
     unsigned delivered = 0;
     bool except_ids;
 
-    if ((ch->fanout != NULL || ch->n > SMALL) && fanout_wait(sh, ch, m, k))
+    if ((ch->fanout != NULL || ch->n > SMALL || sh->at_once >= sh->turn_budget) &&
+        fanout_wait(sh, ch, m, k))
         return;
+    sh->at_once += ch->n;
     except_ids = msg_excludes_ids_only(sh, m);
     for (uint32_t i = 0; i < ch->n; i++) {
         peal_session_catch_up(ch->members[i]->session);
@@ -250,6 +253,8 @@ fanout_deliver_items(
 {
     unsigned delivered = 0;
 
+    if (peal_channel_is_address(sub->session->shard, sub->channel))
+        return 0; /* that was not known when it was put off */
     for (uint32_t i = from; i < to; i++) {
         const struct peal_fanout_item *x = &f->items[i];
 
@@ -332,6 +337,7 @@ peal_fanout_turn(void *shard)
     struct peal_link waiting, *l;
 
     sh->left = sh->turn_budget;
+    sh->at_once = 0;
     peal_list_move(&waiting, &sh->fanouts);
     while (sh->left > 0 && (l = peal_list_take(&waiting)) != NULL) {
         struct peal_fanout *f = PEAL_CONTAINER(l, struct peal_fanout, link);

@@ -60,6 +60,7 @@ struct peal_channel {
     uint32_t hash;
     struct peal_fanout *fanout; /* NULL: nothing was put off */
     uint32_t name_len;
+    bool like_id;   /* its name has the form of a session's id, or a room of it has */
     bool confirmed; /* what other nodes publish arrives; true without others */
     uint64_t asked; /* number of the batch that asks the relay for it */
     char name[];
@@ -107,9 +108,11 @@ struct peal_shard {
     struct peal_loop *loop;
     void *codec;
     unsigned index;
-    unsigned turn_budget, left; /* deliveries of a turn */
-    struct peal_map channels;   /* name -> struct peal_channel */
-    struct peal_map sessions;   /* id -> struct peal_session, the listed ones */
+    unsigned turn_budget;     /* deliveries of a turn, by the fan-out and again at once */
+    unsigned left;            /* of them, for the fan-out */
+    unsigned at_once;         /* deliveries at once in this turn */
+    struct peal_map channels; /* name -> struct peal_channel */
+    struct peal_map sessions; /* id -> struct peal_session, the listed ones */
     struct peal_link fanouts;
     struct peal_relay_batch *outbox; /* what this turn has to say to the relay, or NULL */
     uint64_t n_batches_posted;       /* posted so far */
@@ -192,6 +195,13 @@ void peal_publishers_resume(struct peal_shard *sh);
  * is for its members. NULL: there is none; or the name is the id of a session, which
  * alone may get such a message, whoever has subscribed before the id was known. */
 struct peal_channel *peal_shard_channel(struct peal_shard *sh, struct peal_slice name);
+
+/* peal_channel_is_address: it is such a name, so nothing is delivered to its members. */
+static inline bool
+peal_channel_is_address(const struct peal_shard *sh, const struct peal_channel *ch)
+{
+    return ch->like_id && peal_hub_is_address(sh->hub, peal_channel_slice(ch));
+}
 
 /* peal_deliver_channel sends m to the members of ch, now or in later turns; fanout.c. */
 void peal_deliver_channel(

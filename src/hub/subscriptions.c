@@ -43,6 +43,7 @@ channel_new(struct peal_shard *sh, struct peal_slice name)
     memcpy(ch->name, name.data, name.len);
     ch->name_len = (uint32_t)name.len;
     ch->hash = peal_channel_hash(name);
+    ch->like_id = peal_channel_address(name).len == PEAL_ID_LEN;
     ch->confirmed = sh->hub->relay == NULL;
     ch->asked = sh->n_batches_posted + 1;
     peal_list_init(&ch->waiters);
@@ -244,7 +245,7 @@ peal_shard_channel(struct peal_shard *sh, struct peal_slice name)
 {
     struct peal_channel *ch = peal_map_get(&sh->channels, name);
 
-    return ch == NULL || peal_hub_is_address(sh->hub, name) ? NULL : ch;
+    return ch == NULL || peal_channel_is_address(sh, ch) ? NULL : ch;
 }
 
 void

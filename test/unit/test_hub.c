@@ -294,6 +294,9 @@ an_address_is_never_delivered_to_subscribers(void **state)
         CHECK_OK(peal_session_subscribe(&m[i].s, id));
     }
     publish(r.sh, text, 1); /* a name like others */
+    peal_fanout_turn(r.sh);
+    GOT(m[0], "1 ");
+    publish(r.sh, text, 2); /* it becomes known while this is put off */
     CHECK_OK(peal_hub_add_node(r.hub, 8, &(struct peal_id_key){ { 99 } }));
     peal_fanout_turn(r.sh);
     GOT(m[0], "1 ");
@@ -469,6 +472,31 @@ members_of_old_hear_for_ever(void **state)
         CHECK_OK(peal_session_unsubscribe(&m[20].s, PEAL_S("a")));
     }
     members_free(m, 21);
+    rig_fini(&r);
+}
+
+/* Small channels are served at once, but they keep a turn's budget as well. */
+static void
+small_channels_keep_the_budget(void **state)
+{
+    struct rig r = rig_of(100);
+    struct member *m = members_of(r.sh, 2);
+
+    join(&m[0], "a");
+    join(&m[1], "a");
+    for (unsigned i = 1; i <= 200; i++)
+        publish(r.sh, "a", i);
+    CHECK_INT(m[0].n, 50);
+    CHECK(peal_fanout_turn(r.sh)); /* what was put off has the next budget */
+    CHECK_INT(m[0].n, 200);
+    CHECK(m[1].n < 200);
+    CHECK(!peal_fanout_turn(r.sh));
+    CHECK_INT(m[1].n, 200);
+    for (unsigned i = 0; i < 200; i++)
+        CHECK_INT(m[1].got[i], i + 1);
+    publish(r.sh, "a", 201);
+    CHECK_INT(m[1].n, 201);
+    members_free(m, 2);
     rig_fini(&r);
 }
 
@@ -856,6 +884,7 @@ main(void)
         cmocka_unit_test(an_excluded_sender_costs_the_others_no_lookup),
         cmocka_unit_test(equal_ids_are_drawn_again),
         cmocka_unit_test(members_of_old_hear_for_ever),
+        cmocka_unit_test(small_channels_keep_the_budget),
         cmocka_unit_test(membership_is_exact_in_the_middle_of_a_fan_out),
         cmocka_unit_test(random_days_end_as_in_the_model),
         cmocka_unit_test(every_failing_allocation_is_survived),
