@@ -43,7 +43,7 @@ describe('a node with more than its share', () => {
     for (let i = 0; i < CLIENTS; i++) follow(t, full, codes);
     await until(async () => await full.sessions() === CLIENTS, 'all clients on the first node');
     await until(async () => await full.sessions() + await empty.sessions() === CLIENTS &&
-      await empty.sessions() > 10, 'some of them to move');
+      await empty.sessions() > 10, 'some of them to move', 60_000); // after nodes were settled for 15 s
     await until(async () => await full.sessions() < CLIENTS / 2 + 20, 'it to have little more than its share');
     assert.ok(await full.sessions() >= CLIENTS / 2, 'it keeps its share');
     assert.deepEqual(new Set(codes), new Set([RESTART]));
