@@ -162,8 +162,9 @@ put_fields(struct line *l, const char *f, struct args *a)
     }
 }
 
+/* For machines in UTC with its date; for people the time of day where they are. */
 static void
-put_time(struct line *l)
+put_time(struct line *l, bool friendly)
 {
     struct timespec ts;
     struct tm tm;
@@ -171,9 +172,13 @@ put_time(struct line *l)
     size_t n;
 
     clock_gettime(CLOCK_REALTIME, &ts);
-    gmtime_r(&ts.tv_sec, &tm);
-    n = strftime(text, sizeof(text), "ts=%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(text + n, sizeof(text) - n, ".%03ldZ ", ts.tv_nsec / 1000000);
+    if (friendly)
+        localtime_r(&ts.tv_sec, &tm);
+    else
+        gmtime_r(&ts.tv_sec, &tm);
+    n = strftime(text, sizeof(text), friendly ? "%H:%M:%S" : "ts=%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(text + n, sizeof(text) - n, friendly ? ".%03ld " : ".%03ldZ ",
+        ts.tv_nsec / 1000000);
     line_puts(l, text);
 }
 
@@ -181,6 +186,7 @@ static void
 put_head(struct line *l, const struct peal_log *log, enum peal_log_level level,
     const char *msg)
 {
+    put_time(l, log->friendly);
     if (log->friendly) {
         if (level != PEAL_LOG_INFO) {
             line_puts(l, names[level]);
@@ -189,7 +195,6 @@ put_head(struct line *l, const struct peal_log *log, enum peal_log_level level,
         put_text(l, RAW, msg, strlen(msg));
         return;
     }
-    put_time(l);
     line_puts(l, "level=");
     line_puts(l, names[level]);
     line_puts(l, " msg=\"");

@@ -78,7 +78,9 @@ set_proto(struct peal_server *n)
         .admission_queue_max = (unsigned)o->admission_queue_max,
         .events_rate = (uint64_t)o->events_rate,
         .sessions_rate = (uint64_t)o->sessions_rate,
-        .sessions_max = o->sessions_max,
+        /* Sessions that poll need no connection of their own, so max_connections does not
+         * bound them. */
+        .sessions_max = o->sessions_max > 0 ? o->sessions_max : 2 * n->limits.open_max,
         .sessions_max_age_ms = o->sessions_max_age_ms,
         .loops = n->loops,
         .n_loops = n->n_workers,

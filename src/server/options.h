@@ -161,7 +161,7 @@
         "Sessions that may begin in a second on one worker: a second's worth at once, "  \
         "other newcomers wait to be admitted; 0: no limit")                              \
     I(sessions_max, "sessions.max", 0, 100000000, "0",                                   \
-        "Sessions of this node at most; 0: no limit")                                    \
+        "Sessions of this node at most; 0: twice as many as max_connections")            \
     D(sessions_max_age, "sessions.max_age", 0, 604800000, "0s",                          \
         "How old a session may become, 10 % more or less; its client is made to come "   \
         "back, through the balancer; 0: as old as it likes")                             \

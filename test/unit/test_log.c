@@ -33,13 +33,21 @@ close_sink(struct sink *s)
     close(s->log.fd);
 }
 
-/* All that was written since the last call. */
+/* The line that was written since the last call; a friendly one without its time of day,
+ * which must be there. */
 static const char *
 written(struct sink *s)
 {
+    static const char form[] = "dd:dd:dd.ddd ";
     ssize_t n = read(s->in, s->text, sizeof(s->text) - 1);
 
     s->text[n > 0 ? n : 0] = '\0';
+    if (n <= 0 || !s->log.friendly)
+        return s->text;
+    for (size_t i = 0; i < sizeof(form) - 1; i++)
+        CHECK(form[i] == 'd' ? s->text[i] >= '0' && s->text[i] <= '9'
+                             : s->text[i] == form[i]);
+    memmove(s->text, s->text + sizeof(form) - 1, (size_t)n - (sizeof(form) - 1) + 1);
     return s->text;
 }
 
