@@ -12,7 +12,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 # A folder, or a file, once it is clean, stays so.
-clean='src/main.c'
+clean='src/main.c src/base src/config src/cli src/proto'
 [ "${1-}" != all ] || clean=src
 
 # shellcheck disable=SC2086 # a list

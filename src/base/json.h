@@ -41,7 +41,7 @@ bool peal_json_next(struct peal_slice *rest, struct peal_slice *value_out);
 bool peal_json_field(
     struct peal_slice *rest, struct peal_slice *key_out, struct peal_slice *value_out);
 
-/* A field that is looked for; value is its raw token, data NULL: it is not there. */
+/* A field that is looked for; value is its raw token, data NULL: it is missing. */
 struct peal_json_field {
     const char *name;
     struct peal_slice value;

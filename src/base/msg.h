@@ -48,7 +48,8 @@ struct peal_msg {
     _Atomic(struct peal_blob *) encoded[PEAL_MSG_FORMATS_MAX];
 };
 
-/* What a message is made of; everything is borrowed and copied, attachments are held. */
+/* The parts of a new message; everything is borrowed and copied, attachments are
+ * retained. */
 struct peal_msg_spec {
     const struct peal_slice *channels;
     unsigned n_channels; /* 1..PEAL_MSG_NAMES_MAX */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Slices: a borrowed run of bytes, not terminated by a zero. Whoever keeps one longer
- * than the call copies the bytes. Any thread.
+ * Slices: a borrowed run of bytes, not terminated by a zero. A caller that keeps one
+ * longer than the call copies the bytes. Any thread.
  */
 #ifndef PEAL_BASE_SLICE_H
 #define PEAL_BASE_SLICE_H

@@ -46,7 +46,7 @@ peal_writer_printf(struct peal_writer *w, const char *fmt, ...)
     va_end(ap);
 }
 
-/* What comes before a value, or a field: a comma, if another one stands before it. */
+/* A value, or a field, begins with a comma if another one stands before it. */
 static void
 separate(struct peal_writer *w)
 {

@@ -45,7 +45,7 @@ static const char emit_help[] =
     "      --except NAME   a room that is left out; may be repeated\n" COMMON_HELP "\n"
     "  peal emit --room lobby say hello '{\"from\":\"cron\"}'\n";
 
-/* What both commands are told. */
+/* The options of both commands. */
 struct call {
     const char *command;
     const char *server, *ca, *key;
@@ -208,7 +208,7 @@ peal_cli_publish(int argc, char **argv)
     return post(&c, "/api/publish", peal_writer_end(&w));
 }
 
-/* What is emitted where; lists have room for all words of the command line. */
+/* An event and its targets; lists have room for all words of the command line. */
 struct emit {
     const char *nsp;
     const char **rooms, **except;

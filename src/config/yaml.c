@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <yaml.h>
 
-/* What is being read. */
+/* The state of the reader. */
 struct reader {
     yaml_parser_t parser;
     const char *name;

@@ -37,7 +37,7 @@ struct peal_socketio_socket {
     struct peal_pending_ack *owed;    /* acknowledgements that the client owes */
     struct peal_questions *questions; /* to the app, that are open; or NULL */
     struct peal_blob *auth; /* of a CONNECT that the app is deciding about; or NULL */
-    bool connected;         /* the app has let it in */
+    bool connected;         /* the app has admitted it */
     bool ended;             /* nothing is sent to it any more */
     uint32_t nsp_len;
     char nsp[];
