@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lists: intrusive, doubly linked, circular. An object's state is the list it is on.
- * A zeroed link is on no list; unlinking it does nothing.
+ * A zeroed link is on no list; unlinking it does nothing. One that is on a list must not
+ * be put on another.
  */
 #ifndef PEAL_BASE_LIST_H
 #define PEAL_BASE_LIST_H
 
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "base/assert.h"
 
 struct peal_link {
     struct peal_link *next, *prev;
@@ -37,6 +40,7 @@ peal_list_linked(const struct peal_link *l)
 static inline void
 peal_list_append(struct peal_link *head, struct peal_link *l)
 {
+    PEAL_ASSERT(l->next == NULL && head->prev->next == head);
     l->prev = head->prev;
     l->next = head;
     head->prev->next = l;
