@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Command lines: reading options, and loading the configuration they name. */
+/*
+ * Command lines: options are read by getopt_long, words keep their order, and a mistake
+ * is told with the nearest option there is. Then the configuration that they name is
+ * loaded.
+ */
 #include "cli/args.h"
 
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/suggest.h"
 #include "cli/cli.h"
+
+#define FIRST_ARG 256 /* number of the first option, beyond all letters */
 
 int
 peal_args_complain(const char *command, const char *fmt, ...)
@@ -20,18 +28,6 @@ peal_args_complain(const char *command, const char *fmt, ...)
     va_end(ap);
     fprintf(stderr, "\nSee `peal %s --help`.\n", command);
     return PEAL_EXIT_USAGE;
-}
-
-/* A letter, or a name of len bytes. */
-static const struct peal_arg *
-find(const struct peal_arg *args, char letter, const char *name, size_t len)
-{
-    for (; args->name != NULL; args++)
-        if (letter != 0
-                ? args->letter == letter
-                : strlen(args->name) == len && strncmp(args->name, name, len) == 0)
-            return args;
-    return NULL;
 }
 
 static int
@@ -52,35 +48,87 @@ complain_unknown(const char *command, const struct peal_arg *args, const char *w
     return peal_args_complain(command, "unknown option %s", word);
 }
 
-/* Reads the option at argv[*i] and steps over it. -1: go on. */
-static int
-take(const char *command, const struct peal_arg *args, char **argv, int *i)
-{
-    const char *word = argv[*i];
-    const char *equals = word[1] == '-' ? strchr(word, '=') : NULL;
-    size_t len = equals != NULL ? (size_t)(equals - word) : strlen(word);
-    const struct peal_arg *arg =
-        word[1] == '-' ? find(args, 0, word + 2, len - 2) : find(args, word[1], NULL, 0);
-    const char *value = equals != NULL ? equals + 1 : NULL;
+/* What getopt_long wants to be told about a command's options. */
+struct spec {
+    struct option longs[PEAL_ARGS_MAX + 2];
+    char shorts[2 * PEAL_ARGS_MAX + 4];
+};
 
-    if (arg == NULL)
-        return complain_unknown(command, args, word);
-    (*i)++;
-    if (word[1] != '-' && word[2] != '\0')
-        value = word + 2; /* -cFILE */
-    if (arg->flag != NULL) {
-        *arg->flag = true;
-        return value == NULL ? -1
-                             : peal_args_complain(command, "%s takes no value", word);
+static void
+spec_make(const struct peal_arg *args, struct spec *s)
+{
+    unsigned n = 0;
+    char *at = s->shorts;
+
+    *s = (struct spec){ .longs[0] = { "help", no_argument, NULL, 'h' } };
+    at += sprintf(at, "-:h"); /* words in their order; a missing value is told apart */
+    for (; args[n].name != NULL; n++) {
+        PEAL_ASSERT(n < PEAL_ARGS_MAX);
+        s->longs[n + 1] = (struct option){ args[n].name,
+            args[n].flag != NULL ? no_argument : required_argument, NULL,
+            (int)(FIRST_ARG + n) };
+        if (args[n].letter != 0)
+            at += sprintf(at, "%c%s", args[n].letter, args[n].flag != NULL ? "" : ":");
     }
-    if (value == NULL && (value = argv[*i]) != NULL)
-        (*i)++;
-    if (value == NULL)
-        return peal_args_complain(command, "%s needs a value", word);
-    if (arg->value != NULL)
+}
+
+/* The option that getopt_long has found, by its letter or number. */
+static const struct peal_arg *
+arg_of(const struct peal_arg *args, int found)
+{
+    if (found >= FIRST_ARG)
+        return &args[found - FIRST_ARG];
+    while (args->letter != found)
+        args++;
+    return args;
+}
+
+/* getopt_long also takes the beginning of a name; a script that relies on it would break
+ * with the next option. */
+static bool
+is_abbreviated(const char *word, const char *name)
+{
+    size_t len = strcspn(word + 2, "=");
+
+    return strlen(name) != len || strncmp(word + 2, name, len) != 0;
+}
+
+static void
+arg_set(const struct peal_arg *arg, const char *value)
+{
+    if (arg->flag != NULL)
+        *arg->flag = true;
+    else if (arg->value != NULL)
         *arg->value = value;
     else
         arg->values[(*arg->n_values)++] = value;
+}
+
+/* Deals with what getopt_long has found. -1: go on. */
+static int
+take(const char *command, const char *help, const struct peal_arg *args, char **argv,
+    int found, int index)
+{
+    bool apart = optarg != NULL && optarg == argv[optind - 1];
+    const char *word = argv[apart ? optind - 2 : optind - 1];
+
+    if (found == '?' && optopt >= FIRST_ARG)
+        return peal_args_complain(command, "%s takes no value", word);
+    if (found == ':')
+        return peal_args_complain(command, "%s needs a value", word);
+    /* A letter in the middle of a word: getopt_long has not stepped over it yet. */
+    if (found == '?' && optopt != 0 &&
+        (word[0] != '-' || word[1] == '-' || strchr(word, optopt) == NULL))
+        word = argv[optind];
+    if (found == '?' ||
+        (index >= 0 &&
+            is_abbreviated(word, found == 'h' ? "help" : arg_of(args, found)->name)))
+        return complain_unknown(command, args, word);
+    if (found == 'h') {
+        fputs(help, stdout);
+        return PEAL_EXIT_OK;
+    }
+    arg_set(arg_of(args, found), optarg);
     return -1;
 }
 
@@ -88,27 +136,27 @@ int
 peal_args_read(const char *command, const char *help, const struct peal_arg *args,
     int argc, char **argv, int *rest)
 {
-    int n_rest = 0, status = -1;
-    bool only_words = false;
+    int n_rest = 0, status = -1, found = 0, index;
+    struct spec s;
 
-    for (int i = 1; i < argc && status < 0;) {
-        char *word = argv[i];
-
-        if (!only_words && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {
-            fputs(help, stdout);
-            return PEAL_EXIT_OK;
-        }
-        if (!only_words && strcmp(word, "--") == 0) {
-            only_words = true;
-            i++;
-        } else if (!only_words && word[0] == '-' && word[1] != '\0') {
-            status = take(command, args, argv, &i);
-        } else if (rest == NULL) {
-            status = peal_args_complain(command, "what is \"%s\" for?", word);
-        } else {
-            argv[1 + n_rest++] = word;
-            i++;
-        }
+    spec_make(args, &s);
+    optind = 0; /* glibc: begin anew */
+    opterr = 0;
+    while (status < 0) {
+        index = -1;
+        optarg = NULL;
+        if (found != -1)
+            found = getopt_long(argc, argv, s.shorts, s.longs, &index);
+        if (found == -1 && optind >= argc)
+            break;
+        if (found == -1) /* after "--" there are only words */
+            optarg = argv[optind++];
+        if (found != -1 && found != 1)
+            status = take(command, help, args, argv, found, index);
+        else if (rest == NULL)
+            status = peal_args_complain(command, "unexpected argument \"%s\"", optarg);
+        else
+            argv[1 + n_rest++] = optarg;
     }
     if (rest != NULL)
         *rest = n_rest;
