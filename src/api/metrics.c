@@ -8,8 +8,8 @@
  */
 #include "api/api_priv.h"
 
-/* What is said of connections is said of those of clients and nodes: the control thread's
- * go to Redis, which has metrics of its own. */
+/* Counters of connections are about those of clients and nodes. The connections of the
+ * control thread go to Redis, and are left out. */
 static bool
 is_of_connections(enum peal_stat id)
 {

@@ -2,7 +2,7 @@
 /*
  * An avalanche: all clients lose their node, and come back to another one.
  *
- * Whoever runs this ends the node of --lost when "ready" appears on standard error. Each
+ * The caller kills the node of --lost when "ready" appears on standard error. Each
  * client then does as the official Socket.IO client: it tries again after 1 s, then 2, 4
  * and 5 s, each half longer or shorter by chance; at the node of --url, where a balancer
  * would bring it. Meanwhile clients that are at that node already (--present) measure
@@ -33,7 +33,7 @@ struct avalanche {
     struct client *clients;
     struct peal_bench_present *present; /* NULL: there are none */
     uint64_t first_ns, last_ns;         /* the first loss; the last return */
-    bool all_there; /* before that who is refused tries again at the same node */
+    bool all_there; /* until then a client that is refused tries the same node again */
     unsigned n_lost, n_back, n_again, n_failed;
     uint64_t chance; /* a generator's state: the same delays in every run */
     struct peal_bench_span second;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a client says before it is ready, and how bytes become messages.
+ * The handshakes of a client, from the first request until it is ready, and the frames
+ * that come after them.
  *
  * WebSocket: the upgrade of RFC 6455 section 4 with the RFC's own key, so the right
  * answer is a constant. Socket.IO goes the way of the official client when it starts with

@@ -32,7 +32,7 @@ settled_rss(struct peal_bench_net *net)
     return now;
 }
 
-/* What a first connection makes the server allocate once and for all is no cost of a
+/* Memory that the first connections make the server allocate for good is no cost of a
  * connection: some come and go before the first look. */
 static bool
 warm_up(struct peal_bench_net *net)

@@ -97,7 +97,7 @@ come_and_go(struct peal_bench_net *net, uint64_t now)
     }
 }
 
-/* What is due by now; false: out of memory. */
+/* Publishes the messages that are due by now; false: out of memory. */
 static bool
 publish_due(struct peal_bench_net *net, uint64_t now)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is published, and what it looks like when it arrives. */
+/* Builds messages to publish, and recognises them when they arrive. */
 #include "bench/message.h"
 
 #include "bench/frame.h"

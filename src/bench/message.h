@@ -13,7 +13,7 @@ struct peal_bench_message {
     const struct peal_bench_opts *opts;
     struct peal_buf expected; /* a delivery; the digits in it vary */
     size_t digits_at;
-    /* What was published last, to be published again with other digits. */
+    /* The last publish, to be sent again with other digits. */
     struct peal_buf text;
     size_t text_digits_at;
     const struct peal_bench_target *target; /* whom text is for; NULL: there is none */

@@ -301,7 +301,7 @@ set_protocol(struct peal_bench_target *t, enum peal_bench_protocol protocol)
         snprintf(t->path, sizeof(t->path), "/socket.io/?EIO=4&transport=websocket");
 }
 
-/* What each mode needs, and its own defaults. */
+/* Checks the options that a mode needs, and sets its own defaults. */
 static int
 settle_mode(struct peal_bench_opts *o)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What one run of the load generator was asked to do. */
+/* The task of one run of the load generator, as its command line says. */
 #ifndef PEAL_BENCH_OPTS_H
 #define PEAL_BENCH_OPTS_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a process costs, as the kernel accounts for it.
+ * The processor time and memory of a process, as the kernel accounts for them.
  *
  * CPU is the scheduler's: nanoseconds on a processor of every thread, in user and kernel
  * mode, not sampled by ticks. Memory is what is resident, without the kernel's own.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a run found: named numbers in order, printed as a table or as one JSON object. */
+/* The results of a run: named numbers in order, printed as a table or as JSON. */
 #ifndef PEAL_BENCH_REPORT_H
 #define PEAL_BENCH_REPORT_H
 

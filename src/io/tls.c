@@ -42,7 +42,8 @@ fail_with(struct peal_buf *why, const char *what, const char *path)
                : PEAL_ENOMEM;
 }
 
-/* What both sides have in common. NULL: out of memory. */
+/* Makes a context with the settings that servers and clients have in common. NULL: out
+ * of memory. */
 static struct peal_tls_ctx *
 ctx_new(const SSL_METHOD *method, int min_version)
 {

@@ -18,7 +18,7 @@ struct peal_balance_view {
     bool all_up;      /* nobody is starting, draining or leaving */
 };
 
-/* What is remembered between two looks; zeroed at first. */
+/* The memory between two steps; zeroed at first. */
 struct peal_balance {
     uint64_t members;   /* as it was last seen */
     uint64_t since_ms;  /* when it became so */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A node among others: the backplane, the relay over it, and what this node says of
- * itself. Without a backplane there is none of it. */
+/*
+ * A node among others: it opens the backplane, puts the relay over it, and reports itself
+ * to the other nodes, with an address at which they can reach it. Without a backplane
+ * there is none of it.
+ */
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -12,9 +15,9 @@
 #include "server/server_priv.h"
 #include "wire/hostport.h"
 
-/* What changes between two reports. Control thread. */
+/* Fills in the fields that change between two reports. Control thread. */
 static void
-fill_report(void *arg, struct peal_node_report *own)
+cluster_fill_report(void *arg, struct peal_node_report *own)
 {
     struct peal_server *n = arg;
 
@@ -30,7 +33,7 @@ fill_report(void *arg, struct peal_node_report *own)
 
 /* The first address of this machine that is not its loopback. */
 static bool
-first_address(char *out, size_t size)
+cluster_first_address(char *out, size_t size)
 {
     struct ifaddrs *all = NULL, *i;
     struct peal_addr addr;
@@ -62,7 +65,7 @@ first_address(char *out, size_t size)
 
 /* Where others reach node.listen: as configured, or as bound, or a guess. */
 static void
-find_address(const struct peal_server *n, char *out, size_t size)
+cluster_find_address(const struct peal_server *n, char *out, size_t size)
 {
     const char *say = n->o->node_advertise;
     char bound[PEAL_ADDR_TEXT_MAX], guess[PEAL_ADDR_TEXT_MAX + 2];
@@ -76,7 +79,7 @@ find_address(const struct peal_server *n, char *out, size_t size)
     peal_addr_format_ip(&n->inner, bound);
     if (say == NULL)
         say = (strcmp(bound, "0.0.0.0") == 0 || strcmp(bound, "::") == 0) &&
-                      first_address(guess, sizeof(guess))
+                      cluster_first_address(guess, sizeof(guess))
                   ? guess
                   : bound;
     snprintf(out, size, strchr(say, ':') != NULL && say[0] != '[' ? "[%s]:%u" : "%s:%u",
@@ -84,18 +87,19 @@ find_address(const struct peal_server *n, char *out, size_t size)
 }
 
 static void
-describe(struct peal_server *n, struct peal_node_report *own)
+cluster_describe(struct peal_server *n, struct peal_node_report *own)
 {
     *own = (struct peal_node_report){ .started_ms = n->api.started_s * 1000 };
     snprintf(own->name, sizeof(own->name), "%s", n->api.name);
     snprintf(own->version, sizeof(own->version), "%s", n->api.version);
     snprintf(own->secret, sizeof(own->secret), "%s", n->secret);
-    find_address(n, own->address, sizeof(own->address));
+    cluster_find_address(n, own->address, sizeof(own->address));
 }
 
-/* What a link is made of; the caller names what it counts in. */
+/* The settings of a link; it counts in the counters that the caller names. */
 static struct peal_backplane_config
-link_config(const struct peal_server *n, const struct peal_backplane_counters *counters)
+cluster_link_config(
+    const struct peal_server *n, const struct peal_backplane_counters *counters)
 {
     return (struct peal_backplane_config){ .url = n->o->backplane,
         .loop = n->control,
@@ -105,7 +109,7 @@ link_config(const struct peal_server *n, const struct peal_backplane_counters *c
 
 /* Releases why. */
 static bool
-link_made(struct peal_server *n, peal_err err, struct peal_buf *why)
+cluster_link_made(struct peal_server *n, peal_err err, struct peal_buf *why)
 {
     if (err != PEAL_OK)
         peal_log(&n->log, PEAL_LOG_ERROR, "the backplane cannot be used", "why=\"%.*s\"",
@@ -117,7 +121,7 @@ link_made(struct peal_server *n, peal_err err, struct peal_buf *why)
 
 /* The adapter goes first: a node that is ready for clients has them hear everybody. */
 static void
-start_nodes(void *arg)
+cluster_start_nodes(void *arg)
 {
     struct peal_server *n = arg;
 
@@ -127,7 +131,7 @@ start_nodes(void *arg)
 
 /* Clients come back, and get ids with the new number. */
 static void
-on_renumbered(void *arg)
+cluster_on_renumbered(void *arg)
 {
     struct peal_server *n = arg;
 
@@ -136,14 +140,14 @@ on_renumbered(void *arg)
 }
 
 static bool
-make_nodes(struct peal_server *n, const struct peal_node_report *own)
+cluster_make_nodes(struct peal_server *n, const struct peal_node_report *own)
 {
     struct peal_nodes_config config = { .hub = n->hub,
         .relay = n->relay,
         .loop = n->control,
         .own = own,
-        .fill = fill_report,
-        .renumbered = on_renumbered,
+        .fill = cluster_fill_report,
+        .renumbered = cluster_on_renumbered,
         .arg = n };
 
     return (peal_nodes_new(&config, &n->nodes) == PEAL_OK &&
@@ -153,10 +157,10 @@ make_nodes(struct peal_server *n, const struct peal_node_report *own)
 }
 
 static bool
-make_relay(struct peal_server *n)
+cluster_make_relay(struct peal_server *n)
 {
     const struct peal_strings *secrets = &n->o->backplane_secret;
-    struct peal_backplane_config link = link_config(n, &peal_relay_counters);
+    struct peal_backplane_config link = cluster_link_config(n, &peal_relay_counters);
     struct peal_slice list[PEAL_SEAL_KEYS_MAX];
     struct peal_buf why = { 0 };
     struct peal_relay_config config = { .loop = n->control,
@@ -167,7 +171,7 @@ make_relay(struct peal_server *n)
 
     for (; config.n_secrets < secrets->n; config.n_secrets++)
         list[config.n_secrets] = peal_slice_str(secrets->v[config.n_secrets]);
-    if (!link_made(n, peal_backplane_open(&link, &config.backplane, &why), &why))
+    if (!cluster_link_made(n, peal_backplane_open(&link, &config.backplane, &why), &why))
         return false;
     if (peal_relay_new(n->hub, &config, &n->relay) == PEAL_OK)
         return true;
@@ -176,9 +180,9 @@ make_relay(struct peal_server *n)
 }
 
 static bool
-make_adapter(struct peal_server *n)
+cluster_make_adapter(struct peal_server *n)
 {
-    struct peal_backplane_config link = link_config(n, &peal_adapter_counters);
+    struct peal_backplane_config link = cluster_link_config(n, &peal_adapter_counters);
     struct peal_buf why = { 0 };
     struct peal_adapter_config config = { .loop = n->control,
         .hub = n->hub,
@@ -187,10 +191,10 @@ make_adapter(struct peal_server *n)
         .key = peal_slice_str(n->o->socketio_adapter_key),
         .prefix = peal_slice_str(n->o->backplane_prefix),
         .queue_max = n->o->backplane_queue_max,
-        .ready = start_nodes,
+        .ready = cluster_start_nodes,
         .arg = n };
 
-    if (!link_made(n,
+    if (!cluster_link_made(n,
             peal_redis_pubsub_open(&link,
                 config.sharded ? PEAL_REDIS_SHARDED : PEAL_REDIS_CLASSIC, &config.link,
                 &why),
@@ -217,10 +221,10 @@ peal_cluster_init(struct peal_server *n)
 
     if (!peal_cluster_on(n))
         return true;
-    describe(n, &own);
-    if (!make_relay(n) || !make_nodes(n, &own))
+    cluster_describe(n, &own);
+    if (!cluster_make_relay(n) || !cluster_make_nodes(n, &own))
         return false;
-    if (n->o->socketio_adapter != PEAL_ADAPTER_OFF && !make_adapter(n))
+    if (n->o->socketio_adapter != PEAL_ADAPTER_OFF && !cluster_make_adapter(n))
         return false;
     for (unsigned i = 0; i < n->n_workers; i++)
         n->workers[i].proto.nodes = n->nodes;
@@ -237,7 +241,7 @@ peal_cluster_start(struct peal_server *n)
     if (n->adapter != NULL)
         peal_adapter_start(n->adapter);
     else if (n->nodes != NULL)
-        start_nodes(n);
+        cluster_start_nodes(n);
 }
 
 void

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* From options to the settings of each layer. */
+/*
+ * From options to the settings of each layer: each gets a struct of its own, so that no
+ * layer below knows the options. Everything made here lives as long as the node.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +33,7 @@ peal_server_slices(struct peal_server *n, const struct peal_strings *s, unsigned
 }
 
 static bool
-set_trusted(struct peal_server *n)
+configure_trusted(struct peal_server *n)
 {
     const struct peal_strings *s = &n->o->http_trusted_proxies;
 
@@ -45,7 +48,7 @@ set_trusted(struct peal_server *n)
 }
 
 static bool
-set_http(struct peal_server *n)
+configure_http(struct peal_server *n)
 {
     const struct peal_options *o = n->o;
 
@@ -58,7 +61,7 @@ set_http(struct peal_server *n)
         .idle_timeout_ms = o->http_idle_timeout_ms,
         .proxy_protocol = o->listen_proxy_protocol,
     };
-    if (!set_trusted(n))
+    if (!configure_trusted(n))
         return false;
     n->admin_http = n->http;
     n->admin_http.proxy_protocol = false;
@@ -69,7 +72,7 @@ set_http(struct peal_server *n)
 }
 
 static void
-set_proto(struct peal_server *n)
+configure_proto(struct peal_server *n)
 {
     const struct peal_options *o = n->o;
 
@@ -88,14 +91,14 @@ set_proto(struct peal_server *n)
 }
 
 static void
-set_api(struct peal_server *n)
+configure_api(struct peal_server *n)
 {
     const struct peal_options *o = n->o;
 
     if (gethostname(n->hostname, sizeof(n->hostname) - 1) != 0)
         n->hostname[0] = '\0';
-    /* What --dev opens are event streams. The API needs no key there, and is not for
-     * every page that its browser opens. */
+    /* --dev opens event streams to every page, but not the API: it needs no key there, so
+     * any page that the developer's browser opens could use it. */
     if (o->place[PEAL_OPT_N_http_cors].level != PEAL_FROM_DEV)
         n->api_cors.origins = peal_server_slices(n, &o->http_cors, &n->api_cors.n);
     n->api = (struct peal_api_node){ .dev = o->dev,
@@ -112,7 +115,7 @@ set_api(struct peal_server *n)
 
 /* The application: of the program, or the rules. */
 static bool
-set_app(struct peal_server *n)
+configure_app(struct peal_server *n)
 {
     struct peal_buf errors = { 0 };
     const char *file = n->o->file != NULL ? n->o->file : "rules";
@@ -131,7 +134,7 @@ set_app(struct peal_server *n)
 
 /* All workers of this node have the same secrets anyway, also after a reload. */
 static peal_err
-share_tickets(struct peal_server *n, struct peal_tls_ctx *ctx)
+configure_tickets(struct peal_server *n, struct peal_tls_ctx *ctx)
 {
     const struct peal_strings *shared = &n->o->tls_ticket_secret;
     struct peal_slice secrets[PEAL_TLS_SECRETS_MAX] = { peal_slice_of(
@@ -154,7 +157,7 @@ peal_server_load_tls(struct peal_server *n)
         peal_log(&n->log, PEAL_LOG_ERROR, "the certificate cannot be used",
             "tls.cert=%s tls.key=%s why=\"%.*s\"", o->tls_cert, o->tls_key, (int)why.len,
             why.len > 0 ? why.data : "");
-    else if (share_tickets(n, ctx) != PEAL_OK) {
+    else if (configure_tickets(n, ctx) != PEAL_OK) {
         peal_log(&n->log, PEAL_LOG_ERROR, "session tickets cannot be made", NULL);
         peal_tls_ctx_release(ctx);
         ctx = NULL;
@@ -170,16 +173,16 @@ peal_server_configure(struct peal_server *n)
         peal_random_u64());
     for (unsigned i = 0; i < sizeof(n->ticket_secret) / sizeof(n->ticket_secret[0]); i++)
         n->ticket_secret[i] = peal_random_u64();
-    if (!set_http(n))
+    if (!configure_http(n))
         return peal_server_no_memory(n);
-    set_proto(n);
-    set_api(n);
+    configure_proto(n);
+    configure_api(n);
     if (!peal_server_protocols(n) || n->no_memory ||
         peal_assets_new(n->o, &n->assets) != PEAL_OK ||
         peal_hub_new((uint32_t)peal_random_u64() | 1, &n->hub) != PEAL_OK)
         return peal_server_no_memory(n);
     n->api.hub = n->hub;
-    if (!set_app(n))
+    if (!configure_app(n))
         return false;
     if (n->o->tls_cert == NULL)
         return true;

@@ -40,7 +40,7 @@ struct peal_drain {
     bool listeners_closed;
 };
 
-/* What the node looks like. */
+/* The node at the moment of a step. */
 struct peal_drain_view {
     uint64_t now_ms;
     int64_t sessions; /* also those that are closed and wait for a poll to be told */
@@ -51,7 +51,7 @@ struct peal_drain_view {
     uint32_t pace;     /* sessions a second that they ask for; 0: any */
 };
 
-/* What to do now, in the order of these members. */
+/* The orders of a step, to be carried out in this order. */
 struct peal_drain_orders {
     bool refuse;          /* admit nobody any more */
     bool close_sessions;  /* until keep is left */

@@ -37,7 +37,7 @@ peal_server_limits(struct peal_server *n)
     n->open_files = have;
     n->limits.all_max = have - reserve;
     n->limits.open_max = want > 0 ? want : have - reserve;
-    /* What one node forwards takes descriptors at both. */
+    /* A forwarded request takes descriptors at both nodes. */
     if (want == 0 && peal_cluster_on(n))
         n->limits.open_max -= n->limits.open_max / 4;
     return true;

@@ -15,7 +15,7 @@
 
 #define KEY_MAX 128
 
-/* What --dev (or dev: on) changes, below everything else that the user says. */
+/* The defaults that --dev (or dev: on) changes; every setting of the user wins. */
 static const char *const dev_settings[][2] = { { "listen", "127.0.0.1:8080" },
     { "log.format", "friendly" }, { "socketio.cors", "*" }, { "ws.origins", "*" },
     { "http.cors", "*" }, { "drain.delay", "0s" }, { "drain.window", "0s" } };
@@ -190,7 +190,8 @@ load_file(struct peal_option_loader *l, const char *name)
 
 /* The environment. */
 
-/* What Kubernetes sets for a Service that is called peal, peal-redis and so on. */
+/* Kubernetes sets such variables for a Service that is called peal, peal-redis and so on.
+ */
 static bool
 is_service_variable(struct peal_slice name, struct peal_slice value)
 {
@@ -293,7 +294,7 @@ load_set(struct peal_option_loader *l, const char *set)
         peal_option_set(l, row, &src, value);
 }
 
-/* Who is to blame for the value of an option. */
+/* The place to name in a complaint about the value of an option. */
 static struct peal_option_source
 source_of(const struct peal_options *o, const char *name)
 {
@@ -338,7 +339,7 @@ adapter_fault(const struct peal_options *o)
     }
 }
 
-/* What options ask of each other. */
+/* Checks that concern several options at once. */
 static void
 check_together(struct peal_option_loader *l)
 {

@@ -13,7 +13,7 @@ struct peal_option_loader {
     peal_err err; /* PEAL_OK, PEAL_EINVAL after a mistake, PEAL_ENOMEM for ever */
 };
 
-/* Who says so. */
+/* Where a value comes from, for complaints. */
 struct peal_option_source {
     enum peal_option_level level;
     const char *name;      /* the file, the variable, "--set" */

@@ -296,7 +296,7 @@ struct peal_options {
 
 extern const struct peal_option peal_option_table[PEAL_OPTION_N];
 
-/* What a command was given; everything is borrowed. */
+/* The sources of options, as a command was given them; everything is borrowed. */
 struct peal_option_input {
     const char *file;        /* NULL: none */
     const char *const *env;  /* as environ; NULL: none */

@@ -18,7 +18,7 @@ peal_server_no_memory(struct peal_server *n)
 }
 
 static bool
-allocate(struct peal_server *n)
+server_allocate(struct peal_server *n)
 {
     unsigned count = n->n_workers;
 
@@ -38,7 +38,7 @@ allocate(struct peal_server *n)
 }
 
 static bool
-make_workers(struct peal_server *n)
+server_make_workers(struct peal_server *n)
 {
     for (unsigned i = 0; i < n->n_workers; i++)
         if (!peal_worker_init(&n->workers[i], n, i))
@@ -52,7 +52,7 @@ make_workers(struct peal_server *n)
 }
 
 static void
-say_hello(struct peal_server *n)
+server_log_start(struct peal_server *n)
 {
     peal_log(&n->log, PEAL_LOG_INFO, "started",
         "version=%s pid=%d workers=%u engine=%s tls=%s open_files=%lld "
@@ -69,7 +69,7 @@ say_hello(struct peal_server *n)
 }
 
 static unsigned
-count_workers(const struct peal_options *o)
+server_count_workers(const struct peal_options *o)
 {
     unsigned n = o->workers > 0 ? (unsigned)o->workers : uv_available_parallelism();
 
@@ -86,14 +86,14 @@ peal_serve(struct peal_options *opts, const struct peal_program *program)
             .friendly = opts->log_format == PEAL_LOG_FRIENDLY,
             .level = opts->log_level },
         .limits = { .rate = (uint64_t)opts->accept_rate, .paced = true },
-        .n_workers = count_workers(opts) };
+        .n_workers = server_count_workers(opts) };
     int status = 1;
 
     signal(SIGPIPE, SIG_IGN);
     peal_server_block_signals(true);
-    if (allocate(&n) && peal_server_limits(&n) && peal_server_configure(&n) &&
-        make_workers(&n) && peal_cluster_init(&n)) {
-        say_hello(&n);
+    if (server_allocate(&n) && peal_server_limits(&n) && peal_server_configure(&n) &&
+        server_make_workers(&n) && peal_cluster_init(&n)) {
+        server_log_start(&n);
         status = peal_server_run(&n);
     }
     if (n.app != NULL && n.app->ops->stop != NULL)

@@ -9,11 +9,11 @@
 
 #define PEAL_ROUTES_MAX 32
 
-/* What another program than peal itself puts in place of its own parts; all optional. */
+/* The parts that another program puts in place of those of peal; all optional. */
 struct peal_program {
     /* Makes the application; NULL: the declarative rules. One for all workers. */
     peal_err (*app)(const struct peal_options *o, struct peal_app **out);
-    /* What rides on Engine.IO; NULL: Socket.IO. */
+    /* The protocol over Engine.IO; NULL: Socket.IO. */
     const struct peal_eio_ops *rider;
     /* Protocols before those of peal itself: their routes win. Kept. */
     const struct peal_protocol_row *protocols;

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the running server share: the node and its workers. */
+/*
+ * The running server: the node, its workers, and the functions by which the files of this
+ * folder make them, run them and take them down. Options become settings (configure.c),
+ * sockets are opened (sockets.c), workers are made (worker.c) and joined to the cluster
+ * (cluster.c), and the control thread runs them until the drain is over (lifecycle.c).
+ */
 #ifndef PEAL_SERVER_SERVER_PRIV_H
 #define PEAL_SERVER_SERVER_PRIV_H
 
@@ -28,13 +33,13 @@ struct peal_worker {
     uv_thread_t thread;
     struct peal_task stop; /* must not fail for want of memory */
     bool started;
-    /* What there was when the drain began; the loop's. */
+    /* Counts at the beginning of the drain; they belong to the loop's thread. */
     unsigned began[PEAL_PROTOCOLS_MAX], forwards_began;
     _Atomic unsigned
         forwards; /* requests under way to other nodes, as of the last step */
 };
 
-/* Whom a listening socket is for. */
+/* The peers that a listening socket is for. */
 enum peal_socket_for {
     PEAL_FOR_CLIENTS,
     PEAL_FOR_ADMIN,
@@ -89,7 +94,7 @@ struct peal_server {
     struct peal_socket *sockets;
     unsigned n_sockets;
     /* Sessions that the nodes which remain take in a second, all together; 0: not known.
-     * Whoever knows it may set it, before a drain and during it. */
+     * balance.c sets it from their reports, before a drain and during it. */
     _Atomic uint32_t drain_pace;
     char first[PEAL_ADDR_TEXT_MAX]; /* where clients come in, or empty: a unix socket */
 };

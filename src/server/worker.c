@@ -15,7 +15,7 @@
 #define DEFLATE_LEVEL 1 /* fan-out is once a message, but it is in everybody's way */
 #define DEFLATE_MEM_LEVEL 8
 
-/* What is served where. The first route that matches wins. */
+/* Fills in the routes; the first one that matches a path wins. */
 static unsigned
 worker_routes(struct peal_worker *w)
 {
