@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * JSON as raw slices: check it, cut it into values, never rebuild it. On the hot path a
- * payload passes through byte for byte; documents (API, configuration) use jansson.
+ * JSON as raw slices: check it, cut it into values, never rebuild it, so that a payload
+ * passes through byte for byte. Text is written by base/writer.h.
  *
  * Grammar: RFC 8259, UTF-8, nothing after the value but white space. Depth is bounded by
  * PEAL_JSON_DEPTH_MAX. All functions are pure; any thread.

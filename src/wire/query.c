@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Query strings: walked pair by pair where they are; only a value that somebody asked for
+ * Query strings: walked pair by pair where they are; only a value that is asked for
  * is decoded. Keys are compared escape by escape, without a copy.
  */
 #include "wire/query.h"
+
+#include "base/ascii.h"
 
 bool
 peal_query_next(
@@ -24,16 +26,6 @@ peal_query_next(
     return false;
 }
 
-static int
-hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Takes one byte off the front of *s, escaped or not; -1: a bad escape or a zero byte. */
 static int
 next_byte(struct peal_slice *s, bool plus_is_space)
@@ -46,7 +38,7 @@ next_byte(struct peal_slice *s, bool plus_is_space)
         c = p[0] == '+' && plus_is_space ? ' ' : (unsigned char)p[0];
         return c == 0 ? -1 : c;
     }
-    if (s->len < 3 || (hi = hex_value(p[1])) < 0 || (lo = hex_value(p[2])) < 0)
+    if (s->len < 3 || (hi = peal_ascii_hex(p[1])) < 0 || (lo = peal_ascii_hex(p[2])) < 0)
         return -1;
     *s = peal_slice_skip(*s, 3);
     c = hi << 4 | lo;
@@ -96,45 +88,4 @@ peal_query_raw(struct peal_slice query, struct peal_slice key)
         if (key_is(k, key))
             found = v;
     return found;
-}
-
-peal_err
-peal_query_get(struct peal_slice query, struct peal_slice key, struct peal_buf *value_out,
-    bool *found_out)
-{
-    struct peal_slice raw = peal_query_raw(query, key);
-
-    *found_out = raw.data != NULL;
-    return peal_percent_decode(raw, true, value_out);
-}
-
-static bool
-is_unreserved(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '-' || c == '.' || c == '_' || c == '~';
-}
-
-peal_err
-peal_percent_encode(struct peal_slice in, struct peal_buf *out)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    peal_err err;
-
-    if (in.len > SIZE_MAX / 4)
-        return PEAL_ENOMEM;
-    if ((err = peal_buf_reserve(out, in.len * 3)) != PEAL_OK)
-        return err;
-    for (size_t i = 0; i < in.len; i++) {
-        unsigned char c = (unsigned char)in.data[i];
-
-        if (is_unreserved(in.data[i])) {
-            out->data[out->len++] = in.data[i];
-            continue;
-        }
-        out->data[out->len++] = '%';
-        out->data[out->len++] = digits[c >> 4];
-        out->data[out->len++] = digits[c & 15];
-    }
-    return PEAL_OK;
 }

@@ -23,22 +23,10 @@ PEAL_MUST_USE peal_err peal_percent_decode(
     struct peal_slice in, bool plus_is_space, struct peal_buf *out);
 
 /*
- * peal_query_get appends the decoded value of key; on repeats the last one wins.
+ * peal_query_raw is the raw value of key, escapes and all; of equal keys the last counts.
  *   key  plain, compared with the decoded keys; a key with a bad escape equals nothing
- *   found_out  false, and nothing appended, when absent
- * Errors: as peal_percent_decode.
- */
-PEAL_MUST_USE peal_err peal_query_get(struct peal_slice query, struct peal_slice key,
-    struct peal_buf *value_out, bool *found_out);
-
-/*
- * peal_query_raw is the raw value of key, escapes and all, for values that need none
- * (numbers, ids). The same pair wins as in peal_query_get. data NULL: absent.
+ * data NULL: absent.
  */
 struct peal_slice peal_query_raw(struct peal_slice query, struct peal_slice key);
-
-/* peal_percent_encode appends in with everything but RFC 3986's unreserved characters
- * escaped. Errors: PEAL_ENOMEM. */
-PEAL_MUST_USE peal_err peal_percent_encode(struct peal_slice in, struct peal_buf *out);
 
 #endif
