@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who may use the HTTP API. With keys: who has one of them. Without: nobody, but for
+ * Access to the HTTP API. With keys: a request that has one. Without: none, but for
  * --dev, where programs on this machine may. Pages in a browser on this machine are no
  * such programs: a page of anybody can send requests to 127.0.0.1, and by rebinding its
  * name (DNS) even read the answers. So Host and Origin must name this machine too.

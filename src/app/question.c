@@ -93,7 +93,7 @@ question_on_timeout(struct peal_timer *t)
     decide(q, &(struct peal_answer){ .err = PEAL_ETIMEOUT, .why = "try again later" });
 }
 
-/* What is posted after the verdict, or after the end of the session, finds no list. */
+/* A letter that comes after the verdict, or after the session, finds no list. */
 static void
 deliver(struct peal_question *q, const struct letter *l)
 {

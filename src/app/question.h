@@ -70,7 +70,7 @@ peal_err peal_question_emit(struct peal_question *q, struct peal_slice event,
 
 /* For protocols. Thread: the session's loop. */
 
-/* What the app has said, or what became of the question. Borrowed. */
+/* The app's answer, or the end of a question without one. Borrowed. */
 struct peal_answer {
     peal_err err; /* PEAL_OK: allowed, or acknowledged; PEAL_EPERM: refused, see why;
                      PEAL_ETIMEOUT, PEAL_ENOTFOUND: nobody has answered */
@@ -89,7 +89,7 @@ typedef void peal_answer_fn(void *owner, const struct peal_answer *a);
  * there are none. */
 struct peal_questions;
 
-/* What a protocol hands to the app with each question. */
+/* The part of a question by which the app can keep it. */
 struct peal_ask {
     struct peal_questions **questions; /* kept by the question, as are loop and owner */
     struct peal_loop *loop;

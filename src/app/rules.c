@@ -19,7 +19,7 @@
 static const char not_allowed[] = "not allowed";
 static const char no_memory[] = "try again later";
 
-/* What --dev does without rules. */
+/* The rules of --dev, where there are no others. */
 
 #define DEV_ROOM                                                                         \
     {                                                                                    \
@@ -177,7 +177,7 @@ take_event(
     return peal_sio_event_reserved(*out) ? "the event's name is reserved" : NULL;
 }
 
-/* What a sends on: the arguments that name nothing. */
+/* The payload that an action sends on: the arguments that name nothing. */
 struct load {
     struct peal_buf buf;
     struct peal_slice args;

@@ -48,7 +48,7 @@ complain_unknown(const char *command, const struct peal_arg *args, const char *w
     return peal_args_complain(command, "unknown option %s", word);
 }
 
-/* What getopt_long wants to be told about a command's options. */
+/* A command's options in the form that getopt_long takes. */
 struct spec {
     struct option longs[PEAL_ARGS_MAX + 2];
     char shorts[2 * PEAL_ARGS_MAX + 4];
@@ -61,14 +61,18 @@ spec_make(const struct peal_arg *args, struct spec *s)
     char *at = s->shorts;
 
     *s = (struct spec){ .longs[0] = { "help", no_argument, NULL, 'h' } };
-    at += sprintf(at, "-:h"); /* words in their order; a missing value is told apart */
+    /* Words come in their order, and a missing value is told apart. */
+    at = stpcpy(at, "-:h");
     for (; args[n].name != NULL; n++) {
         PEAL_ASSERT(n < PEAL_ARGS_MAX);
         s->longs[n + 1] = (struct option){ args[n].name,
             args[n].flag != NULL ? no_argument : required_argument, NULL,
             (int)(FIRST_ARG + n) };
-        if (args[n].letter != 0)
-            at += sprintf(at, "%c%s", args[n].letter, args[n].flag != NULL ? "" : ":");
+        if (args[n].letter != 0) {
+            *at++ = args[n].letter;
+            if (args[n].flag == NULL)
+                *at++ = ':';
+        }
     }
 }
 

@@ -130,7 +130,7 @@ report(const struct call *c, unsigned status, struct peal_slice answer)
         return PEAL_EXIT_OK;
     if (find_message(answer, &message))
         fprintf(stderr, "peal %s: refused (%u): %.*s\n", c->command, status,
-            (int)message.len, message.data);
+            PEAL_ARG(message));
     else
         fprintf(stderr, "peal %s: refused (%u)\n", c->command, status);
     peal_buf_fini(&message);

@@ -46,7 +46,7 @@ add_type(struct peal_writer *w, const struct peal_option *row)
     peal_writer_printf(w, "%s", type_name(row->type));
     for (const char *sep = " "; rest.data != NULL; sep = ", ") {
         word = peal_slice_cut(&rest, ',');
-        peal_writer_printf(w, "%s%.*s", sep, (int)word.len, word.data);
+        peal_writer_printf(w, "%s%.*s", sep, PEAL_ARG(word));
     }
     if (!has_range)
         return;

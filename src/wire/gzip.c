@@ -26,7 +26,7 @@ const char *const peal_coding_names[N_CODINGS] = {
     [PEAL_CODING_DEFLATE] = "deflate",
 };
 
-/* What a client wants: weights in thousandths; -1: not named. */
+/* The wishes of a client: weights in thousandths; -1: not named. */
 struct wants {
     int named[N_CODINGS];
     int any;

@@ -69,7 +69,7 @@ static const uint8_t class_of[256] = {
     [0x80 ... 0xff] = VALUE,
 };
 
-/* What the fields said about framing and the connection, before it is judged. */
+/* The fields about framing and the connection, collected before they are judged. */
 struct seen {
     unsigned hosts, lengths, codings;
     bool length_bad, length_huge;

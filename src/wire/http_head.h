@@ -10,7 +10,7 @@
 
 #include "base/slice.h"
 
-/* What a head has room for, 4 KiB: 128 of a client, and the one that a node adds. */
+/* The room of a head, 4 KiB: 128 of a client, and the one that a node adds. */
 #define PEAL_HTTP_HEADERS_MAX 129
 #define PEAL_HTTP_DATE_LEN 29
 
