@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/msg.h"
 #include "base/stats.h"
+#include "clock.h"
 
 /* A session that writes down what becomes of its questions: "id ok;", "id no why;",
  * "id ack[args]+att;", "id emit event[args];". */
@@ -287,6 +288,26 @@ a_session_may_end_inside_an_answer(void **state)
 }
 
 static void
+a_question_that_nobody_answers_is_decided_in_time(void **state)
+{
+    struct peal_question *connect, *event;
+    struct world w;
+
+    begin(&w);
+    event = ask(&w, PEAL_ASK_EVENT, "1");
+    connect = ask(&w, PEAL_ASK_CONNECT, "2");
+    clock_ms += PEAL_QUESTION_TIMEOUT_MS + 1000;
+    assert_string_equal(lines(&w, 1), "2 late try again later;");
+    CHECK_ERR(peal_question_allow(connect), PEAL_ECLOSED);
+    clock_ms += PEAL_EVENT_KEPT_MAX_MS;
+    assert_string_equal(lines(&w, 1), "1 late try again later;");
+    CHECK_INT(peal_stat_get(peal_loop_stats(w.loop), PEAL_STAT_QUESTIONS_TIMED_OUT), 2);
+    peal_question_release(connect);
+    peal_question_release(event);
+    end(&w);
+}
+
+static void
 open_questions_are_bounded(void **state)
 {
     struct peal_question *q[PEAL_QUESTIONS_MAX];
@@ -369,6 +390,7 @@ main(void)
         cmocka_unit_test(a_question_that_is_released_without_an_answer_is_told),
         cmocka_unit_test(an_answer_to_a_session_that_is_gone_is_counted),
         cmocka_unit_test(a_session_may_end_inside_an_answer),
+        cmocka_unit_test(a_question_that_nobody_answers_is_decided_in_time),
         cmocka_unit_test(open_questions_are_bounded),
         cmocka_unit_test(answers_must_fit_their_question),
         cmocka_unit_test(many_threads_answer_at_once),
