@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "base/vec.h"
 #include "wire/envelope.h"
 
 struct batch {
@@ -130,15 +131,8 @@ peal_batches_list(struct peal_batches *p, unsigned *n_out)
     for (struct peal_link *l = p->all.next; l != &p->all; l = l->next) {
         struct batch *b = PEAL_CONTAINER(l, struct batch, link);
 
-        if (n == p->list_cap) {
-            unsigned cap = p->list_cap ? p->list_cap * 2 : 64;
-            struct peal_payload *list = realloc(p->list, cap * sizeof(*list));
-
-            if (list == NULL)
-                break; /* the rest goes with the next */
-            p->list = list;
-            p->list_cap = cap;
-        }
+        if (PEAL_GROW(p->list, p->list_cap, n + 1) != PEAL_OK)
+            break; /* the rest goes with the next */
         batch_seal(p, b);
         p->list[n++] = (struct peal_payload){ batch_topic(b), peal_buf_slice(&b->bytes) };
     }

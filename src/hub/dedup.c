@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/vec.h"
 #include "hub/hub_priv.h"
 
 struct peal_publisher {
@@ -23,15 +24,8 @@ publisher_new(struct peal_dedup *c, uint32_t node, uint32_t number)
         p = &c->list[c->next];
         c->next = (c->next + 1) % PEAL_NODES_MAX;
     } else {
-        if (c->n == c->cap) {
-            unsigned cap = c->cap ? c->cap * 2 : 4;
-            struct peal_publisher *list = realloc(c->list, cap * sizeof(*list));
-
-            if (list == NULL)
-                return NULL;
-            c->list = list;
-            c->cap = cap;
-        }
+        if (PEAL_GROW(c->list, c->cap, c->n + 1) != PEAL_OK)
+            return NULL;
         p = &c->list[c->n++];
     }
     *p = (struct peal_publisher){ .node = node, .last = number };

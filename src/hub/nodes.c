@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/vec.h"
 #include "hub/hub_priv.h"
 #include "hub/node_report_priv.h"
 
@@ -134,16 +135,8 @@ nodes_add(struct peal_nodes *n, const struct peal_node_report *r,
 {
     struct node *o;
 
-    if (n->n == n->cap) {
-        unsigned cap = n->cap ? n->cap * 2 : 8;
-        struct node *others = realloc(n->others, cap * sizeof(*others));
-
-        if (others == NULL)
-            return NULL;
-        n->others = others;
-        n->cap = cap;
-    }
-    if (peal_hub_add_node(n->hub, r->number, &extra->key) != PEAL_OK)
+    if (PEAL_GROW(n->others, n->cap, n->n + 1) != PEAL_OK ||
+        peal_hub_add_node(n->hub, r->number, &extra->key) != PEAL_OK)
         return NULL;
     o = &n->others[n->n++];
     *o = (struct node){ .key = extra->key, .listed_ms = peal_loop_now_ms(n->loop) };

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "base/vec.h"
 #include "io/flusher_priv.h"
 #include "io/loop_priv.h"
 #include "io/resolve.h"
@@ -155,17 +156,10 @@ void
 peal_loop_free_later(struct peal_loop *l, void (*fn)(void *), void *p)
 {
     PEAL_ASSERT_ON_LOOP(l);
-    if (l->n_garbage == l->garbage_cap) {
-        size_t cap = l->garbage_cap ? l->garbage_cap * 2 : 64;
-        struct peal_garbage *more = realloc(l->garbage, cap * sizeof(*more));
-
-        if (more == NULL) {
-            /* Leaking one object is better than freeing what is still in use. */
-            peal_log(l->config.log, PEAL_LOG_ERROR, "out of memory", NULL);
-            return;
-        }
-        l->garbage = more;
-        l->garbage_cap = cap;
+    if (PEAL_GROW(l->garbage, l->garbage_cap, l->n_garbage + 1) != PEAL_OK) {
+        /* Leaking one object is better than freeing what is still in use. */
+        peal_log(l->config.log, PEAL_LOG_ERROR, "out of memory", NULL);
+        return;
     }
     l->garbage[l->n_garbage++] = (struct peal_garbage){ fn, p };
 }
