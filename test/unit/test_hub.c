@@ -85,8 +85,8 @@ __wrap_RAND_bytes(unsigned char *buf, int num)
     return 1;
 }
 
-/* How often somebody's subscriptions were looked through. */
-static unsigned n_lookups;
+/* How often subscriptions were looked through, by the threads of all loops. */
+static _Atomic unsigned n_lookups;
 
 bool __real_peal_session_is_subscribed(
     const struct peal_session *s, struct peal_slice channel);
