@@ -253,6 +253,9 @@ wrong_command_lines_are_refused(void **state)
         { "relay", URL, "--channels", "0", NULL },
         { "relay", URL, "--channels", "3", "--connections", "10", NULL },
         { "avalanche", URL, NULL },
+        { "avalanche", "--url", "https://127.0.0.1:81", "--lost", "http://127.0.0.1:82",
+            NULL },
+        { "connect", URL, "--polling", NULL },
     };
     struct peal_bench_opts o;
 
@@ -285,6 +288,25 @@ each_mode_has_its_own_defaults(void **state)
     CHECK_INT(ntohs(o.lost.addr.sin_port), 82);
     CHECK_INT(o.lost.protocol, PEAL_BENCH_SOCKETIO);
     assert_string_equal(o.lost.path, o.target.path);
+    CHECK_INT(o.present, 100);
+    CHECK(!o.target.tls && !o.lost.tls && !o.polling && o.resume);
+}
+
+static void
+tls_goes_by_the_url(void **state)
+{
+    static const char *const socketio[] = { "avalanche", "--url", "https://127.0.0.1:81",
+        "--lost", "https://127.0.0.1:82", "--polling", "--no-resume", NULL };
+    static const char *const ws[] = { "connect", "--url", "wss://127.0.0.1/ws/a", NULL };
+    struct peal_bench_opts o;
+
+    CHECK_INT(parse(&o, socketio), -1);
+    CHECK(o.target.tls && o.lost.tls && o.polling && !o.resume);
+    CHECK_INT(o.target.protocol, PEAL_BENCH_SOCKETIO);
+    CHECK_INT(parse(&o, ws), -1);
+    CHECK(o.target.tls);
+    CHECK_INT(o.target.protocol, PEAL_BENCH_WS);
+    CHECK_INT(ntohs(o.target.addr.sin_port), 443);
 }
 
 static void
@@ -338,6 +360,7 @@ main(void)
         cmocka_unit_test(the_url_says_where_and_how),
         cmocka_unit_test(wrong_command_lines_are_refused),
         cmocka_unit_test(each_mode_has_its_own_defaults),
+        cmocka_unit_test(tls_goes_by_the_url),
         cmocka_unit_test(a_number_takes_its_place_once),
         cmocka_unit_test(only_what_was_published_is_a_message),
     };
