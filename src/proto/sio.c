@@ -48,10 +48,10 @@ sio_on_attachment(struct peal_socketio_client *c, struct peal_slice data)
     struct peal_sio_packet p;
     bool ok;
 
-    if (w == NULL || data.len > peal_socketio_config(c)->engine.max_payload - w->bytes ||
-        (w->atts[w->have] = peal_blob_copy(data)) == NULL)
+    /* Each is a message of its own, of at most max_payload bytes, as with Node's server.
+     */
+    if (w == NULL || (w->atts[w->have] = peal_blob_copy(data)) == NULL)
         return false;
-    w->bytes += data.len;
     w->since = peal_loop_now_ms(peal_socketio_proto(c)->loop);
     if (++w->have < w->want)
         return true;

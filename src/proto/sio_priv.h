@@ -12,12 +12,11 @@
 
 struct peal_socketio_socket;
 
-/* A packet whose attachments are still coming. They must come in time, one after the
- * other, and all together may be as large as one message. */
+/* A packet whose attachments are still coming, each of them in time and as large as a
+ * message may be. */
 struct peal_socketio_pending {
     struct peal_buf text;
     uint64_t since; /* when the last piece of it came, loop time in ms */
-    size_t bytes;   /* of the attachments */
     unsigned want, have;
     struct peal_blob *atts[PEAL_ATTACHMENTS_MAX];
 };
