@@ -144,7 +144,7 @@ peal_conn_send(struct peal_conn *c, struct peal_blob *b, uint32_t tag)
     bool waits = c->stalled || c->corked || c->state == PEAL_CONN_HANDSHAKE;
     struct peal_outq *q;
 
-    PEAL_ASSERT_ON_LOOP(peal_conn_loop_of(c));
+    PEAL_ASSERT(peal_loop_runs_here(peal_conn_loop_of(c)));
     if (c->state > PEAL_CONN_HANDSHAKE)
         return false;
     if (b->len == 0)

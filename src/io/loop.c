@@ -14,6 +14,8 @@
 #include "io/loop_priv.h"
 #include "io/resolve.h"
 
+_Thread_local const struct peal_loop *peal_loop_running;
+
 struct peal_garbage {
     void (*fn)(void *);
     void *p;
@@ -223,9 +225,7 @@ fail:
 bool
 peal_loop_is_here(const struct peal_loop *l)
 {
-    pthread_t thread = atomic_load_explicit(&l->thread, memory_order_relaxed);
-
-    return thread == 0 || pthread_equal(thread, pthread_self());
+    return peal_loop_runs_here(l);
 }
 
 struct peal_stats *
@@ -321,9 +321,11 @@ void
 peal_loop_run(struct peal_loop *l)
 {
     l->stopping = false;
-    atomic_store_explicit(&l->thread, pthread_self(), memory_order_relaxed);
+    peal_loop_running = l;
+    atomic_store_explicit(&l->runs, true, memory_order_relaxed);
     uv_run(&l->uv, UV_RUN_DEFAULT);
-    atomic_store_explicit(&l->thread, 0, memory_order_relaxed);
+    atomic_store_explicit(&l->runs, false, memory_order_relaxed);
+    peal_loop_running = NULL;
 }
 
 void

@@ -3,7 +3,6 @@
 #ifndef PEAL_IO_LOOP_PRIV_H
 #define PEAL_IO_LOOP_PRIV_H
 
-#include <pthread.h>
 #include <uv.h>
 
 #include "io/loop.h"
@@ -24,7 +23,7 @@ struct peal_loop {
     uv_prepare_t prepare;
     uv_idle_t idle; /* active while work is left, so that the loop does not wait */
     uv_async_t wake;
-    _Atomic(pthread_t) thread; /* that runs it; 0: none, and the caller makes its turns */
+    _Atomic bool runs; /* a thread is in peal_loop_run; else the caller makes its turns */
     struct peal_wheel wheel;
     struct peal_stats stats;
     struct peal_loop_config config;
@@ -50,6 +49,17 @@ struct peal_loop {
     bool again; /* peal_loop_again was called */
     uint8_t read_buf[PEAL_READ_SIZE];
 };
+
+/* The loop that this thread runs, or NULL. */
+extern _Thread_local const struct peal_loop *peal_loop_running;
+
+/* What PEAL_ASSERT_ON_LOOP asserts, for what runs once a delivery. */
+static inline bool
+peal_loop_runs_here(const struct peal_loop *l)
+{
+    return peal_loop_running == l ||
+           !atomic_load_explicit(&l->runs, memory_order_relaxed);
+}
 
 /* peal_loop_enter marks the beginning of a turn. Every callback that libuv makes for
  * something that has become ready calls it first; only the first one of a turn counts. */
