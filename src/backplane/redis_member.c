@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/vec.h"
 
 enum sent_kind {
     PUBLISH,
@@ -38,19 +39,15 @@ sent_at(const struct peal_redis_member *m, unsigned i)
 static peal_err
 make_room(struct peal_redis_member *m)
 {
-    unsigned cap = m->cap ? m->cap * 2 : 64;
-    struct peal_redis_sent *more;
+    unsigned full = m->cap;
+    peal_err err;
 
-    if (m->n < m->cap)
+    if (m->n < full)
         return PEAL_OK;
-    if ((more = malloc(cap * sizeof(*more))) == NULL)
-        return PEAL_ENOMEM;
-    for (unsigned i = 0; i < m->n; i++)
-        more[i] = *sent_at(m, i);
-    free(m->sent);
-    m->sent = more;
-    m->cap = cap;
-    m->head = 0;
+    if ((err = PEAL_GROW(m->sent, m->cap, full + 1)) != PEAL_OK)
+        return err;
+    /* The commands that had wrapped round to the front go on behind the old end. */
+    memcpy(m->sent + full, m->sent, m->head * sizeof(*m->sent));
     return PEAL_OK;
 }
 

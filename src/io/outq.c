@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/vec.h"
 
 #define FREE_MAX 4096        /* spare queues that are kept */
 #define JOIN_MAX (16 * 1024) /* above this copying costs more than an iovec */
@@ -64,24 +65,21 @@ peal_outq_spares_fini(struct peal_outq_spares *spares)
 static peal_err
 make_room(struct peal_outq *q)
 {
-    struct peal_out_item *items = q->items;
-    uint32_t cap = q->cap * 2;
+    struct peal_out_item *items = q->items == q->inline_items ? NULL : q->items;
+    peal_err err;
 
     if (q->head > q->cap / 2) { /* enough has gone from the front */
-        memmove(items, items + q->head, q->n * sizeof(*items));
+        memmove(q->items, q->items + q->head, q->n * sizeof(*items));
         q->head = 0;
         return PEAL_OK;
     }
-    if (items == q->inline_items) {
-        if ((items = malloc(cap * sizeof(*items))) == NULL)
-            return PEAL_ENOMEM;
+    if ((err = PEAL_GROW(items, q->cap, q->cap + 1)) != PEAL_OK)
+        return err;
+    if (q->items == q->inline_items) {
         memcpy(items, q->items + q->head, q->n * sizeof(*items));
         q->head = 0;
-    } else if ((items = realloc(items, cap * sizeof(*items))) == NULL) {
-        return PEAL_ENOMEM;
     }
     q->items = items;
-    q->cap = cap;
     return PEAL_OK;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/vec.h"
 #include "proto/eio_priv.h"
 
 peal_err
@@ -241,21 +242,6 @@ poll_make_room(struct peal_eio_session *s, size_t len, uint32_t tag)
     return false;
 }
 
-static bool
-poll_grow(struct peal_eio_polling *p)
-{
-    uint32_t cap = p->cap > 0 ? p->cap * 2 : 4;
-    struct peal_eio_piece *v;
-
-    if (p->n < p->cap)
-        return true;
-    if ((v = realloc(p->pieces, cap * sizeof(*v))) == NULL)
-        return false;
-    p->pieces = v;
-    p->cap = cap;
-    return true;
-}
-
 bool
 peal_eio_queue(struct peal_eio_session *s, struct peal_blob *piece, uint32_t tag)
 {
@@ -263,7 +249,7 @@ peal_eio_queue(struct peal_eio_session *s, struct peal_blob *piece, uint32_t tag
 
     if (s->doomed || !poll_make_room(s, piece->len, tag))
         return false;
-    if (!poll_grow(p)) {
+    if (PEAL_GROW(p->pieces, p->cap, p->n + 1) != PEAL_OK) {
         poll_doom(s);
         return false;
     }

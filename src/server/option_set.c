@@ -2,6 +2,7 @@
 /* Setting options: what a text means for a row, and what is said when it means nothing.
  */
 #include "base/suggest.h"
+#include "base/vec.h"
 #include "server/option_set_priv.h"
 
 #include <errno.h>
@@ -251,7 +252,6 @@ append_string(struct peal_option_loader *l, const struct peal_option *row,
     const struct peal_option_source *src, char *s)
 {
     struct peal_strings *list = peal_option_field(l->o, row);
-    char **v;
 
     if (list->n == PEAL_OPTION_VALUES_MAX) {
         peal_option_complain(
@@ -259,14 +259,13 @@ append_string(struct peal_option_loader *l, const struct peal_option *row,
         free(s);
         return;
     }
-    if ((v = realloc(list->v, (list->n + 2) * sizeof(*v))) == NULL) {
+    if (PEAL_GROW(list->v, list->cap, list->n + 2) != PEAL_OK) {
         free(s);
         out_of_memory(l);
         return;
     }
-    list->v = v;
-    v[list->n++] = s;
-    v[list->n] = NULL;
+    list->v[list->n++] = s;
+    list->v[list->n] = NULL;
 }
 
 void

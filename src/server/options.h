@@ -217,7 +217,7 @@ enum {
 
 struct peal_strings {
     char **v; /* n strings, then NULL; NULL when n is 0 */
-    unsigned n;
+    unsigned n, cap;
 };
 
 enum peal_option_type {

@@ -92,7 +92,7 @@ struct peal_server {
     struct peal_loop **loops;
     unsigned n_workers;
     struct peal_socket *sockets;
-    unsigned n_sockets;
+    unsigned n_sockets, sockets_cap;
     /* Sessions that the nodes which remain take in a second, all together; 0: not known.
      * balance.c sets it from their reports, before a drain and during it. */
     _Atomic uint32_t drain_pace;

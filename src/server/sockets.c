@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/vec.h"
 #include "server/server_priv.h"
 #include "wire/hostport.h"
 
@@ -67,14 +68,11 @@ is_taken(const struct address *a)
 static bool
 add(struct peal_server *n, int fd, unsigned worker, enum peal_socket_for who)
 {
-    struct peal_socket *s = realloc(n->sockets, (n->n_sockets + 1) * sizeof(*s));
-
-    if (s == NULL) {
+    if (PEAL_GROW(n->sockets, n->sockets_cap, n->n_sockets + 1) != PEAL_OK) {
         close(fd);
         return false;
     }
-    n->sockets = s;
-    s[n->n_sockets++] = (struct peal_socket){ fd, worker, who };
+    n->sockets[n->n_sockets++] = (struct peal_socket){ fd, worker, who };
     return true;
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/json.h"
+#include "base/vec.h"
 #include "wire/sio.h"
 #include "wire/sio_redis_priv.h"
 
@@ -60,18 +61,9 @@ trim_names(struct peal_sio_redis_names *names)
 static peal_err
 reserve_name(struct peal_sio_redis_names *names, unsigned n)
 {
-    unsigned cap = names->cap == 0 ? 16 : names->cap * 2;
-    struct peal_slice *v;
-
     if (n == PEAL_SIO_REDIS_NAMES_MAX)
         return PEAL_ELIMIT;
-    if (n < names->cap)
-        return PEAL_OK;
-    if ((v = realloc(names->v, cap * sizeof(*v))) == NULL)
-        return PEAL_ENOMEM;
-    names->v = v;
-    names->cap = cap;
-    return PEAL_OK;
+    return PEAL_GROW(names->v, names->cap, n + 1);
 }
 
 void
