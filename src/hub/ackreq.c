@@ -396,7 +396,7 @@ ackreq_on_ended(struct peal_loop *loop, struct peal_task *task)
 static void
 ackreq_on_answer(struct peal_loop *loop, struct peal_task *task)
 {
-    struct ack_msg *c = (struct ack_msg *)task;
+    struct ack_msg *c = PEAL_CONTAINER(task, struct ack_msg, task);
     struct peal_ack_request *a = c->request;
 
     if (!a->closed) {

@@ -204,7 +204,7 @@ struct worker_msg {
 static void
 hub_on_worker_msg(struct peal_loop *loop, struct peal_task *task)
 {
-    struct worker_msg *wm = (struct worker_msg *)task;
+    struct worker_msg *wm = PEAL_CONTAINER(task, struct worker_msg, task);
 
     /* Before it is put off, and counted for that. */
     peal_backlog_sub(wm->hub, wm->to, peal_msg_weight(wm->msg));

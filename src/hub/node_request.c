@@ -100,7 +100,7 @@ request_on_done(struct peal_loop *loop, struct peal_task *task)
 static void
 request_on_part(struct peal_loop *loop, struct peal_task *task)
 {
-    struct part *p = (struct part *)task;
+    struct part *p = PEAL_CONTAINER(task, struct part, task);
     struct peal_node_request *q = p->request;
 
     atomic_fetch_sub_explicit(&q->bytes, p->bytes, memory_order_relaxed);

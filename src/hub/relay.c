@@ -131,7 +131,7 @@ relay_do(struct peal_relay *r, unsigned worker, const struct peal_relay_cmd *cmd
 void
 peal_relay_on_batch(struct peal_loop *loop, struct peal_task *task)
 {
-    struct peal_relay_batch *p = (struct peal_relay_batch *)task;
+    struct peal_relay_batch *p = PEAL_CONTAINER(task, struct peal_relay_batch, task);
     struct peal_relay *r = p->hub->relay; /* NULL: freed */
 
     if (r != NULL)

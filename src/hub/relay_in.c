@@ -36,7 +36,7 @@ worker_batch_free(struct peal_worker_batch *b)
 static void
 relay_on_worker_batch(struct peal_loop *loop, struct peal_task *task)
 {
-    struct peal_worker_batch *b = (struct peal_worker_batch *)task;
+    struct peal_worker_batch *b = PEAL_CONTAINER(task, struct peal_worker_batch, task);
 
     for (unsigned i = 0; i < b->n; i++) {
         /* Before it is put off, and counted for that. */

@@ -157,7 +157,7 @@ topic_idle(struct peal_relay *r, struct peal_topic *t)
 static void
 relay_on_sub_ack(struct peal_loop *loop, struct peal_task *task)
 {
-    struct sub_ack *c = (struct sub_ack *)task;
+    struct sub_ack *c = PEAL_CONTAINER(task, struct sub_ack, task);
 
     if (c->hub->shards[c->to] != NULL)
         peal_shard_confirm(

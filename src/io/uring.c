@@ -135,7 +135,7 @@ write_one(struct uring *u, struct peal_conn *c)
 static void
 flush(struct peal_flusher *f, struct peal_loop *l)
 {
-    struct uring *u = (struct uring *)f;
+    struct uring *u = PEAL_CONTAINER(f, struct uring, base);
     struct peal_link all, *link;
 
     if (!u->up) { /* the ring must be made by the thread that uses it */
@@ -158,7 +158,7 @@ flush(struct peal_flusher *f, struct peal_loop *l)
 static void
 fini(struct peal_flusher *f)
 {
-    struct uring *u = (struct uring *)f;
+    struct uring *u = PEAL_CONTAINER(f, struct uring, base);
 
     if (u->up)
         io_uring_queue_exit(&u->ring);

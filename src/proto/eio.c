@@ -85,7 +85,7 @@ eio_free(struct peal_protocol **pp)
 static unsigned
 eio_routes(struct peal_protocol *pr, struct peal_http_route *out)
 {
-    const struct peal_eio_config *c = ((struct peal_eio *)pr)->config;
+    const struct peal_eio_config *c = PEAL_CONTAINER(pr, struct peal_eio, base)->config;
 
     *out = (struct peal_http_route){ .path = c->path,
         .prefix = true,
@@ -101,13 +101,13 @@ eio_routes(struct peal_protocol *pr, struct peal_http_route *out)
 static unsigned
 eio_count(const struct peal_protocol *pr)
 {
-    return ((const struct peal_eio *)pr)->n_open;
+    return PEAL_CONTAINER(pr, const struct peal_eio, base)->n_open;
 }
 
 static void
 eio_drain(struct peal_protocol *pr, unsigned n, enum peal_drain_order order)
 {
-    struct peal_eio *e = (struct peal_eio *)pr;
+    struct peal_eio *e = PEAL_CONTAINER(pr, struct peal_eio, base);
     struct peal_link *from = &e->open, middle;
 
     peal_list_init(&middle);
@@ -124,7 +124,7 @@ eio_drain(struct peal_protocol *pr, unsigned n, enum peal_drain_order order)
 static void
 eio_prepare_drain(struct peal_protocol *pr)
 {
-    struct peal_eio *e = (struct peal_eio *)pr;
+    struct peal_eio *e = PEAL_CONTAINER(pr, struct peal_eio, base);
     struct peal_link sorted, *l, *next;
 
     peal_list_init(&sorted);

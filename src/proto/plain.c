@@ -151,13 +151,14 @@ peal_plain_wait(struct peal_plain *p, uint64_t heartbeat_ms)
 unsigned
 peal_plain_count(const struct peal_protocol *pr)
 {
-    return ((const struct peal_plain_protocol *)pr)->n;
+    return PEAL_CONTAINER(pr, const struct peal_plain_protocol, base)->n;
 }
 
 void
 peal_plain_drain(struct peal_protocol *pr, unsigned n, enum peal_drain_order order)
 {
-    struct peal_plain_protocol *protocol = (struct peal_plain_protocol *)pr;
+    struct peal_plain_protocol *protocol =
+        PEAL_CONTAINER(pr, struct peal_plain_protocol, base);
     struct peal_link *from = &protocol->sessions, middle;
 
     peal_list_init(&middle);

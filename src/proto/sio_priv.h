@@ -63,7 +63,8 @@ peal_socketio_app(const struct peal_socketio_client *c)
 static inline const struct peal_socketio_config *
 peal_socketio_config(const struct peal_socketio_client *c)
 {
-    return (const struct peal_socketio_config *)peal_eio_config(c->engine);
+    return PEAL_CONTAINER(
+        peal_eio_config(c->engine), const struct peal_socketio_config, engine);
 }
 
 static inline bool

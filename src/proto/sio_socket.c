@@ -110,7 +110,8 @@ socket_takes(const struct peal_socketio_socket *so, const struct peal_msg *m)
 static bool
 socket_deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
 {
-    struct peal_socketio_socket *so = (struct peal_socketio_socket *)s;
+    struct peal_socketio_socket *so =
+        PEAL_CONTAINER(s, struct peal_socketio_socket, session);
     struct peal_socketio_client *c = so->client;
     enum peal_format fmt = socket_format(c);
     struct peal_blob *b;
@@ -128,7 +129,8 @@ static bool
 socket_deliver_with_ack(
     struct peal_session *s, struct peal_msg *m, unsigned k, struct peal_pending_ack *owed)
 {
-    struct peal_socketio_socket *so = (struct peal_socketio_socket *)s;
+    struct peal_socketio_socket *so =
+        PEAL_CONTAINER(s, struct peal_socketio_socket, session);
     struct peal_socketio_client *c = so->client;
     struct peal_proto *p = peal_socketio_proto(c);
     struct peal_blob *b;
@@ -154,7 +156,8 @@ socket_deliver_with_ack(
 static void
 socket_disconnect(struct peal_session *s, bool everything)
 {
-    struct peal_socketio_socket *so = (struct peal_socketio_socket *)s;
+    struct peal_socketio_socket *so =
+        PEAL_CONTAINER(s, struct peal_socketio_socket, session);
     struct peal_socketio_client *c = so->client;
 
     if (!everything) {

@@ -35,7 +35,7 @@ struct sse {
 static const struct peal_sse_config *
 sse_config(const struct sse *s)
 {
-    return ((const struct sse_protocol *)s->plain.protocol)->config;
+    return PEAL_CONTAINER(s->plain.protocol, const struct sse_protocol, plain)->config;
 }
 
 static struct peal_proto *
@@ -75,7 +75,7 @@ static const struct peal_conn_ops sse_conn_ops = { .data = sse_on_data,
 static bool
 sse_deliver(struct peal_session *session, struct peal_msg *m, unsigned k)
 {
-    struct sse *s = (struct sse *)session;
+    struct sse *s = PEAL_CONTAINER(session, struct sse, plain.session);
     struct peal_blob *b;
 
     if ((m->flags & PEAL_MSG_VOLATILE) != 0 && !peal_conn_ready(s->conn)) {
@@ -113,7 +113,7 @@ sse_finish(struct sse *s, enum peal_session_end how)
 static void
 sse_disconnect(struct peal_session *session, bool everything)
 {
-    sse_finish((struct sse *)session, PEAL_END_SERVER);
+    sse_finish(PEAL_CONTAINER(session, struct sse, plain.session), PEAL_END_SERVER);
 }
 
 static void
@@ -137,7 +137,7 @@ sse_jittered_retry(const struct peal_sse_config *c)
 static void
 sse_drain_one(struct peal_session *session)
 {
-    struct sse *s = (struct sse *)session;
+    struct sse *s = PEAL_CONTAINER(session, struct sse, plain.session);
 
     sse_send_retry(s, sse_jittered_retry(sse_config(s)));
     sse_finish(s, PEAL_END_DRAIN);

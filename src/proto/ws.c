@@ -38,7 +38,7 @@ ws_of(struct peal_wsconn *w)
 static const struct peal_ws_config *
 ws_config(const struct ws *w)
 {
-    return ((const struct ws_protocol *)w->plain.protocol)->config;
+    return PEAL_CONTAINER(w->plain.protocol, const struct ws_protocol, plain)->config;
 }
 
 static struct peal_proto *
@@ -94,7 +94,7 @@ ws_bytes_of(struct ws *w, struct peal_msg *m, unsigned k, bool *ours)
 static bool
 ws_deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
 {
-    struct ws *w = (struct ws *)s;
+    struct ws *w = PEAL_CONTAINER(s, struct ws, plain.session);
     struct peal_blob *b;
     bool ours, ok;
 
@@ -113,13 +113,15 @@ ws_deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
 static void
 ws_disconnect(struct peal_session *s, bool everything)
 {
-    ws_close((struct ws *)s, PEAL_WS_CLOSE_NORMAL, "", PEAL_END_SERVER);
+    ws_close(PEAL_CONTAINER(s, struct ws, plain.session), PEAL_WS_CLOSE_NORMAL, "",
+        PEAL_END_SERVER);
 }
 
 static void
 ws_drain_one(struct peal_session *s)
 {
-    ws_close((struct ws *)s, PEAL_WS_CLOSE_RESTART, "please reconnect", PEAL_END_DRAIN);
+    ws_close(PEAL_CONTAINER(s, struct ws, plain.session), PEAL_WS_CLOSE_RESTART,
+        "please reconnect", PEAL_END_DRAIN);
 }
 
 static const struct peal_session_ops ws_session_ops = { .protocol = "ws",
