@@ -35,7 +35,7 @@ unreadable(struct peal_adapter *a, struct peal_slice nsp, peal_err why)
     peal_stat_add(peal_loop_stats(a->loop), PEAL_STAT_ADAPTER_BAD, 1);
     peal_log_limited(peal_loop_log(a->loop), &a->unreadable, peal_loop_now_ms(a->loop),
         PEAL_LOG_WARN, "unreadable message of another Socket.IO server",
-        "namespace=%.*s why=%s", (int)nsp.len, nsp.data, peal_err_text(why));
+        "namespace=%.*s why=%s", PEAL_ARG(nsp), peal_err_text(why));
 }
 
 /* While sockets are being made to join, nobody knows who will be where: then no room is

@@ -210,8 +210,7 @@ tell_refused(struct op *o, unsigned refused)
     peal_log_limited(peal_loop_log(o->loop), &o->all->refused_joins,
         peal_loop_now_ms(o->loop), PEAL_LOG_WARN,
         "rooms were not joined that another Socket.IO server asked for",
-        "namespace=%.*s refused=%u", (int)o->request.nsp.len, o->request.nsp.data,
-        refused);
+        "namespace=%.*s refused=%u", PEAL_ARG(o->request.nsp), refused);
 }
 
 static void

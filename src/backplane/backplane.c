@@ -38,7 +38,7 @@ peal_backplane_publish(
         peal_log(peal_loop_log(b->loop), PEAL_LOG_WARN,
             "a payload is larger than the backplane carries",
             "bytes=%zu max=%zu topic=%.*s", list[i].bytes.len, b->ops->payload_max,
-            (int)list[i].topic.len, list[i].topic.data);
+            PEAL_ARG(list[i].topic));
     }
     b->ops->publish(b, list + first, n - first);
 }

@@ -144,7 +144,7 @@ check_role(struct peal_redis_conn *c, const redisReply *r)
     if (peal_slice_eq(role, PEAL_S("master")) ||
         (role.len == 0 && c->config->role != PEAL_REDIS_MASTER))
         return true;
-    snprintf(text, sizeof(text), "%.*s", (int)role.len, role.data);
+    snprintf(text, sizeof(text), "%.*s", PEAL_ARG(role));
     fail(c, "it is not a master, its role is ", text);
     return false;
 }

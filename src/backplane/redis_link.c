@@ -77,7 +77,7 @@ peal_redis_link_topic_refused(
     peal_stat_add(peal_loop_stats(l->loop), l->counters->topics_refused, 1);
     peal_log(peal_loop_log(l->loop),
         l->said_topic_refused ? PEAL_LOG_DEBUG : PEAL_LOG_WARN,
-        "redis refused a subscription", "topic=\"%.*s\" why=\"%s\"", (int)topic.len,
-        topic.data, why);
+        "redis refused a subscription", "topic=\"%.*s\" why=\"%s\"", PEAL_ARG(topic),
+        why);
     l->said_topic_refused = true;
 }

@@ -127,7 +127,7 @@ redis_on_role(struct redis *r, const redisReply *reply)
         return;
     }
     snprintf(why, sizeof(why), "it is not a master any more, its role is %.*s",
-        (int)role.len, role.data);
+        PEAL_ARG(role));
     r->unanswered = r->n_published - r->n_proven;
     redis_down(r, why);
 }

@@ -47,8 +47,7 @@ peal_http_cors(struct peal_http *h, const struct peal_cors *cors)
     } else {
         allowed = clean(origin) && match(origin, cors->origins, cors->n) != NULL;
         if (allowed)
-            peal_http_add(
-                h, "Access-Control-Allow-Origin", "%.*s", (int)origin.len, origin.data);
+            peal_http_add(h, "Access-Control-Allow-Origin", "%.*s", PEAL_ARG(origin));
         peal_http_add(h, "Vary", "Origin");
         if (allowed && cors->credentials)
             peal_http_add(h, "Access-Control-Allow-Credentials", "true");
@@ -61,8 +60,7 @@ peal_http_cors(struct peal_http *h, const struct peal_cors *cors)
         want = peal_httphead_get(h->head, PEAL_S("Access-Control-Request-Headers"));
         peal_http_add(h, "Vary", "Access-Control-Request-Headers");
         if (want.len > 0 && want.len <= ORIGIN_MAX * 4)
-            peal_http_add(
-                h, "Access-Control-Allow-Headers", "%.*s", (int)want.len, want.data);
+            peal_http_add(h, "Access-Control-Allow-Headers", "%.*s", PEAL_ARG(want));
     }
     /* Not needed with 204, but some browsers have waited for a body without it. */
     peal_http_add(h, "Content-Length", "0");

@@ -313,8 +313,8 @@ log_request(struct peal_http_conn *h, const struct peal_httphead *head)
         return;
     peal_addr_format_ip(&h->req.client, client);
     peal_log(log, PEAL_LOG_DEBUG, "request", "client=%s https=%s method=%.*s path=%.*s",
-        client, h->req.secure ? "yes" : "no", (int)head->method.len, head->method.data,
-        (int)head->path.len, head->path.data);
+        client, h->req.secure ? "yes" : "no", PEAL_ARG(head->method),
+        PEAL_ARG(head->path));
 }
 
 static void

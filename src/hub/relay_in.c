@@ -119,8 +119,8 @@ relay_on_bad(struct peal_relay *r, struct peal_slice topic, peal_err err)
     }
     peal_stat_add(peal_loop_stats(r->loop), PEAL_STAT_BACKPLANE_BAD, 1);
     peal_log(peal_loop_log(r->loop), PEAL_LOG_DEBUG,
-        "unreadable message from the backplane", "topic=%.*s why=\"%s\"", (int)topic.len,
-        topic.data, peal_err_text(err));
+        "unreadable message from the backplane", "topic=%.*s why=\"%s\"", PEAL_ARG(topic),
+        peal_err_text(err));
 }
 
 /* Some node has no secret, or another one: that is logged, but not for each payload. */
@@ -135,7 +135,7 @@ relay_on_bad_seal(struct peal_relay *r, struct peal_slice topic)
     r->unsealed_ms = now;
     peal_log(peal_loop_log(r->loop), PEAL_LOG_WARN,
         "refused what was published with another backplane.secret, or without one",
-        "topic=%.*s", (int)topic.len, topic.data);
+        "topic=%.*s", PEAL_ARG(topic));
 }
 
 static void

@@ -268,7 +268,7 @@ http_open_polling(struct peal_eio *e, struct peal_http *h, bool b64)
     }
     if (c->cookie.len > 0)
         peal_http_add(h, "Set-Cookie", "%.*s=%.*s; Path=/; HttpOnly; SameSite=Lax",
-            (int)c->cookie.len, c->cookie.data, PEAL_ID_LEN, s->id);
+            PEAL_ARG(c->cookie), PEAL_ID_LEN, s->id);
     peal_eio_answer(h, PEAL_EIO_TYPE_PACKETS, body);
     peal_blob_release(body);
     peal_eio_start(s);

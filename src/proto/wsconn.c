@@ -290,7 +290,7 @@ wsconn_add_subprotocol(struct peal_http *h)
     struct peal_slice first = peal_slice_trim(peal_slice_cut(&rest, ','));
 
     if (first.len > 0 && first.len <= SUBPROTOCOL_MAX && peal_httphead_is_token(first))
-        peal_http_add(h, "Sec-WebSocket-Protocol", "%.*s", (int)first.len, first.data);
+        peal_http_add(h, "Sec-WebSocket-Protocol", "%.*s", PEAL_ARG(first));
 }
 
 peal_err
@@ -313,8 +313,7 @@ peal_wsconn_accept(struct peal_wsconn *w, struct peal_http *h,
     }
     peal_http_add(h, "Sec-WebSocket-Accept", "%.*s", PEAL_WS_ACCEPT_LEN, accept);
     if (deflate.on)
-        peal_http_add(
-            h, "Sec-WebSocket-Extensions", "%.*s", (int)answer.len, answer.data);
+        peal_http_add(h, "Sec-WebSocket-Extensions", "%.*s", PEAL_ARG(answer));
     peal_buf_fini(&answer);
     wsconn_add_subprotocol(h);
     peal_wsframe_decoder_init(

@@ -254,7 +254,7 @@ load_variable(struct peal_option_loader *l, const char *variable)
     if (!peal_slice_starts(name, PEAL_S("PEAL_")) || value.data == NULL ||
         is_service_variable(name, value))
         return;
-    snprintf(copy, sizeof(copy), "%.*s", (int)name.len, name.data);
+    snprintf(copy, sizeof(copy), "%.*s", PEAL_ARG(name));
     for (unsigned i = 0; i < PEAL_OPTION_N; i++) {
         const struct peal_option *row = &peal_option_table[i];
         size_t len = strlen(peal_option_env(row, known));
@@ -283,7 +283,7 @@ load_set(struct peal_option_loader *l, const char *set)
     const struct peal_option *row = peal_option_find(key);
     char name[KEY_MAX];
 
-    snprintf(name, sizeof(name), "%.*s", (int)key.len, key.data);
+    snprintf(name, sizeof(name), "%.*s", PEAL_ARG(key));
     if (row == NULL && is_group(name))
         peal_option_complain(l, &src, name, "is a group of options, not an option");
     else if (row == NULL)

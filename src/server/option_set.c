@@ -160,13 +160,13 @@ complain_choice(struct peal_option_loader *l, const struct peal_option *row,
 
     for (const char *sep = ""; rest.data != NULL && err == PEAL_OK; sep = ", ") {
         word = peal_slice_cut(&rest, ',');
-        err = peal_buf_printf(&list, "%s%.*s", sep, (int)word.len, word.data);
+        err = peal_buf_printf(&list, "%s%.*s", sep, PEAL_ARG(word));
     }
     if (err != PEAL_OK)
         out_of_memory(l);
     else
         peal_option_complain(l, src, row->name, "expected one of %.*s, not \"%.*s\"",
-            (int)list.len, list.data, (int)text.len, text.data);
+            PEAL_ARG(list), PEAL_ARG(text));
     peal_buf_fini(&list);
 }
 
@@ -180,7 +180,7 @@ complain_range(struct peal_option_loader *l, const struct peal_option *row,
                                                         : "";
 
     peal_option_complain(l, src, row->name, "%.*s is out of range: %lld%s to %lld%s",
-        (int)text.len, text.data, (long long)row->min, unit, (long long)row->max, unit);
+        PEAL_ARG(text), (long long)row->min, unit, (long long)row->max, unit);
 }
 
 static void
@@ -195,18 +195,16 @@ put_number(struct peal_option_loader *l, const struct peal_option *row,
     if (row->type == PEAL_OPT_INT) {
         if (!(ok = read_int(text, &n)))
             peal_option_complain(l, src, row->name,
-                "expected a whole number, not \"%.*s\"", (int)text.len, text.data);
+                "expected a whole number, not \"%.*s\"", PEAL_ARG(text));
     } else if (row->type == PEAL_OPT_BYTES) {
         if (!(ok = read_amount(text, byte_units, &amount)))
             peal_option_complain(l, src, row->name,
-                "expected a size such as 65536, 64k or 1m, not \"%.*s\"", (int)text.len,
-                text.data);
+                "expected a size such as 65536, 64k or 1m, not \"%.*s\"", PEAL_ARG(text));
         n = (int64_t)amount;
     } else {
         if (!(ok = read_amount(text, time_units, &amount)))
             peal_option_complain(l, src, row->name,
-                "expected a time such as 500ms, 25s or 5m, not \"%.*s\"", (int)text.len,
-                text.data);
+                "expected a time such as 500ms, 25s or 5m, not \"%.*s\"", PEAL_ARG(text));
         n = (int64_t)amount;
     }
     if (!ok)

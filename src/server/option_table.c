@@ -77,7 +77,7 @@ peal_option_word(const char *name, int value, char out[PEAL_OPTION_WORD_MAX])
     const struct peal_option *row = peal_option_find(peal_slice_str(name));
     struct peal_slice word = choice(row, value);
 
-    snprintf(out, PEAL_OPTION_WORD_MAX, "%.*s", (int)word.len, word.data);
+    snprintf(out, PEAL_OPTION_WORD_MAX, "%.*s", PEAL_ARG(word));
     return out;
 }
 
@@ -106,7 +106,7 @@ write_url(struct peal_slice url, struct peal_buf *out)
     user = peal_slice_of(url.data + scheme + 3, (size_t)(at - url.data) - scheme - 3);
     user = peal_slice_cut(&user, ':');
     return peal_buf_printf(
-        out, "%.*s%.*s:***%s", (int)scheme + 3, url.data, (int)user.len, user.data, at);
+        out, "%.*s%.*s:***%s", (int)scheme + 3, url.data, PEAL_ARG(user), at);
 }
 
 /* In the largest unit that leaves a whole number. */

@@ -96,8 +96,8 @@ peal_eiopkt_open(struct peal_buf *out, struct peal_slice sid, bool websocket_upg
     return peal_buf_printf(out,
         "0{\"sid\":\"%.*s\",\"upgrades\":[%s],\"pingInterval\":%" PRIu64
         ",\"pingTimeout\":%" PRIu64 ",\"maxPayload\":%" PRIu64 "}",
-        (int)sid.len, sid.data, websocket_upgrade ? "\"websocket\"" : "",
-        ping_interval_ms, ping_timeout_ms, max_payload_bytes);
+        PEAL_ARG(sid), websocket_upgrade ? "\"websocket\"" : "", ping_interval_ms,
+        ping_timeout_ms, max_payload_bytes);
 }
 
 peal_err

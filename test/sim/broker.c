@@ -406,7 +406,7 @@ link_cut(struct link *l)
 void
 link_take_away(struct link *l, struct peal_slice topic)
 {
-    sim_trace("node %u loses %.*s", l->node, (int)topic.len, topic.data);
+    sim_trace("node %u loses %.*s", l->node, PEAL_ARG(topic));
     set_add(&l->missing, topic);
     put(&l->events, LOST, topic, NULL);
     set_del(&l->topics, topic);

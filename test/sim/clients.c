@@ -115,7 +115,7 @@ thief_deliver(struct peal_session *s, struct peal_msg *m, unsigned k)
 
     if (peal_hub_is_address(peal_shard_hub(s->shard), name))
         sim_wrong("%.*s is another's, and is given to who has subscribed to it",
-            (int)name.len, name.data);
+            PEAL_ARG(name));
     return true;
 }
 
