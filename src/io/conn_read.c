@@ -126,7 +126,8 @@ on_eof(struct peal_conn *c)
     c->eof = 1;
     if (c->out != NULL && !c->stalled)
         peal_conn_flush(c);
-    if (c->state == PEAL_CONN_CLOSED)
+    /* The write may have failed, or have found that the queue is too long. */
+    if (c->state == PEAL_CONN_CLOSED || c->state == PEAL_CONN_DOOMED)
         return;
     if (!c->stalled) {
         peal_conn_die(c, PEAL_CLOSE_PEER);

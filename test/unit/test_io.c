@@ -12,6 +12,7 @@
 
 #include "alloc.h"
 #include "io/conn.h"
+#include "io/loop_priv.h"
 
 static struct peal_log log_to = { .fd = STDERR_FILENO, .level = PEAL_LOG_ERROR };
 static enum peal_io_engine engine;
@@ -494,6 +495,39 @@ a_peer_that_is_half_gone_gets_what_is_queued(void **state)
     rig_fini(&r);
 }
 
+/* An owner that answers with more than the queue may hold. */
+static size_t
+on_data_answer_much(struct peal_conn *c, uint8_t *data, size_t len)
+{
+    for (unsigned i = 0; i < 50; i++)
+        CHECK(send_line(peal_conn_owner(c), i, 1000, 0));
+    return len;
+}
+
+/* The write at the end of the peer's bytes may find that the queue is too long: then it
+ * is that what ends the connection. */
+static void
+a_peer_that_is_half_gone_may_be_too_slow(void **state)
+{
+    static const struct peal_conn_ops answering = { .data = on_data_answer_much,
+        .closed = on_closed };
+    static char bytes[PEAL_READ_SIZE]; /* the end is read in the same turn */
+    int room = 4 * PEAL_READ_SIZE;
+    struct rig r;
+
+    rig_init(&r, (struct peal_loop_config){ .queue_bytes_max = 20000 }, 4096);
+    CHECK_INT(setsockopt(r.peer, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
+    peal_conn_set_owner(r.conn, &answering, &r);
+    CHECK_INT(send(r.peer, bytes, sizeof(bytes), 0), sizeof(bytes));
+    CHECK_INT(shutdown(r.peer, SHUT_WR), 0);
+    turns(&r);
+    CHECK_INT(r.n_closed, 1);
+    CHECK_INT(r.why, PEAL_CLOSE_SLOW);
+    CHECK_INT(peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_CONNECTIONS), 0);
+    CHECK_INT(peal_stat_get(peal_loop_stats(r.loop), PEAL_STAT_QUEUE_BYTES), 0);
+    rig_fini(&r);
+}
+
 /* A socket that has failed may still have bytes; its end must not be missed after them.
  */
 static void
@@ -626,6 +660,7 @@ main(void)
         cmocka_unit_test(a_queue_that_was_dropped_whole_is_empty),
         cmocka_unit_test(finishing_writes_what_is_queued),
         cmocka_unit_test(a_peer_that_is_half_gone_gets_what_is_queued),
+        cmocka_unit_test(a_peer_that_is_half_gone_may_be_too_slow),
         cmocka_unit_test(a_reset_with_bytes_before_it_ends_the_connection),
         cmocka_unit_test(a_lot_of_kept_bytes_stops_reading_until_they_are_consumed),
         cmocka_unit_test(a_connection_moves_to_another_loop),
