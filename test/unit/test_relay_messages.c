@@ -5,6 +5,7 @@
 #include "alloc.h"
 #include "hub/batch.h"
 #include "hub/dedup.h"
+#include "wire/envelope.h"
 
 static void
 what_is_published_in_a_turn_is_a_payload_a_topic(void **state)
