@@ -1,24 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Checks the words of src/ against docs/GLOSSARY.md, as far as a machine can:
-#   check-words.sh          the folders that are clean, see below
-#   check-words.sh all      every folder, to see what is left to do
 #
 #   * a comment does not begin with Who, What or Whoever: it is a sentence with a subject
 #   * comments and texts do not use words that the glossary has another word for
 #   * functions of the C library that do not know the size of their target, or cannot say that
-#     a number is none, are not called (in all folders)
+#     a number is none, are not called
 set -eu
 cd "$(dirname "$0")/.."
 
-# A folder, or a file, once it is clean, stays so.
-clean='src/main.c src/base src/config src/cli src/proto'
-[ "${1-}" != all ] || clean=src
-
-# shellcheck disable=SC2086 # a list
-wrong=$(find $clean -name '*.[ch]' | sort | xargs perl -0777 -ne '
+wrong=$(find src -name '*.[ch]' | sort | xargs perl -0777 -ne '
   my @words = (
     [qr/\b(?:towers?|parcels?|whoever)\b/i, "not a word of the glossary"],
+    [qr/\bcannot be had\b/, "unavailable, failed: say which"],
+    [qr/\bstands? here twice\b/, "duplicate"],
     [qr/\b(?:is|are) not there\b/, "disconnected, unavailable, missing: say which"],
     [qr/\b(?:lets?|letting) (?:it|them|him|newcomers?|somebody|nobody) in\b/, "admit"],
     [qr/\b(?:turn|turns|turned|turning) (?:it |them )?away\b/, "refuse"],

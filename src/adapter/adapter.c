@@ -14,7 +14,8 @@
 #include "adapter/adapter_priv.h"
 #include "adapter/convert.h"
 
-/* Nobody here listens to events between servers, but whoever asks waits for an answer. */
+/* Nobody here listens to events between servers, but a server that asks waits for an
+ * answer. */
 static void
 answer_event(struct peal_adapter *a, const struct peal_sio_redis_msg *m)
 {

@@ -19,7 +19,7 @@
 
 struct peal_adapter;
 
-/* What the link of an adapter counts in. */
+/* The counters of an adapter's link. */
 extern const struct peal_backplane_counters peal_adapter_counters;
 
 struct peal_adapter_config {
@@ -29,7 +29,7 @@ struct peal_adapter_config {
     struct peal_redis_pubsub *link; /* to that Redis; taken on PEAL_OK */
     bool sharded;                   /* as createShardedAdapter, in its dynamic mode */
     struct peal_slice key;          /* "socket.io" unless they say otherwise; copied */
-    struct peal_slice prefix;       /* of the relay: whoever has the same is one of us */
+    struct peal_slice prefix; /* of the relay: nodes with the same one are one cluster */
     size_t queue_max; /* bytes that may wait for that Redis; beyond, they are dropped */
     /* Called once: what the others say arrives from now on. arg is kept. */
     void (*ready)(void *arg);

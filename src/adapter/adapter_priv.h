@@ -27,7 +27,7 @@ struct peal_adapter {
     struct peal_adapter_remote_ops remote_ops;
 };
 
-/* What the relay calls, with the adapter as its arg. */
+/* The relay calls these, with the adapter as their arg. */
 extern const struct peal_relay_tap peal_adapter_tap;
 
 #endif

@@ -209,7 +209,7 @@ tell_refused(struct op *o, unsigned refused)
     peal_stat_add(peal_loop_stats(o->loop), PEAL_STAT_ADAPTER_JOINS_REFUSED, refused);
     peal_log_limited(peal_loop_log(o->loop), &o->all->refused_joins,
         peal_loop_now_ms(o->loop), PEAL_LOG_WARN,
-        "rooms were not joined that another Socket.IO server asked for",
+        "rooms that another Socket.IO server asked for were not joined",
         "namespace=%.*s refused=%u", PEAL_ARG(o->request.nsp), refused);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What other servers ask of sockets: to make them join, leave or disconnect, or to list
- * them. It is done on all workers and then answered; a server that is asked must always
- * answer, also with nothing, as the one who asks waits for every one.
+ * Requests of other servers about sockets: to make them join, leave or disconnect, or to
+ * list them. Each is done on all workers and then answered. A server that is asked must
+ * always answer, if only with an empty list, since the one that asks waits for all.
  *
  * Thread: the control loop's.
  */

@@ -50,7 +50,7 @@ peal_adapter_key(const struct peal_adapter_sender *s)
 void peal_adapter_send(struct peal_adapter_sender *s, const struct peal_sio_redis_msg *m,
     enum peal_sio_redis_channel channel, struct peal_slice tail);
 
-/* What an answer needs of the request, kept. */
+/* A copy of the parts of a request that its answer needs. */
 struct peal_adapter_request {
     struct peal_buf text;
     struct peal_slice uid, nsp, request_id;

@@ -172,7 +172,7 @@ subject_leave(struct peal_adapter_subscriptions *all, struct subject *s)
     subject_free(all, s);
 }
 
-/* What a channel has still to wait for, or NULL. */
+/* Finds the subscription that a channel still has to wait for, or NULL. */
 static struct subject *
 missing_for(struct peal_adapter_subscriptions *all, struct peal_slice channel)
 {
@@ -331,8 +331,8 @@ peal_adapter_subscriptions_subscribed(
     return settle(all, peal_map_get(&all->topics, topic));
 }
 
-/* Who waits for a namespace or room that cannot be had is told: there is no use in
- * waiting longer. It is asked for again with the next link. */
+/* Those that wait for a subscription which Redis has refused are told, for waiting longer
+ * is of no use. It is tried again with the next link. */
 bool
 peal_adapter_subscriptions_refused(
     struct peal_adapter_subscriptions *all, struct peal_slice topic, const char *why)

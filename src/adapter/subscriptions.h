@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the adapter is subscribed to. A namespace is shared as soon as somebody has joined
+ * The subscriptions of the adapter. A namespace is shared as soon as somebody has joined
  * one of its channels, and those that are kept always: from then on other servers count
  * this node and wait for its answers. In the sharded dialect a room has a channel of its
  * own.
@@ -51,7 +51,8 @@ bool peal_adapter_subscriptions_add(
 void peal_adapter_subscriptions_remove(
     struct peal_adapter_subscriptions *s, struct peal_slice channel);
 
-/* What the link says. true: s is complete now, for the first time since it is up. */
+/* The link reports its events here. true: s is complete now, for the first time since the
+ * link is up. */
 void peal_adapter_subscriptions_up(struct peal_adapter_subscriptions *s);
 void peal_adapter_subscriptions_down(struct peal_adapter_subscriptions *s);
 bool peal_adapter_subscriptions_subscribed(

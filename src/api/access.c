@@ -135,7 +135,7 @@ peal_api_enter(struct peal_http *h, struct peal_api *api)
             api->body_max);
         return false;
     }
-    h->user = api; /* what the handler sees that begin has let it in by */
+    h->user = api; /* marks the request as authorized; the handler checks it */
     return true;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What back ends and operators ask a node by HTTP: publish and emit, health, metrics.
+ * The HTTP API for back ends and operators: publish and emit, health, metrics.
  * docs/GUIDE.md describes the requests and answers.
  *
  * A payload passes through byte for byte: the request is checked once and cut into

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of api/ share: access, the fields of a request, and its answers. */
+/* The files of api/ share this: access, the fields of a request, and its answers. */
 #ifndef PEAL_API_API_PRIV_H
 #define PEAL_API_API_PRIV_H
 

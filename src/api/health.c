@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Health, for whoever runs the node. /livez: this worker's loop turns. /readyz: send
- * clients here, or why not.
+ * Health, for supervisors and load balancers. /livez answers 200 as long as this worker's
+ * loop turns. /readyz answers 200 while clients may be sent here, or else says why not.
  */
 #include "api/api_priv.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What rules_load.c makes of a configuration, and rules.c carries out: patterns in the
- * order of the file, of which the first that matches counts. Immutable once made; any
- * thread.
+ * Rules in memory: rules_load.c makes them of a configuration, rules.c carries them out.
+ * Patterns are in the order of the file, and the first that matches counts. Immutable
+ * once made; any thread.
  */
 #ifndef PEAL_APP_RULES_PRIV_H
 #define PEAL_APP_RULES_PRIV_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What all backplanes have in common, and the registry of them: a URL is given to the
- * kind whose scheme it begins with. A new kind is one row in `kinds`.
+ * Functions that all backplanes have in common, and their registry: a URL is opened by
+ * the kind whose scheme it begins with. A new kind is one row in `kinds`.
  */
 #include "backplane/backplane.h"
 

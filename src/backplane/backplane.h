@@ -39,7 +39,7 @@ struct peal_backplane_counters {
     enum peal_stat unanswered; /* payloads that the link had not answered at its end */
 };
 
-/* What happens; arg is what peal_backplane_start was given. Slices are borrowed. */
+/* Events of a link; arg is that of peal_backplane_start. Slices are borrowed. */
 typedef void peal_backplane_link_fn(void *arg);
 typedef void peal_backplane_topic_fn(void *arg, struct peal_slice topic);
 typedef void peal_backplane_refused_fn(
@@ -94,8 +94,8 @@ struct peal_backplane_ops {
 
     /* Bytes that wait to be taken by the other side. */
     peal_backplane_queued_fn *queued;
-    /* What is published does not come back: begin again with a new connection. Does
-     * nothing unless it is up. why is borrowed. */
+    /* Begins again with a new connection, because payloads that were published do not
+     * come back. Does nothing unless the link is up. why is borrowed. */
     peal_backplane_restart_fn *restart;
     /* In any state; no event is told any more. */
     peal_backplane_free_fn *free;

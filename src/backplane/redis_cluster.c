@@ -375,7 +375,7 @@ cluster_on_again(struct peal_timer *t)
         cluster_find(c);
 }
 
-/* What members say. */
+/* Events of members. */
 
 static void
 cluster_on_ready(void *arg)
@@ -442,7 +442,7 @@ cluster_on_redirected(void *arg, struct peal_redis_member *m,
     peal_err err;
 
     if (what->hops >= HOPS_MAX) {
-        cluster_down(c, m->host, m->port, "a slot is sent in circles");
+        cluster_down(c, m->host, m->port, "a slot is redirected in circles");
         return;
     }
     if ((other = move_slot(c, m, to)) == NULL)

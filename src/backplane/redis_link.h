@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What links to a Redis have in common, to one as to a cluster: the pauses between
- * attempts, the log lines and the counters.
+ * Shared by links to one Redis and to a cluster: the pauses between attempts, the log
+ * lines and the counters.
  *
  * A reason that stays the same is logged once. A link that came up and did not last is no
  * success: the pauses go on growing, so that a Redis which accepts a connection and then

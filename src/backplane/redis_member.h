@@ -17,7 +17,8 @@
 
 struct peal_redis_member;
 
-/* What happens; each may free the member. Everything is borrowed for the call. */
+/* Events of a member. Each of these functions may free it. Everything is borrowed for the
+ * call. */
 struct peal_redis_member_ops {
     /* Both connections are greeted. */
     void (*ready)(void *arg);

@@ -109,8 +109,7 @@ ask_role(struct redis *r)
     r->n_at_role = r->n_published;
 }
 
-/* What was published since the last good answer may have reached nobody: it is counted.
- */
+/* Counts the publishes since the last good answer: they may have reached nobody. */
 static void
 redis_on_role(struct redis *r, const redisReply *reply)
 {
@@ -232,9 +231,9 @@ redis_on_in(void *arg, const redisReply *reply)
         redis_on_unsubscribed(r, PEAL_REDIS_PUNSUBSCRIBE, topic);
 }
 
-/* What is answered to commands of the out connection: to a publish, how many got it. An
- * error is about one publish (no permission, for example), or says that this server is of
- * no use any more. */
+/* Handles the answers on the out connection: a publish is answered by the number of its
+ * receivers. An error is about one publish (no permission, for example), or says that
+ * this server is of no use any more. */
 static void
 redis_on_out(void *arg, const redisReply *reply)
 {

@@ -82,7 +82,7 @@ tell(struct peal_sentinel *s, struct peal_slice host, struct peal_slice port)
 
     if (host.len == 0 || host.len >= sizeof(name) ||
         peal_slice_u64(port, 65535, &n) != PEAL_OK || n == 0) {
-        give_up(s, "it told an address that cannot be");
+        give_up(s, "it reported an address that is not valid");
         return;
     }
     memcpy(name, host.data, host.len);

@@ -127,13 +127,13 @@
     X(BACKPLANE_CONNECTS, C, "peal_backplane_connects_total", "",                        \
         "Times that the link to the backplane was made")                                 \
     X(BACKPLANE_GAPS, C, "peal_backplane_gaps_total", "",                                \
-        "Times that subscriptions were lost, and what was published until they held "    \
-        "again")                                                                         \
+        "Times that subscriptions were lost; messages that other nodes published until " \
+        "they were confirmed again are missing here")                                    \
     X(BACKPLANE_TOPICS_REFUSED, C, "peal_backplane_refused_subscriptions_total", "",     \
         "Subscriptions that the backplane refused; nothing of these topics is received") \
     X(BACKPLANE_PUBLISHED, C, "peal_backplane_published_total", "",                      \
-        "Payloads published on the backplane; each holds all that a turn had to say on " \
-        "a topic")                                                                       \
+        "Payloads published on the backplane; each holds the messages of one turn for "  \
+        "one topic")                                                                     \
     X(BACKPLANE_RECEIVED, C, "peal_backplane_messages_received_total", "",               \
         "Messages of other nodes")                                                       \
     X(BACKPLANE_DROPPED, C, "peal_backplane_dropped_total", "reason=\"queue_full\"",     \
@@ -156,14 +156,14 @@
     X(ADAPTER_CONNECTS, C, "peal_adapter_connects_total", "",                            \
         "Times that the adapter's link to Redis was made")                               \
     X(ADAPTER_GAPS, C, "peal_adapter_gaps_total", "",                                    \
-        "Times that the adapter's subscriptions were lost, and what other Socket.IO "    \
-        "servers said until they held again")                                            \
+        "Times that the adapter's subscriptions were lost; messages of other Socket.IO " \
+        "servers until they were confirmed again are missing here")                      \
     X(ADAPTER_TOPICS_REFUSED, C, "peal_adapter_refused_subscriptions_total", "",         \
-        "Subscriptions of the adapter that Redis refused; what other Socket.IO servers " \
-        "say there is not received")                                                     \
+        "Subscriptions of the adapter that Redis refused; messages of other Socket.IO "  \
+        "servers there are not received")                                                \
     X(ADAPTER_JOINS_REFUSED, C, "peal_adapter_refused_joins_total", "",                  \
-        "Rooms that other Socket.IO servers made clients join, and that they did not, "  \
-        "because of socketio.rooms_max, a name too long, or one that nobody may join")   \
+        "Rooms that clients did not join although another Socket.IO server asked for "   \
+        "it: because of socketio.rooms_max, or of the room's name")                      \
     X(ADAPTER_ERRORS, C, "peal_adapter_dropped_total", "reason=\"refused\"",             \
         "Messages that other Socket.IO servers did not get")                             \
     X(ADAPTER_UNANSWERED, C, "peal_adapter_dropped_total", "reason=\"link_lost\"", "")   \

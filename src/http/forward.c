@@ -50,7 +50,7 @@ release(struct peal_forward *f)
     peal_loop_free_later(loop_of(f), free, f);
 }
 
-/* What is queued for a side that is still there goes out before it is closed. */
+/* Closes both sides. Output that is queued for one that is still connected goes first. */
 static void
 part(struct peal_forward *f, enum peal_close why)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What a node that forwards a request says of its client, and whether it is to be
- * believed. A client that says such a thing of itself is refused. */
+/*
+ * The header line by which a node that forwards a request vouches for its client. Only a
+ * node with the right secret is believed; a client that sends such a line is refused.
+ */
 #include "http/forwarded_priv.h"
 
 /* The value of the field: who asks, says a node that knows the secret. */

@@ -88,7 +88,7 @@ http_free(void *p)
     s->n_spare++;
 }
 
-/* What was to be called instead of begin will not be. */
+/* Forgets a pending resume: nothing will be called in place of begin. */
 static void
 drop_instead(struct peal_http_conn *h)
 {
@@ -276,10 +276,10 @@ find_route(const struct peal_http_server *s, struct peal_slice path)
     return NULL;
 }
 
-/* What serves a path that no route matches. */
+/* The route of paths that no other one matches. */
 static const struct peal_http_route nowhere = { .handle = peal_http_not_found };
 
-/* Who is asking, through which proxies. */
+/* Finds the client's address, behind the proxies that are trusted. */
 static void
 set_client(struct peal_http_conn *h, const struct peal_httphead *head)
 {

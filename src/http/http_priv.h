@@ -85,7 +85,7 @@ void peal_http_set_state(struct peal_http_conn *h, enum peal_http_state to);
 /* Comes to an end, HIJACKED or DEAD: forgets the connection, frees h at the end of the
  * turn. */
 void peal_http_release(struct peal_http_conn *h, enum peal_http_state end);
-/* Tells whoever was to answer the request that nothing will come of it. */
+/* Tells the handler that was to answer the request that its client is gone. */
 void peal_http_tell_gone(struct peal_http_conn *h);
 void peal_http_arm(struct peal_http_conn *h, uint64_t ms);
 /* Starts TLS as the server is set up. false: out of memory. */

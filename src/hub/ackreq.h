@@ -25,7 +25,7 @@
 struct peal_ack_request;
 struct peal_ack_share;
 
-/* What one session answered; everything is borrowed. */
+/* The acknowledgement of one session; everything is borrowed. */
 struct peal_ack_answer {
     struct peal_slice args; /* raw JSON values joined by commas */
     unsigned n_args;

@@ -15,7 +15,7 @@
 #define COUNT_TIMEOUT_MS 1000
 #define ACK_TIMEOUT_MAX_MS 3600000 /* whatever another node says */
 
-/* What a part says; on the wire. */
+/* The kinds of parts; these numbers are on the wire. */
 enum {
     PART_COUNT = 1, /* n sessions would be asked; or were */
     PART_ACK = 2    /* what one of them answered */
@@ -173,7 +173,7 @@ peal_cluster_ack_cancel(struct peal_cluster_ack *c)
     cluster_ack_free(c);
 }
 
-/* What a node does for another, or for itself. ctx of a reply is its ack request. */
+/* The operations, run by each node that is asked. ctx of a reply is its ack request. */
 
 static void
 op_cancel(struct peal_node_reply *reply)

@@ -26,7 +26,7 @@ struct peal_cluster_ack_result {
 };
 
 struct peal_cluster_ack_ops {
-    /* What one session answered, borrowed. */
+    /* One session has acknowledged; answer is borrowed. */
     void (*answer)(void *ctx, const struct peal_ack_answer *answer);
     /* The end, after which the request is gone. */
     void (*done)(void *ctx, const struct peal_cluster_ack_result *result);

@@ -74,8 +74,8 @@ fanout_deliver(struct peal_session *s, struct peal_msg *m, unsigned k, bool exce
  * not used up by that. */
 #define SMALL 8
 
-/* What the cursor carries at a time: as much as is well written to a connection before
- * the next comes. */
+/* Messages, and their bytes, that the cursor carries at a time: enough for one good write
+ * to a connection. */
 #define BATCH_MAX 1024
 #define BATCH_BYTES_MAX (256u << 10)
 
@@ -264,7 +264,7 @@ fanout_deliver_items(
     return delivered;
 }
 
-/* What has not reached sub yet. */
+/* Counts the messages that have not reached sub yet. */
 static unsigned
 fanout_deliver_rest(struct peal_sub *sub)
 {

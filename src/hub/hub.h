@@ -176,7 +176,7 @@ bool peal_session_is_subscribed(const struct peal_session *s, struct peal_slice 
  */
 peal_err peal_publish(struct peal_shard *sh, struct peal_msg *m);
 
-/* What may wait to be delivered; hub/backlog.c says what the limits mean. */
+/* Limits of messages that wait to be delivered; hub/backlog.c explains them. */
 struct peal_backlog_limits {
     uint32_t channel_messages; /* of a channel on a worker */
     size_t channel_bytes;      /* the same in bytes */

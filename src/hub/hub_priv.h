@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of hub/ share.
+ * Shared by the files of hub/.
  *
  *   hub.c            hub, shards and sessions; publishing
  *   subscriptions.c  channels and their members
@@ -193,7 +193,7 @@ void peal_publishers_resume(struct peal_shard *sh);
 
 /* peal_shard_channel is the channel of this shard by that name, if a message on the name
  * is for its members. NULL: there is none; or the name is the id of a session, which
- * alone may get such a message, whoever has subscribed before the id was known. */
+ * alone may get such a message, even if others had subscribed before the id was known. */
 struct peal_channel *peal_shard_channel(struct peal_shard *sh, struct peal_slice name);
 
 /* peal_channel_is_address: it is such a name, so nothing is delivered to its members. */

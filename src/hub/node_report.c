@@ -250,8 +250,8 @@ read_private(struct peal_slice token, const struct peal_seal_key *seal_key,
     r->secret[PEAL_NODE_SECRET_LEN] = '\0';
 }
 
-/* What goes into a request to another node must not be able to say more than it should:
- * a blank or a line's end would. */
+/* Checks a text that goes into the head of a request to another node: a blank or a line's
+ * end in it would begin a part or a header of its own. */
 static bool
 is_visible(const char *s, size_t min)
 {

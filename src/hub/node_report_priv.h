@@ -30,7 +30,7 @@
 
 #define PEAL_REPORT_HEARS_MAX 128 /* numbers in one report */
 
-/* What is in a report besides what it says of the node. */
+/* Fields of a report that are not about its sender itself. */
 struct peal_report_extra {
     struct peal_id_key key;
     uint64_t sent; /* 0: not said */

@@ -403,7 +403,7 @@ nodes_on_timer(struct peal_timer *t)
     if (!peal_relay_up(n->relay))
         return;
     if (now - last > UNPROVEN_MS) {
-        peal_relay_restart(n->relay, "what is published does not come back");
+        peal_relay_restart(n->relay, "published payloads do not come back");
         return;
     }
     nodes_look_for_silent(n, now);

@@ -46,7 +46,7 @@ enum peal_node_state {
 
 const char *peal_node_state_name(enum peal_node_state state);
 
-/* What a node says of itself. */
+/* The state that a node reports of itself. */
 struct peal_node_report {
     uint32_t number; /* in session ids */
     enum peal_node_state state;
@@ -104,7 +104,7 @@ void peal_nodes_each(struct peal_nodes *n, peal_nodes_fn *fn, void *arg);
 typedef void peal_nodes_gone_fn(void *arg, uint32_t number);
 void peal_nodes_set_on_gone(struct peal_nodes *n, peal_nodes_gone_fn *fn, void *arg);
 
-/* What reports that came back, and those of others, have shown. */
+/* The result of a probe: of our reports that came back, and of those of other nodes. */
 struct peal_nodes_probe_result {
     const char *unready;  /* why no clients should be sent here; NULL: they may be */
     int64_t age_ms;       /* since a report of ours came back; -1: never */

@@ -22,7 +22,7 @@ relay_on_turn(void *arg)
 {
     struct peal_relay *r = arg;
 
-    /* What the last turn has written and is still there. */
+    /* Counts bytes of the last turn that have not been written yet. */
     atomic_store_explicit(
         &r->backed, r->backplane->ops->queued(r->backplane), memory_order_relaxed);
     peal_relay_flush(r);

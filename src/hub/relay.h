@@ -30,7 +30,7 @@
 
 struct peal_relay;
 
-/* What the backplane of a relay counts in. */
+/* The counters of a relay's backplane. */
 extern const struct peal_backplane_counters peal_relay_counters;
 
 struct peal_relay_config {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What comes by the relay. A payload must have this cluster's seal. Its records become
- * messages; one that came before by another topic is passed over; the others are
- * delivered to the workers that may have subscribers, for each worker all of a turn in
- * one task.
+ * The way in: payloads of other nodes. A payload must have this cluster's seal. Its
+ * records become messages; one that came before by another topic is passed over; the
+ * others are delivered to the workers that may have subscribers, for each worker all of a
+ * turn in one task.
  */
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What leaves by the relay. A message's record goes into the batch of each topic that it
- * is for: that of a channel, or of the node whose session's id a channel is; with more
- * channels than are worth a topic each, that of all nodes. The batches wait for the end
- * of the turn, or for the link.
+ * The way out: messages for other nodes. A message's record goes into the batch of each
+ * topic that it is for: that of a channel, or of the node whose session's id a channel
+ * is; with more channels than are worth a topic each, that of all nodes. The batches wait
+ * for the end of the turn, or for the link.
  */
 #include "hub/relay_priv.h"
 #include "wire/envelope.h"
@@ -78,7 +78,7 @@ add_for_all(struct peal_relay *r, const struct peal_msg *m, struct peal_blob *re
     return add_record(r, peal_relay_topic(r, "all"), record, true);
 }
 
-/* What waits in batches, or leaves them (negative), is counted. */
+/* Counts bytes that come into batches, or leave them (negative). */
 static void
 relay_count_queued(struct peal_relay *r, size_t before)
 {

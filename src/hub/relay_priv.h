@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of the relay share.
+ * Shared by the files of the relay.
  *
  *   relay.c         made and freed; what workers have to say, the turn
  *   relay_topics.c  interest of workers -> subscriptions on the backplane
@@ -37,7 +37,7 @@ enum peal_topic_state {
     PEAL_TOPIC_ON
 };
 
-/* What is subscribed, or should be, or still is. */
+/* A topic that is subscribed, is about to be, or still is while it lingers. */
 struct peal_topic {
     struct peal_link idle; /* it has no subscriber and waits to be left */
     uint64_t wanted;       /* a bit for each worker that has a subscriber */

@@ -21,7 +21,7 @@
 
 struct peal_remote_op;
 
-/* What one worker has done: its own until it is done, then the asking loop's. */
+/* The share of one worker: the worker's own until it is done, then the asking loop's. */
 struct peal_remote_part {
     struct peal_task task;
     struct peal_remote_op *op;
@@ -73,7 +73,7 @@ PEAL_MUST_USE peal_err peal_remote_op_begin(
 /* peal_remote_op_abandon lets it end by itself: only release is called. */
 void peal_remote_op_abandon(struct peal_remote_op *op);
 
-/* What can be done to a session; each counts it in the part. */
+/* The operations on a session; each counts it in the part. */
 peal_remote_session_fn peal_remote_subscribe;   /* to the targets */
 peal_remote_session_fn peal_remote_unsubscribe; /* from them */
 peal_remote_session_fn peal_remote_disconnect;

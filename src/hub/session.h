@@ -24,8 +24,8 @@ struct peal_sub {
     uint32_t since; /* channel->seq when it joined: earlier messages are not for it */
 };
 
-/* What an app has attached to a session: the first member of a struct of its own. free is
- * called when the session ends. */
+/* The data that an app has attached to a session: the first member of a struct of its
+ * own. free is called when the session ends. */
 struct peal_session_user {
     void (*free)(struct peal_session_user *u);
 };

@@ -208,7 +208,7 @@ peal_session_unsubscribe(struct peal_session *s, struct peal_slice channel)
 
     if (sub == NULL)
         return PEAL_ENOTFOUND;
-    /* What was put off is delivered while the session still counts as a member. */
+    /* Messages that were put off are delivered while the session is still a member. */
     peal_session_catch_up(s);
     *at = sub->next;
     sub_free(s->shard, sub);

@@ -41,7 +41,7 @@ enum peal_close {
  * one of tiny items would take many times the memory that it may. */
 #define PEAL_CONN_ITEM_COST 48
 
-/* Whose a connection is, and by that where it counts. */
+/* The party on the other side, which decides the counters and limits that apply. */
 enum peal_conn_kind {
     PEAL_CONN_CLIENT, /* a client's: max_connections is about these */
     PEAL_CONN_INNER   /* of other nodes, of a backplane, of an administrator */
@@ -62,7 +62,7 @@ typedef void peal_conn_closed_fn(struct peal_conn *c, enum peal_close why);
 /* The queue was stalled and is empty now. */
 typedef void peal_conn_drained_fn(struct peal_conn *c);
 
-/* What an owner does. All run on the loop's thread, never from inside a send. */
+/* The functions of an owner. All run on the loop's thread, never from inside a send. */
 struct peal_conn_ops {
     peal_conn_data_fn *data;
     peal_conn_closed_fn *closed;

@@ -194,7 +194,7 @@ peek(struct peal_conn *c)
         (void)setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low));
 }
 
-/* What ended a row of reads, but for a full buffer. */
+/* Handles the result that ended a row of reads, unless that was a full buffer. */
 static void
 read_ended(struct peal_conn *c, ssize_t result)
 {

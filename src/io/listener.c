@@ -140,7 +140,8 @@ has_room(const struct peal_listener *l)
     return x->all_max == 0 || all < all_max;
 }
 
-/* Accepts one connection and hands it on. false: there is none, or none can be had. */
+/* Accepts one connection and gives it to the server. false: none is waiting, or accepting
+ * failed. */
 static bool
 accept_one(struct peal_listener *l)
 {

@@ -64,7 +64,8 @@ struct peal_loop_config {
 /*
  * peal_loop_new makes a loop, to be run by one thread.
  *   config  copied; config->log kept
- * Errors: PEAL_ENOMEM; PEAL_EUNSUPP: io_uring was asked for and cannot be had; PEAL_EIO.
+ * Errors: PEAL_ENOMEM; PEAL_EUNSUPP: io_uring was asked for and is not available;
+ * PEAL_EIO.
  */
 PEAL_MUST_USE peal_err peal_loop_new(
     const struct peal_loop_config *config, struct peal_loop **out);
@@ -111,7 +112,7 @@ void peal_loop_start_coarse(struct peal_loop *l, struct peal_timer *t, uint64_t 
  */
 uint64_t peal_loop_now_ms(const struct peal_loop *l);
 
-/* What belongs to the loop. Its counters may be read, its pace only used, by its thread;
+/* Parts of the loop. Its counters may be read, its pace only used, by its thread;
  * the uv_loop_t is for those that bring handles of libuv of their own. */
 struct peal_stats *peal_loop_stats(struct peal_loop *l);
 struct peal_pace *peal_loop_pace(struct peal_loop *l);

@@ -53,7 +53,7 @@ struct peal_loop {
 /* The loop that this thread runs, or NULL. */
 extern _Thread_local const struct peal_loop *peal_loop_running;
 
-/* What PEAL_ASSERT_ON_LOOP asserts, for what runs once a delivery. */
+/* The condition of PEAL_ASSERT_ON_LOOP, inline for code that runs once a delivery. */
 static inline bool
 peal_loop_runs_here(const struct peal_loop *l)
 {
@@ -70,7 +70,7 @@ peal_loop_enter(struct peal_loop *l)
         l->pace.began_ns = uv_hrtime();
 }
 
-/* What the loop calls at the end of a turn: conn_tls.c, conn_read.c. */
+/* The loop calls these at the end of a turn: conn_tls.c, conn_read.c. */
 void peal_conn_begin_handshakes(struct peal_loop *l);
 void peal_conn_offer_unread(struct peal_loop *l);
 

@@ -80,7 +80,7 @@ void peal_outq_copy(const struct peal_outq *q, size_t skip, char *dst, size_t le
 void peal_outq_sent(struct peal_outq *q, size_t n);
 
 /*
- * What to write for a queue: one run of bytes (iov[0]), or several.
+ * The next write for a queue: one run of bytes (iov[0]), or several.
  *
  * Small items are joined into an arena. Connections that hold the same items, as they do
  * after a burst on a channel, share one joined run.

@@ -11,7 +11,7 @@
  * replaced. OpenSSL limits the age of a session to the same 12 hours.
  *
  * Extracted secrets live where OpenSSL keeps ticket keys of its own, in the context: they
- * end with it, whoever holds it last.
+ * end with it, whichever reference is released last.
  */
 #include "io/tickets_priv.h"
 
@@ -30,7 +30,7 @@
 
 static const char salt[] = "peal session tickets";
 
-/* What SSL_CTX_set_tlsext_ticket_keys takes: 80 bytes, as we use them. */
+/* The 80 bytes of SSL_CTX_set_tlsext_ticket_keys, as they are used here. */
 struct secrets {
     uint8_t n;
     uint8_t unused[15];

@@ -25,7 +25,7 @@ PEAL_MUST_USE peal_err peal_tls_ctx_new(const char *cert_path, const char *key_p
  * peal_tls_client_ctx_new is for peal_conn_start_tls_client; TLS 1.2 or later.
  *   ca_path  PEM file of the authorities to trust; NULL: the system's
  *   cert_path, key_path  PEM files of what to show when asked; NULL: nothing
- *   verify  false: whoever answers is believed
+ *   verify  false: any certificate is accepted
  *   why_out  as above
  * Errors: PEAL_EINVAL, PEAL_ENOMEM.
  */

@@ -24,9 +24,8 @@ struct slot {
 };
 
 struct uring {
-    struct peal_flusher base; /* first */
-    struct peal_flusher
-        *plain; /* takes over when the ring cannot be had in this thread */
+    struct peal_flusher base;   /* first */
+    struct peal_flusher *plain; /* takes over when this thread gets no ring */
     struct io_uring ring;
     bool up;
     unsigned n;

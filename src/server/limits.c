@@ -27,7 +27,7 @@ peal_server_limits(struct peal_server *n)
         return true;
     have = r.rlim_cur > INT32_MAX ? INT32_MAX : (int64_t)r.rlim_cur;
     if (have <= reserve || (want > 0 && want + reserve > have)) {
-        peal_log(&n->log, PEAL_LOG_ERROR, "too few open files are allowed",
+        peal_log(&n->log, PEAL_LOG_ERROR, "the limit of open files is too low",
             "max_connections=%lld needs=%lld limit=%lld hint=\"raise the limit (ulimit "
             "-n, "
             "LimitNOFILE=) or lower max_connections\"",

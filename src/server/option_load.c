@@ -325,7 +325,7 @@ need(struct peal_option_loader *l, bool right, const char *name, const char *tex
         peal_option_complain(l, &src, name, "%s", text);
 }
 
-/* Why the backplane is none for the adapter, or NULL. */
+/* Says why the adapter cannot use this backplane, or NULL if it can. */
 static const char *
 adapter_fault(const struct peal_options *o)
 {

@@ -52,7 +52,7 @@ worker_init_loop(struct peal_worker *w)
     peal_err err = peal_loop_new(&config, &w->loop);
 
     if (err == PEAL_EUNSUPP)
-        peal_log(&n->log, PEAL_LOG_ERROR, "io_uring cannot be had here",
+        peal_log(&n->log, PEAL_LOG_ERROR, "io_uring is not available",
             "hint=\"set io.engine to auto or epoll\"");
     else if (err != PEAL_OK)
         peal_log(&n->log, PEAL_LOG_ERROR, "cannot make an event loop", "why=\"%s\"",

@@ -276,7 +276,7 @@ number_of(struct peal_slice bytes, unsigned max, unsigned *out)
     return PEAL_OK;
 }
 
-/* What a record says, before a message is made of it. */
+/* The fields of a record, before a message is made of it. */
 struct draft {
     struct peal_msg_spec spec;
     struct peal_slice channels[PEAL_CHANNELS_MAX], except[PEAL_CHANNELS_MAX];
@@ -404,7 +404,7 @@ read_kind(struct peal_slice *fields, enum peal_record_kind *out)
     return PEAL_OK;
 }
 
-/* What is kept of a publisher's flags: those that this node knows. */
+/* Flags of a publisher that are kept: those that this node knows. */
 #define FLAGS_KNOWN (PEAL_MSG_VOLATILE | PEAL_MSG_NO_COMPRESS)
 
 static peal_err

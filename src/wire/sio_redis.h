@@ -66,7 +66,7 @@ struct peal_sio_redis_msg {
     struct peal_slice nsp;
     struct peal_slice request_id;
 
-    /* Who is meant: members of one of rooms (none: everybody) and of none of except.
+    /* The addressees: members of one of rooms (none: everybody) and of none of except.
      * Names as text, numbers in decimal. */
     const struct peal_slice *rooms, *except, *targets;
     unsigned n_rooms, n_except, n_targets; /* read: each up to PEAL_SIO_REDIS_NAMES_MAX */
@@ -91,8 +91,8 @@ struct peal_sio_redis_names {
     unsigned cap;
 };
 
-/* What a message that was read points into. Zeroed to start with, used again and again.
- */
+/* The memory that a message which was read points into. Zeroed to start with, and used
+ * again for each message. */
 struct peal_sio_redis_reader {
     struct peal_buf text;  /* JSON of what came as MessagePack */
     struct peal_buf plain; /* names that had escapes */

@@ -5,8 +5,8 @@
 
 #include "wire/sio_redis.h"
 
-/* What a dialect has no number for. The classic one tells most answers by their fields.
- */
+/* A message type that a dialect has no number for. The classic one tells most answers by
+ * their fields. */
 #define PEAL_SIO_REDIS_NO_TYPE 255
 
 struct peal_sio_redis_type {

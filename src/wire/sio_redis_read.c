@@ -331,7 +331,7 @@ read_argument(struct read *d, struct peal_slice value)
     return set_atts(d, value);
 }
 
-/* What is in a message besides its type, uid and nsp, in either dialect. */
+/* The fields of a message besides its type, uid and nsp, in either dialect. */
 struct values {
     struct peal_slice request_id, opts, rooms, close, packet, data, sockets, count, sid,
         room;
@@ -558,7 +558,7 @@ read_sharded(struct read *d, struct peal_slice bytes)
     return read_text(d, nsp, &m->nsp);
 }
 
-/* What was read so far goes, if it did not end well. */
+/* Reads with fn; if that fails, the memory of what had been read is released. */
 static peal_err
 reading(peal_err (*fn)(struct read *, struct peal_slice), struct peal_slice bytes,
     struct peal_sio_redis_reader *r, struct peal_sio_redis_msg *out)

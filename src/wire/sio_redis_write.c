@@ -56,7 +56,7 @@ is_whole(struct peal_slice text)
            peal_slice_u64(text, NUMBER_MAX, &n) == PEAL_OK;
 }
 
-/* What follows the point, of a number that begins with whole. */
+/* Tells whether digits may follow the point of a number that begins with whole. */
 static bool
 is_fraction(struct peal_slice whole, struct peal_slice digits)
 {
@@ -253,8 +253,8 @@ put_move(struct peal_writer *w, const struct peal_sio_redis_msg *m, bool flags)
     }
 }
 
-/* What an answer says; the dialects have different keys for its argument. Of several
- * arguments only the first is sent; without one Node sends no key either. */
+/* Writes the content of an answer; the dialects have different keys for its argument. Of
+ * several arguments only the first is sent; without one Node sends no key either. */
 static void
 put_answer(
     struct peal_writer *w, const struct peal_sio_redis_msg *m, struct peal_slice key)
@@ -461,7 +461,7 @@ put_sharded(struct peal_writer *w, const struct peal_sio_redis_msg *m)
     PUT(w, "}");
 }
 
-/* What a put_fn writes, and what it is to become. */
+/* The form on the wire of the JSON that a put_fn writes. */
 enum form {
     JSON,    /* JSON, or MessagePack if there are bytes in it */
     MSGPACK, /* JSON that becomes MessagePack in any case */

@@ -54,7 +54,7 @@ read_be(const uint8_t *p, size_t n)
     return v;
 }
 
-/* Reads a head and returns its size; 0: it is not there whole. */
+/* Reads a head and returns its size; 0: it is not complete yet. */
 static size_t
 parse_head(const uint8_t *p, size_t n, struct frame *f)
 {

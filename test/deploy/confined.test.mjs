@@ -120,7 +120,7 @@ describe('confined', { skip: confine.lacking || sanitized && 'sanitizers want mo
     });
 
     test('refuses to start where io_uring is demanded', async () => {
-      assert.match(await ends(start({ ...env, PEAL_IO_ENGINE: 'uring' }), 1), /io_uring cannot be had here/);
+      assert.match(await ends(start({ ...env, PEAL_IO_ENGINE: 'uring' }), 1), /io_uring is not available/);
     });
 
     test('ends on SIGTERM', async () => {

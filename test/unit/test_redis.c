@@ -375,7 +375,7 @@ static const struct script clusters[] = {
                                    "A3> SSUBSCRIBE a\n"
                                    "A3< -MOVED 15495 127.0.0.1:$B\n"
                                    "= down\n"
-                                   "log a slot is sent in circles\n" },
+                                   "log a slot is redirected in circles\n" },
 
     { "old maps of others do not take a new master away", "redis+cluster://127.0.0.1:$A",
         true,
@@ -490,7 +490,7 @@ static const struct script sentinels[] = {
         false,
         SENTINEL_ASKED("A1") "A1< [127.0.0.1, 99999]\n"
                              "A1 closed\n"
-                             "log it told an address that cannot be\n" },
+                             "log it reported an address that is not valid\n" },
 };
 
 static void
