@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "app/rules_priv.h"
+#include "base/ascii.h"
 #include "base/json.h"
 #include "wire/sio.h"
 
@@ -107,7 +108,7 @@ take_arg(const struct peal_event *ev, unsigned i, struct peal_slice *out)
 
     for (unsigned at = 0; peal_json_next(&rest, out); at++)
         if (at == i)
-            return (out->data[0] >= '0' && out->data[0] <= '9') || out->data[0] == '"' ||
+            return peal_ascii_is_digit(out->data[0]) || out->data[0] == '"' ||
                            out->data[0] == '-'
                        ? NULL
                        : "a name must be a string or a number";

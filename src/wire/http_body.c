@@ -5,6 +5,8 @@
  */
 #include "wire/http_body.h"
 
+#include "base/ascii.h"
+
 enum state {
     SIZE,       /* hex digits, at least one */
     EXT,        /* after ';' up to CR */
@@ -25,15 +27,6 @@ peal_chunked_init(struct peal_chunked *c, uint64_t body_max)
     *c = (struct peal_chunked){ .body_left = body_max, .state = SIZE };
 }
 
-static int
-hex_value(unsigned char ch)
-{
-    if (ch >= '0' && ch <= '9')
-        return ch - '0';
-    ch |= 0x20;
-    return ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
-}
-
 /* Visible characters, spaces and tabs: nothing in which another parser could see the end
  * of a line. */
 static bool
@@ -45,7 +38,7 @@ is_text(unsigned char ch)
 static peal_err
 size_byte(struct peal_chunked *c, unsigned char ch)
 {
-    int v = hex_value(ch);
+    int v = peal_ascii_hex((char)ch);
 
     if (v >= 0) {
         if (c->digits == 16)

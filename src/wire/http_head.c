@@ -13,6 +13,7 @@
 
 #include <stdint.h>
 
+#include "base/ascii.h"
 #include "wire/hostport.h"
 
 #define EMPTY_LINES_MAX 4 /* before a request line */
@@ -234,20 +235,14 @@ read_target(struct peal_httphead *h)
     return refuse(h, 400, "bad form of request target");
 }
 
-static inline bool
-is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 /* "HTTP/1.1" CR: exactly, in this case (RFC 9112 section 2.3). */
 static peal_err
 read_version(const char *p, struct peal_httphead *h)
 {
     const char *cr = memchr(p, '\r', 9); /* an LF follows some CR: no bound is passed */
 
-    if (cr == NULL || cr - p != 8 || memcmp(p, "HTTP/", 5) != 0 || !is_digit(p[5]) ||
-        p[6] != '.' || !is_digit(p[7]))
+    if (cr == NULL || cr - p != 8 || memcmp(p, "HTTP/", 5) != 0 ||
+        !peal_ascii_is_digit(p[5]) || p[6] != '.' || !peal_ascii_is_digit(p[7]))
         return refuse(h, 400, "bad version in request line");
     if (p[5] != '1' || p[7] > '1')
         return refuse(h, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
@@ -292,7 +287,7 @@ see_length(struct peal_slice v, struct peal_httphead *h, struct seen *seen)
 
     seen->lengths++;
     for (size_t i = 0; i < v.len; i++)
-        if (!is_digit(v.data[i]))
+        if (!peal_ascii_is_digit(v.data[i]))
             seen->length_bad = true;
     if (v.len == 0 || seen->length_bad)
         seen->length_bad = true;

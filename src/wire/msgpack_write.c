@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+#include "base/ascii.h"
 #include "base/base64.h"
 #include "base/id.h"
 #include "base/json.h"
@@ -138,7 +139,7 @@ take_digits(struct peal_slice *rest, uint64_t *n)
 {
     unsigned digits = 0;
 
-    while (digits < rest->len && rest->data[digits] >= '0' && rest->data[digits] <= '9') {
+    while (digits < rest->len && peal_ascii_is_digit(rest->data[digits])) {
         if (*n <= DIGITS_MAX)
             *n = *n * 10 + (uint64_t)(rest->data[digits] - '0');
         digits++;

@@ -6,6 +6,7 @@
  */
 #include "wire/sio.h"
 
+#include "base/ascii.h"
 #include "base/assert.h"
 #include "base/json.h"
 #include "base/utf8.h"
@@ -17,7 +18,7 @@ take_attachments(struct peal_slice *s, unsigned *n_out)
     unsigned n = 0;
     size_t i = 0;
 
-    for (; i < s->len && s->data[i] >= '0' && s->data[i] <= '9'; i++) {
+    for (; i < s->len && peal_ascii_is_digit(s->data[i]); i++) {
         n = n * 10 + (unsigned)(s->data[i] - '0');
         if (n > PEAL_SIO_ATTACHMENTS_MAX)
             return PEAL_ELIMIT;
@@ -57,7 +58,7 @@ take_id(struct peal_slice *s, struct peal_slice *out)
 {
     size_t n = 0;
 
-    while (n < s->len && s->data[n] >= '0' && s->data[n] <= '9')
+    while (n < s->len && peal_ascii_is_digit(s->data[n]))
         n++;
     if (n > PEAL_SIO_ID_MAX)
         return PEAL_ELIMIT;
@@ -110,7 +111,7 @@ event_valid(struct peal_slice token)
     char c = token.data[0];
 
     return c == '"' ? !peal_sio_event_reserved(token)
-                    : c == '-' || (c >= '0' && c <= '9');
+                    : c == '-' || peal_ascii_is_digit(c);
 }
 
 static size_t

@@ -260,20 +260,13 @@ peal_sio_inline(struct peal_buf *out, struct peal_slice args,
 bool
 peal_sio_is_placeholder(struct peal_slice value, unsigned *num_out)
 {
-    struct peal_slice rest, key, v, num = { NULL, 0 };
-    bool marked = false;
+    struct peal_json_field f[] = { { .name = "_placeholder" }, { .name = "num" } };
+    struct peal_slice key;
     uint64_t n;
 
-    if (value.len < 2 || value.data[0] != '{')
-        return false;
-    rest = peal_slice_of(value.data + 1, value.len - 2);
-    while (peal_json_field(&rest, &key, &v)) {
-        if (peal_json_string_is(key, PEAL_S("_placeholder")))
-            marked = peal_slice_eq(v, PEAL_S("true"));
-        else if (peal_json_string_is(key, PEAL_S("num")))
-            num = v;
-    }
-    if (!marked || peal_slice_u64(num, PEAL_ATTACHMENTS_MAX, &n) != PEAL_OK)
+    if (peal_json_fields(value, PEAL_JSON_SKIP_OTHERS, f, 2, &key) != PEAL_OK ||
+        !peal_slice_eq(f[0].value, PEAL_S("true")) ||
+        peal_slice_u64(f[1].value, PEAL_ATTACHMENTS_MAX, &n) != PEAL_OK)
         return false;
     *num_out = (unsigned)n;
     return true;

@@ -4,6 +4,7 @@
  * JSON text first; then there is one way to read it: walk an object once and note where
  * the values are whose keys are known, then look at each as its type asks.
  */
+#include "base/ascii.h"
 #include "wire/sio_redis.h"
 
 #include <stdlib.h>
@@ -87,8 +88,7 @@ begins(struct peal_slice value, char c)
 static bool
 is_number(struct peal_slice value)
 {
-    return begins(value, '-') ||
-           (value.len > 0 && value.data[0] >= '0' && value.data[0] <= '9');
+    return begins(value, '-') || (value.len > 0 && peal_ascii_is_digit(value.data[0]));
 }
 
 /* Many emitters say null or "" where they mean nothing. */

@@ -8,6 +8,7 @@
  */
 #include <openssl/sha.h>
 
+#include "base/ascii.h"
 #include "base/base64.h"
 #include "base/id.h"
 #include "wire/ws.h"
@@ -42,8 +43,7 @@ peal_wshandshake_accept_key(struct peal_slice key, char out[PEAL_WS_ACCEPT_LEN])
 static bool
 is_token_char(char c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+    return peal_ascii_is_alnum(c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
 static void
