@@ -104,18 +104,23 @@ give_topic(struct peal_adapter_subscriptions *all, struct subject *s, enum topic
     return err;
 }
 
-/* NULL: there is none, or (make) no memory. */
+enum lookup {
+    FIND,
+    MAKE /* if there is none */
+};
+
+/* NULL: there is none, or (MAKE) no memory. */
 static struct subject *
 get(struct peal_adapter_subscriptions *all, enum topic t, struct peal_slice nsp,
-    struct peal_slice room, bool make)
+    struct peal_slice room, enum lookup how)
 {
     struct subject *s;
 
     all->name.len = 0;
     if (add_topic(all, t, nsp, room, &all->name) != PEAL_OK)
         return NULL;
-    if ((s = peal_map_get(&all->topics, peal_buf_slice(&all->name))) != NULL || !make ||
-        (s = calloc(1, sizeof(*s))) == NULL)
+    if ((s = peal_map_get(&all->topics, peal_buf_slice(&all->name))) != NULL ||
+        how == FIND || (s = calloc(1, sizeof(*s))) == NULL)
         return s;
     peal_list_append(&all->subjects, &s->link);
     if (give_topic(all, s, t, nsp, room) == PEAL_OK &&
@@ -127,22 +132,24 @@ get(struct peal_adapter_subscriptions *all, enum topic t, struct peal_slice nsp,
 }
 
 static struct subject *
-get_namespace(struct peal_adapter_subscriptions *all, struct peal_slice nsp, bool make)
+get_namespace(
+    struct peal_adapter_subscriptions *all, struct peal_slice nsp, enum lookup how)
 {
     return get(
-        all, all->sharded ? NAMESPACE_CHANNEL : NAMESPACE_REQUESTS, nsp, NO_ROOM, make);
+        all, all->sharded ? NAMESPACE_CHANNEL : NAMESPACE_REQUESTS, nsp, NO_ROOM, how);
 }
 
 /* NULL also if the channel is none of a room that has its own. */
 static struct subject *
-get_room(struct peal_adapter_subscriptions *all, struct peal_slice channel, bool make)
+get_room(
+    struct peal_adapter_subscriptions *all, struct peal_slice channel, enum lookup how)
 {
     struct peal_slice room;
 
     if (!all->sharded || !peal_channel_room(channel, &room) ||
         !peal_sio_redis_own_channel(room))
         return NULL;
-    return get(all, ROOM_CHANNEL, peal_channel_nsp(channel), room, make);
+    return get(all, ROOM_CHANNEL, peal_channel_nsp(channel), room, how);
 }
 
 /* Subscribing. */
@@ -176,10 +183,10 @@ subject_leave(struct peal_adapter_subscriptions *all, struct subject *s)
 static struct subject *
 missing_for(struct peal_adapter_subscriptions *all, struct peal_slice channel)
 {
-    struct subject *s = get_room(all, channel, false);
+    struct subject *s = get_room(all, channel, FIND);
 
     if (s == NULL || s->missing == 0)
-        s = get_namespace(all, peal_channel_nsp(channel), false);
+        s = get_namespace(all, peal_channel_nsp(channel), FIND);
     return s != NULL && s->missing > 0 ? s : NULL;
 }
 
@@ -226,8 +233,8 @@ bool
 peal_adapter_subscriptions_add(
     struct peal_adapter_subscriptions *all, struct peal_slice channel)
 {
-    struct subject *s = get_namespace(all, peal_channel_nsp(channel), true);
-    struct subject *room = get_room(all, channel, true);
+    struct subject *s = get_namespace(all, peal_channel_nsp(channel), MAKE);
+    struct subject *room = get_room(all, channel, MAKE);
 
     if (s != NULL)
         subject_retain(all, s);
@@ -247,15 +254,15 @@ void
 peal_adapter_subscriptions_remove(
     struct peal_adapter_subscriptions *all, struct peal_slice channel)
 {
-    subject_release(all, get_room(all, channel, false));
-    subject_release(all, get_namespace(all, peal_channel_nsp(channel), false));
+    subject_release(all, get_room(all, channel, FIND));
+    subject_release(all, get_namespace(all, peal_channel_nsp(channel), FIND));
 }
 
 peal_err
 peal_adapter_subscriptions_keep(
     struct peal_adapter_subscriptions *all, struct peal_slice nsp)
 {
-    struct subject *s = get_namespace(all, nsp, true);
+    struct subject *s = get_namespace(all, nsp, MAKE);
 
     if (s == NULL)
         return PEAL_ENOMEM;

@@ -24,7 +24,7 @@ copy(struct peal_slice raw, char **out, const char **why_out)
 
     if (raw.len == 0)
         return PEAL_OK;
-    if ((err = peal_percent_decode(raw, false, &b)) == PEAL_OK)
+    if ((err = peal_percent_decode(raw, PEAL_PLUS_IS_PLUS, &b)) == PEAL_OK)
         err = peal_buf_add_char(&b, '\0');
     if (err != PEAL_OK) {
         peal_buf_fini(&b);

@@ -180,13 +180,19 @@ peal_shard_still_congested(const struct peal_shard *sh, const struct peal_conges
 }
 
 void
-peal_shard_count_held(struct peal_shard *sh, size_t bytes, bool more)
+peal_shard_held_add(struct peal_shard *sh, size_t bytes)
 {
-    PEAL_ASSERT(more || sh->held >= bytes);
-    sh->held = more ? sh->held + bytes : sh->held - bytes;
-    if (more && sh->held > HELD_MAX) {
+    sh->held += bytes;
+    if (sh->held > HELD_MAX)
         set_congestion(sh, &(struct peal_congestion){ .held = true });
-    } else if (!more && !peal_list_empty(&sh->paused)) {
+}
+
+void
+peal_shard_held_sub(struct peal_shard *sh, size_t bytes)
+{
+    PEAL_ASSERT(sh->held >= bytes);
+    sh->held -= bytes;
+    if (!peal_list_empty(&sh->paused)) {
         sh->relieved = true;
         peal_loop_again(sh->loop);
     }

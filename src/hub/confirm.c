@@ -24,7 +24,7 @@ channel_await(
     *w = (struct peal_waiter){ .session = s, .fn = fn, .arg = arg };
     peal_list_append(&ch->waiters, &w->link);
     s->n_waiters++;
-    peal_shard_count_held(s->shard, sizeof(*w), true);
+    peal_shard_held_add(s->shard, sizeof(*w));
     return PEAL_EAGAIN;
 }
 
@@ -68,7 +68,7 @@ waiter_tell(struct peal_waiter *w, bool gone)
     peal_list_unlink(&w->link);
     free(w);
     told.session->n_waiters--;
-    peal_shard_count_held(told.session->shard, sizeof(told), false);
+    peal_shard_held_sub(told.session->shard, sizeof(told));
     told.fn(told.arg, gone);
 }
 

@@ -142,7 +142,7 @@ peal_shard_hub(const struct peal_shard *sh)
 
 peal_err
 peal_session_init(struct peal_session *s, struct peal_shard *sh,
-    const struct peal_session_ops *ops, bool listed)
+    const struct peal_session_ops *ops, enum peal_listing listing)
 {
     peal_err err = PEAL_OK;
 
@@ -150,10 +150,10 @@ peal_session_init(struct peal_session *s, struct peal_shard *sh,
     *s = (struct peal_session){ .ops = ops, .shard = sh };
     do { /* two ids can be equal by chance */
         peal_shard_new_id(sh, s->id);
-        if (listed)
+        if (listing == PEAL_LISTED)
             err = peal_map_put(&sh->sessions, peal_session_id(s), s);
     } while (err == PEAL_EEXIST);
-    s->listed = listed && err == PEAL_OK;
+    s->listed = listing == PEAL_LISTED && err == PEAL_OK;
     return err;
 }
 

@@ -105,13 +105,17 @@ int peal_shard_owner(const struct peal_shard *sh, struct peal_slice id);
 /* peal_shard_new_id writes an id that this shard owns. */
 void peal_shard_new_id(const struct peal_shard *sh, char out[PEAL_ID_LEN]);
 
+enum peal_listing {
+    PEAL_UNLISTED,
+    PEAL_LISTED /* addressable: a message on its id reaches it */
+};
+
 /*
  * peal_session_init begins a session and gives it an id.
- *   listed  make it addressable: a message on its id reaches it
  * Errors: PEAL_ENOMEM (only if listed).
  */
 PEAL_MUST_USE peal_err peal_session_init(struct peal_session *s, struct peal_shard *sh,
-    const struct peal_session_ops *ops, bool listed);
+    const struct peal_session_ops *ops, enum peal_listing listing);
 
 /* peal_session_fini ends all subscriptions of s; what was put off for it is dropped. */
 void peal_session_fini(struct peal_session *s);
@@ -210,9 +214,10 @@ bool peal_shard_is_congested(const struct peal_shard *sh);
 bool peal_shard_still_congested(
     const struct peal_shard *sh, const struct peal_congestion *c);
 
-/* peal_shard_count_held counts (more), or counts no longer, bytes that are held back for
- * a client until its channels are subscribed. */
-void peal_shard_count_held(struct peal_shard *sh, size_t bytes, bool more);
+/* peal_shard_held_add counts bytes that are held back for a client until its channels are
+ * subscribed; peal_shard_held_sub counts them no longer. */
+void peal_shard_held_add(struct peal_shard *sh, size_t bytes);
+void peal_shard_held_sub(struct peal_shard *sh, size_t bytes);
 
 /* peal_hub_backlog: bytes that wait for all workers. Any thread. */
 size_t peal_hub_backlog(const struct peal_hub *h);

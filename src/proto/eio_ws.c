@@ -154,7 +154,7 @@ probe_on_probe(struct peal_eio_probe *probe)
 {
     struct peal_eio_session *s = probe->session;
 
-    peal_wsconn_send(&probe->ws, false, PEAL_S("3probe"), SIZE_MAX);
+    peal_wsconn_send(&probe->ws, PEAL_WS_TEXT, PEAL_S("3probe"), SIZE_MAX);
     probe->probed = 1;
     probe->noop = s->polling->poll == NULL;
     peal_eio_flush(s);

@@ -23,7 +23,8 @@ peal_plain_init(struct peal_plain *p, struct peal_plain_protocol *protocol,
     p->protocol = protocol;
     p->timer.fn = on_timer;
     /* It cannot fail: only listed sessions need memory. */
-    (void)!peal_session_init(&p->session, protocol->base.proto->shard, ops, false);
+    (void)!peal_session_init(
+        &p->session, protocol->base.proto->shard, ops, PEAL_UNLISTED);
     p->session.n_subs_max = (uint16_t)channels_max;
 }
 

@@ -138,11 +138,11 @@ plain_join(struct peal_plain *p, struct peal_slice channel, struct refusal *no)
 }
 
 static peal_err
-plain_subscribe_one(struct peal_plain *p, struct peal_slice raw, bool query, unsigned n,
-    struct refusal *no)
+plain_subscribe_one(struct peal_plain *p, struct peal_slice raw, enum peal_plus plus,
+    unsigned n, struct refusal *no)
 {
     struct peal_buf name = { 0 };
-    peal_err err = peal_percent_decode(raw, query, &name);
+    peal_err err = peal_percent_decode(raw, plus, &name);
     struct peal_slice channel = peal_buf_slice(&name);
     const char *why = NULL;
 
@@ -213,11 +213,11 @@ plain_subscribe_all(struct peal_plain *p, struct peal_http *h,
     *n_out = 0;
     *no = (struct refusal){ 400, "name a channel: in the path, or as ?channel=" };
     if (path.len > 0)
-        err = plain_subscribe_one(p, path, false, (*n_out)++, no);
+        err = plain_subscribe_one(p, path, PEAL_PLUS_IS_PLUS, (*n_out)++, no);
     while (err == PEAL_OK && peal_query_next(&rest, &key, &value))
         if (peal_slice_eq(key, PEAL_S("channel"))) {
             p->envelopes = true;
-            err = plain_subscribe_one(p, value, true, (*n_out)++, no);
+            err = plain_subscribe_one(p, value, PEAL_PLUS_IS_SPACE, (*n_out)++, no);
         }
     return err;
 }

@@ -112,7 +112,7 @@ struct sio_deferred {
 static void
 sio_deferred_free(struct sio_deferred *w)
 {
-    peal_shard_count_held(w->socket->session.shard, w->weight, false);
+    peal_shard_held_sub(w->socket->session.shard, w->weight);
     for (unsigned i = 0; i < w->n_atts; i++)
         peal_blob_release(w->atts[i]);
     peal_blob_release(w->id);
@@ -152,7 +152,7 @@ sio_defer_ack(struct peal_socketio_socket *so, struct peal_slice id,
         w->atts[w->n_atts] = peal_blob_retain(atts[w->n_atts]);
         w->weight += atts[w->n_atts]->len;
     }
-    peal_shard_count_held(so->session.shard, w->weight, true);
+    peal_shard_held_add(so->session.shard, w->weight);
     if (w->id != NULL && w->args != NULL &&
         peal_session_await_all_subscribed(&so->session, sio_on_ack_due, w) == PEAL_EAGAIN)
         return true;

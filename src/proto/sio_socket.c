@@ -184,7 +184,7 @@ peal_socketio_socket_new(struct peal_socketio_client *c, struct peal_slice nsp)
 
     if (so == NULL)
         return NULL;
-    if (peal_session_init(&so->session, p->shard, &session_ops, true) != PEAL_OK) {
+    if (peal_session_init(&so->session, p->shard, &session_ops, PEAL_LISTED) != PEAL_OK) {
         free(so);
         return NULL;
     }

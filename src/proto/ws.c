@@ -422,7 +422,7 @@ ws_send_node(struct ws *w)
     struct peal_buf text = { 0 };
 
     if (peal_plain_node(ws_proto(w), &text) == PEAL_OK)
-        peal_wsconn_send(&w->conn, false, peal_buf_slice(&text), SIZE_MAX);
+        peal_wsconn_send(&w->conn, PEAL_WS_TEXT, peal_buf_slice(&text), SIZE_MAX);
     peal_buf_fini(&text);
 }
 

@@ -336,10 +336,9 @@ peal_wsconn_move(
 }
 
 bool
-peal_wsconn_send(
-    struct peal_wsconn *w, bool binary, struct peal_slice payload, size_t threshold)
+peal_wsconn_send(struct peal_wsconn *w, enum peal_wsframe_opcode op,
+    struct peal_slice payload, size_t threshold)
 {
-    enum peal_wsframe_opcode op = binary ? PEAL_WS_BINARY : PEAL_WS_TEXT;
     struct peal_buf packed = { 0 };
     uint8_t head[PEAL_WS_HEAD_MAX];
     int bits = (int)peal_wsconn_deflate_bits(w);

@@ -71,10 +71,10 @@ peal_wsconn_send_frames(struct peal_wsconn *w, struct peal_blob *frames, uint32_
     return w->conn != NULL && peal_conn_send(w->conn, frames, tag);
 }
 
-/* peal_wsconn_send sends one message to this client alone, compressed if it is at least
- * threshold bytes and the client agreed. */
-bool peal_wsconn_send(
-    struct peal_wsconn *w, bool binary, struct peal_slice payload, size_t threshold);
+/* peal_wsconn_send sends one message, text or binary, to this client alone, compressed if
+ * it is at least threshold bytes and the client agreed. */
+bool peal_wsconn_send(struct peal_wsconn *w, enum peal_wsframe_opcode op,
+    struct peal_slice payload, size_t threshold);
 
 /* peal_wsconn_pause: after the message that is being dealt with, no further one is read,
  * nor anything else of the connection, until peal_wsconn_resume. */

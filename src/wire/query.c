@@ -28,14 +28,14 @@ peal_query_next(
 
 /* Takes one byte off the front of *s, escaped or not; -1: a bad escape or a zero byte. */
 static int
-next_byte(struct peal_slice *s, bool plus_is_space)
+next_byte(struct peal_slice *s, enum peal_plus plus)
 {
     const char *p = s->data;
     int hi, lo, c;
 
     if (p[0] != '%') {
         *s = peal_slice_skip(*s, 1);
-        c = p[0] == '+' && plus_is_space ? ' ' : (unsigned char)p[0];
+        c = p[0] == '+' && plus == PEAL_PLUS_IS_SPACE ? ' ' : (unsigned char)p[0];
         return c == 0 ? -1 : c;
     }
     if (s->len < 3 || (hi = peal_ascii_hex(p[1])) < 0 || (lo = peal_ascii_hex(p[2])) < 0)
@@ -46,7 +46,7 @@ next_byte(struct peal_slice *s, bool plus_is_space)
 }
 
 peal_err
-peal_percent_decode(struct peal_slice in, bool plus_is_space, struct peal_buf *out)
+peal_percent_decode(struct peal_slice in, enum peal_plus plus, struct peal_buf *out)
 {
     size_t len_before = out->len;
     peal_err err;
@@ -54,7 +54,7 @@ peal_percent_decode(struct peal_slice in, bool plus_is_space, struct peal_buf *o
     if ((err = peal_buf_reserve(out, in.len)) != PEAL_OK)
         return err;
     while (in.len > 0) {
-        int c = next_byte(&in, plus_is_space);
+        int c = next_byte(&in, plus);
 
         if (c < 0) {
             out->len = len_before;
@@ -71,7 +71,7 @@ key_is(struct peal_slice raw, struct peal_slice key)
     size_t i = 0;
 
     while (raw.len > 0) {
-        int c = next_byte(&raw, true);
+        int c = next_byte(&raw, PEAL_PLUS_IS_SPACE);
 
         if (c < 0 || i == key.len || c != (unsigned char)key.data[i++])
             return false;

@@ -14,13 +14,18 @@
 bool peal_query_next(
     struct peal_slice *rest, struct peal_slice *key_raw, struct peal_slice *value_raw);
 
+enum peal_plus {
+    PEAL_PLUS_IS_PLUS, /* in a path */
+    PEAL_PLUS_IS_SPACE /* in a query */
+};
+
 /*
  * peal_percent_decode appends the bytes that in stands for.
  * Errors: PEAL_EPROTO: a bad escape, or a zero byte; PEAL_ENOMEM. On an error out holds
  * what it held before.
  */
 PEAL_MUST_USE peal_err peal_percent_decode(
-    struct peal_slice in, bool plus_is_space, struct peal_buf *out);
+    struct peal_slice in, enum peal_plus plus, struct peal_buf *out);
 
 /*
  * peal_query_raw is the raw value of key, escapes and all; of equal keys the last counts.

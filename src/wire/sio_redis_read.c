@@ -4,11 +4,11 @@
  * JSON text first; then there is one way to read it: walk an object once and note where
  * the values are whose keys are known, then look at each as its type asks.
  */
-#include "base/ascii.h"
 #include "wire/sio_redis.h"
 
 #include <stdlib.h>
 
+#include "base/ascii.h"
 #include "base/json.h"
 #include "base/vec.h"
 #include "wire/sio.h"
@@ -426,9 +426,15 @@ read_request_id(struct read *d, struct peal_slice token)
     return err == PEAL_OK && needed && m->request_id.len == 0 ? PEAL_EPROTO : err;
 }
 
+/* Each of these numbers its types on its own. */
+enum numbering {
+    CLASSIC_REQUESTS,
+    CLASSIC_RESPONSES,
+    SHARDED
+};
+
 static peal_err
-find_op(
-    struct peal_slice token, bool sharded, bool answer, enum peal_sio_redis_op *op_out)
+find_op(struct peal_slice token, enum numbering by, enum peal_sio_redis_op *op_out)
 {
     uint32_t type;
 
@@ -438,8 +444,11 @@ find_op(
          op++) {
         const struct peal_sio_redis_type *t = &peal_sio_redis_types[op];
 
-        if (sharded ? t->sharded == type
-                    : t->classic == type && peal_sio_redis_is_answer(op) == answer) {
+        bool answer = by == CLASSIC_RESPONSES;
+
+        if (by == SHARDED
+                ? t->sharded == type
+                : t->classic == type && peal_sio_redis_is_answer(op) == answer) {
             *op_out = op;
             return PEAL_OK;
         }
@@ -485,7 +494,7 @@ read_request(struct read *d, struct peal_slice bytes)
 
     if ((err = open_document(d, bytes)) != PEAL_OK ||
         (err = FIND(d->doc, wants)) != PEAL_OK ||
-        (err = find_op(type, false, false, &d->m->op)) != PEAL_OK ||
+        (err = find_op(type, CLASSIC_REQUESTS, &d->m->op)) != PEAL_OK ||
         (err = read_id(d, uid, &d->m->uid)) != PEAL_OK ||
         (err = read_request_id(d, v.request_id)) != PEAL_OK)
         return err;
@@ -500,7 +509,7 @@ read_request(struct read *d, struct peal_slice bytes)
 static peal_err
 response_op(struct read *d, struct peal_slice type, const struct values *v)
 {
-    peal_err err = find_op(type, false, true, &d->m->op);
+    peal_err err = find_op(type, CLASSIC_RESPONSES, &d->m->op);
 
     if (err == PEAL_OK)
         return err;
@@ -547,7 +556,7 @@ read_sharded(struct read *d, struct peal_slice bytes)
 
     if ((err = open_document(d, bytes)) != PEAL_OK ||
         (err = FIND(d->doc, outer)) != PEAL_OK ||
-        (err = find_op(type, true, false, &m->op)) != PEAL_OK ||
+        (err = find_op(type, SHARDED, &m->op)) != PEAL_OK ||
         (err = FIND(data, inner)) != PEAL_OK ||
         (err = read_id(d, uid, &m->uid)) != PEAL_OK ||
         (err = read_request_id(d, v.request_id)) != PEAL_OK ||

@@ -33,11 +33,13 @@ queries(struct peal_slice in)
 
     while (peal_query_next(&rest, &key, &value))
         ;
-    (void)!peal_percent_decode(peal_query_raw(in, PEAL_S("a")), true, &text);
+    (void)!peal_percent_decode(
+        peal_query_raw(in, PEAL_S("a")), PEAL_PLUS_IS_SPACE, &text);
     /* A prefix that decodes is never longer than what it stands for. */
     for (size_t n = 0; n <= in.len && n < 64; n++) {
         text.len = 0;
-        if (peal_percent_decode(peal_slice_of(in.data, n), false, &text) != PEAL_OK)
+        if (peal_percent_decode(peal_slice_of(in.data, n), PEAL_PLUS_IS_PLUS, &text) !=
+            PEAL_OK)
             continue;
         if (text.len > n || text.len < last)
             abort();

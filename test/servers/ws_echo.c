@@ -14,7 +14,7 @@ struct echo {
 static void
 on_message(struct peal_wsconn *w, bool binary, struct peal_slice payload)
 {
-    peal_wsconn_send(w, binary, payload, 0);
+    peal_wsconn_send(w, binary ? PEAL_WS_BINARY : PEAL_WS_TEXT, payload, 0);
 }
 
 static void

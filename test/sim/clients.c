@@ -84,7 +84,7 @@ world_begin(struct world *w)
         .node = n->index,
         .publisher = n->publishers[worker],
         .alive = true };
-    if (peal_session_init(&s->s, n->shards[worker], &ops, true) != PEAL_OK)
+    if (peal_session_init(&s->s, n->shards[worker], &ops, PEAL_LISTED) != PEAL_OK)
         sim_wrong("a session cannot begin");
     sim_trace("session %u begins on node %u, worker %u", s->index, n->place, worker);
 }
@@ -125,8 +125,8 @@ static const struct peal_session_ops thief_ops = { .protocol = "sim",
 void
 thief_begin(struct node *n)
 {
-    if (peal_session_init(
-            &n->thief.s, n->shards[sim_pick(n->n_shards)], &thief_ops, false) != PEAL_OK)
+    if (peal_session_init(&n->thief.s, n->shards[sim_pick(n->n_shards)], &thief_ops,
+            PEAL_UNLISTED) != PEAL_OK)
         sim_wrong("a session cannot begin");
 }
 

@@ -46,8 +46,8 @@ void
 answerer_begin(struct node *n)
 {
     n->answerer = (struct answerer){ .pending = NULL };
-    if (peal_session_init(&n->answerer.s, n->shards[sim_pick(n->n_shards)], &ops, true) !=
-            PEAL_OK ||
+    if (peal_session_init(&n->answerer.s, n->shards[sim_pick(n->n_shards)], &ops,
+            PEAL_LISTED) != PEAL_OK ||
         peal_session_subscribe(&n->answerer.s, PEAL_S(CHANNEL)) != PEAL_OK)
         sim_wrong("a session cannot begin");
 }

@@ -173,7 +173,7 @@ world_open(struct world *w, const struct app_maker *maker)
     CHECK_OK(peal_loop_new(&config, &w->loop));
     CHECK_OK(peal_hub_new(1, &w->hub));
     CHECK_OK(peal_shard_new(w->hub, 0, w->loop, 1000, NULL, &w->shard));
-    CHECK_OK(peal_session_init(&w->session, w->shard, &session_ops, true));
+    CHECK_OK(peal_session_init(&w->session, w->shard, &session_ops, PEAL_LISTED));
     w->app = maker->make();
 }
 

@@ -196,7 +196,8 @@ lines_handle(struct peal_http *h, void *ctx)
     }
     s->lines = lines;
     s->timer.fn = lines_on_timer;
-    (void)!peal_session_init(&s->session, lines->base.proto->shard, &session_ops, false);
+    (void)!peal_session_init(
+        &s->session, lines->base.proto->shard, &session_ops, PEAL_UNLISTED);
     if (!lines_subscribe(s, channel)) {
         peal_session_log_refused(lines->base.proto, h, "lines", NULL, "not allowed");
         peal_http_reply(h, 403, "text/plain", PEAL_S("not allowed\n"));

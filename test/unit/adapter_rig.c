@@ -269,7 +269,7 @@ enter(struct site *s, unsigned worker, struct socket *so, const char *channels)
     struct peal_slice rest = peal_slice_str(channels);
 
     *so = (struct socket){ 0 };
-    CHECK_OK(peal_session_init(&so->s, s->r.sh[worker], &socket_ops, true));
+    CHECK_OK(peal_session_init(&so->s, s->r.sh[worker], &socket_ops, PEAL_LISTED));
     while (rest.data != NULL)
         CHECK_OK(peal_session_subscribe(&so->s, peal_slice_cut(&rest, ' ')));
     turns(s);

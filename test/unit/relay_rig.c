@@ -269,7 +269,7 @@ void
 begin(struct rig *r, unsigned worker, struct member *me)
 {
     *me = (struct member){ 0 };
-    CHECK_OK(peal_session_init(&me->s, r->sh[worker], &member_ops, true));
+    CHECK_OK(peal_session_init(&me->s, r->sh[worker], &member_ops, PEAL_LISTED));
 }
 
 void

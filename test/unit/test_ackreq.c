@@ -109,7 +109,7 @@ members_new(struct peal_shard *sh, const struct peal_session_ops *how, const cha
 
     CHECK(all != NULL);
     for (unsigned i = 0; i < n; i++) {
-        CHECK_OK(peal_session_init(&all[i].s, sh, how, true));
+        CHECK_OK(peal_session_init(&all[i].s, sh, how, PEAL_LISTED));
         CHECK_OK(peal_session_subscribe(&all[i].s, peal_slice_str(room)));
     }
     return all;

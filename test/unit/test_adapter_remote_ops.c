@@ -401,7 +401,7 @@ of_more_clients_than_can_be_asked_none_is(void **state)
     redis_up(&s);
     for (unsigned i = 0; i <= PEAL_ACK_REQUEST_MAX; i++) {
         all[i] = (struct socket){ 0 };
-        CHECK_OK(peal_session_init(&all[i].s, s.r.sh[i % 2], &socket_ops, true));
+        CHECK_OK(peal_session_init(&all[i].s, s.r.sh[i % 2], &socket_ops, PEAL_LISTED));
         CHECK_OK(peal_session_subscribe(&all[i].s, PEAL_S("/")));
     }
     told_packed(&s, "k-request#/#", ASK("[]", "\"timeout\":1000"));

@@ -87,7 +87,7 @@ static void
 client_begin(struct world *w, struct client *c, const char *nsp)
 {
     *c = (struct client){ .nsp = nsp };
-    CHECK_OK(peal_session_init(&c->session, w->shard, &ops, true));
+    CHECK_OK(peal_session_init(&c->session, w->shard, &ops, PEAL_LISTED));
     CHECK_OK(peal_session_subscribe(&c->session, peal_slice_str(nsp)));
 }
 

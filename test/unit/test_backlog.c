@@ -66,7 +66,7 @@ rig_open(struct rig *r)
         CHECK_OK(peal_shard_new(r->hub, i, r->loops[i], BUDGET, NULL, &r->sh[i]));
     }
     for (unsigned i = 0; i < MEMBERS; i++) {
-        CHECK_OK(peal_session_init(&r->members[i].s, r->sh[1], &ops, false));
+        CHECK_OK(peal_session_init(&r->members[i].s, r->sh[1], &ops, PEAL_UNLISTED));
         CHECK_OK(peal_session_subscribe(&r->members[i].s, PEAL_S("a")));
     }
     r->args = calloc(1, 8 * MIB);
@@ -287,15 +287,15 @@ what_is_held_back_pauses_its_client(void **state)
     struct rig r;
 
     rig_open(&r);
-    peal_shard_count_held(r.sh[1], 3 * MIB, true);
+    peal_shard_held_add(r.sh[1], 3 * MIB);
     CHECK(!must_pause(&r, 1, &c));
-    peal_shard_count_held(r.sh[1], 3 * MIB, true);
+    peal_shard_held_add(r.sh[1], 3 * MIB);
     CHECK(must_pause(&r, 1, &c));
     CHECK(!must_pause(&r, 1, &other));
-    peal_shard_count_held(r.sh[1], 3 * MIB, false);
+    peal_shard_held_sub(r.sh[1], 3 * MIB);
     turn(&r, 1);
     CHECK_INT(c.resumed, 0);
-    peal_shard_count_held(r.sh[1], 3 * MIB, false);
+    peal_shard_held_sub(r.sh[1], 3 * MIB);
     turn(&r, 1);
     CHECK_INT(c.resumed, 1);
     rig_close(&r);

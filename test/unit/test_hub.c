@@ -138,7 +138,7 @@ members_of(struct peal_shard *sh, unsigned n)
 
     CHECK(all != NULL);
     for (unsigned i = 0; i < n; i++)
-        CHECK_OK(peal_session_init(&all[i].s, sh, &ops, true));
+        CHECK_OK(peal_session_init(&all[i].s, sh, &ops, PEAL_LISTED));
     return all;
 }
 

@@ -104,7 +104,7 @@ static void
 asked_begin(struct cluster *c, unsigned worker, struct asked *me)
 {
     *me = (struct asked){ .n = 0 };
-    CHECK_OK(peal_session_init(&me->s, c->r.sh[worker], &asked_ops, true));
+    CHECK_OK(peal_session_init(&me->s, c->r.sh[worker], &asked_ops, PEAL_LISTED));
     CHECK_OK(peal_session_subscribe(&me->s, PEAL_S("a")));
     settle(&c->r);
     subscribed(&c->r, "t:c:{a}");

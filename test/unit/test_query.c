@@ -33,7 +33,7 @@ get(const char *query, struct peal_buf *out, bool *found)
 
     out->len = 0;
     *found = raw.data != NULL;
-    return peal_percent_decode(raw, true, out);
+    return peal_percent_decode(raw, PEAL_PLUS_IS_SPACE, out);
 }
 
 static void
@@ -81,11 +81,11 @@ bad_escapes_are_refused(void **state)
         CHECK_INT(out.len, 0);
     }
     CHECK_OK(peal_buf_add(&out, "head", 4));
-    CHECK_ERR(peal_percent_decode(PEAL_S("ab%zz"), false, &out), PEAL_EPROTO);
-    CHECK_ERR(peal_percent_decode(PEAL_S("ab\0"), false, &out), PEAL_EPROTO);
+    CHECK_ERR(peal_percent_decode(PEAL_S("ab%zz"), PEAL_PLUS_IS_PLUS, &out), PEAL_EPROTO);
+    CHECK_ERR(peal_percent_decode(PEAL_S("ab\0"), PEAL_PLUS_IS_PLUS, &out), PEAL_EPROTO);
     CHECK_SLICE(peal_buf_slice(&out), "head");
-    CHECK_OK(peal_percent_decode(PEAL_S("+%2b"), false, &out));
-    CHECK_OK(peal_percent_decode(PEAL_S("+%2b"), true, &out));
+    CHECK_OK(peal_percent_decode(PEAL_S("+%2b"), PEAL_PLUS_IS_PLUS, &out));
+    CHECK_OK(peal_percent_decode(PEAL_S("+%2b"), PEAL_PLUS_IS_SPACE, &out));
     CHECK_SLICE(peal_buf_slice(&out), "head++ +");
     peal_buf_fini(&out);
 }
@@ -111,7 +111,7 @@ every_byte_can_be_escaped(void **state)
         all[i] = (char)(i + 1);
         CHECK_OK(peal_buf_printf(&code, i % 2 ? "%%%02x" : "%%%02X", i + 1));
     }
-    CHECK_OK(peal_percent_decode(peal_buf_slice(&code), true, &out));
+    CHECK_OK(peal_percent_decode(peal_buf_slice(&code), PEAL_PLUS_IS_SPACE, &out));
     CHECK_MEM(out.data, out.len, all, sizeof(all));
     peal_buf_fini(&code);
     peal_buf_fini(&out);

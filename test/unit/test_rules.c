@@ -47,7 +47,7 @@ static const struct peal_session_ops ops = { .protocol = "test", .deliver = reco
 static void
 client_begin(struct world *w, struct client *c, const char *nsp)
 {
-    CHECK_OK(peal_session_init(&c->session, w->shard, &ops, true));
+    CHECK_OK(peal_session_init(&c->session, w->shard, &ops, PEAL_LISTED));
     CHECK_OK(peal_session_subscribe(&c->session, peal_slice_str(nsp)));
     c->session.n_subs_max = 4;
 }
