@@ -5,6 +5,8 @@
 # UWS=DIR names a source tree of uWebSockets, with uSockets in DIR/uSockets: it is built into
 # BUILD_DIR and measured. Without it, it is left out.
 #
+# Centrifugo is built as its Go module where Go is there, and left out where it is not.
+#
 # nginx with nchan is unpacked into BUILD_DIR, not installed: a package of Debian would start
 # nginx on port 80. Where it cannot be had the others are measured without it, with a notice.
 set -eu
@@ -12,6 +14,7 @@ cd "$(dirname "$0")/.."
 build=$(realpath -m "$1")
 shift
 root=$build/bench/nginx
+centrifugo=v6.9.1
 module=usr/lib/nginx/modules/ngx_nchan_module.so
 
 notice() { echo "NOTICE: without nginx nchan: $*" >&2; }
@@ -52,6 +55,19 @@ build_uws() {
     test/bench/peers/uws.cpp "$out"/*.o -o "$out/server" -lpthread
 }
 
+build_centrifugo() {
+  [ -e "$build/bench/go/centrifugo" ] && return
+  if ! command -v go >/dev/null; then
+    echo 'NOTICE: without Centrifugo: there is no Go' >&2
+    return
+  fi
+  echo 'bench: building Centrifugo' >&2
+  mkdir -p "$build/bench/go"
+  GOBIN=$build/bench/go go install "github.com/centrifugal/centrifugo/v6@$centrifugo" >"$build/bench/go/log" 2>&1 ||
+    echo "NOTICE: without Centrifugo: $(tail -n 1 "$build/bench/go/log")" >&2
+}
+
 unpack_nchan
 build_uws
+build_centrifugo
 exec node test/bench/run.mjs --build "$build" "$@"

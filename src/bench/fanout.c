@@ -35,6 +35,8 @@ on_message(struct peal_bench_net *net, struct peal_bench_conn *c, struct peal_sl
     struct fanout *f = net->user;
     uint32_t seq;
 
+    if (peal_bench_message_is_notice(&f->message, data))
+        return;
     if (!peal_bench_message_read(&f->message, data, &seq)) {
         f->corrupt++;
         return;

@@ -2,6 +2,8 @@
 /* Builds messages to publish, and recognises them when they arrive. */
 #include "bench/message.h"
 
+#include <string.h>
+
 #include "bench/frame.h"
 
 #define DIGITS 10
@@ -27,19 +29,31 @@ add_payload(struct peal_buf *b, const struct peal_bench_opts *o, uint32_t seq)
     return PEAL_OK;
 }
 
+/* The parts of a template before and after the message; none: both are empty. */
+static void
+split_template(const char *text, struct peal_slice *before, struct peal_slice *after)
+{
+    const char *at = strchr(text, '@');
+
+    *before = peal_slice_of(text, at == NULL ? 0 : (size_t)(at - text));
+    *after = peal_slice_str(at == NULL ? "" : at + 1);
+}
+
 peal_err
 peal_bench_message_init(struct peal_bench_message *m, const struct peal_bench_opts *opts)
 {
     bool sio = opts->target.protocol == PEAL_BENCH_SOCKETIO;
+    struct peal_slice before, after;
     peal_err err;
 
     *m = (struct peal_bench_message){ .opts = opts };
-    err = sio ? peal_buf_printf(&m->expected, "42[\"msg\",\"") : PEAL_OK;
+    split_template(sio ? "42[\"msg\",\"@\"]" : opts->delivered, &before, &after);
+    err = peal_buf_add_slice(&m->expected, before);
     m->digits_at = m->expected.len;
     if (err == PEAL_OK)
         err = add_payload(&m->expected, opts, 0);
-    if (err == PEAL_OK && sio)
-        err = peal_buf_printf(&m->expected, "\"]");
+    if (err == PEAL_OK)
+        err = peal_buf_add_slice(&m->expected, after);
     return err;
 }
 
@@ -54,12 +68,20 @@ static peal_err
 add_post(const struct peal_bench_message *m, const struct peal_bench_target *target,
     uint32_t seq, struct peal_buf *wire)
 {
-    peal_err err = peal_buf_printf(wire,
-        "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: text/plain\r\n"
-        "Content-Length: %u\r\n\r\n",
-        target->path, target->host, m->opts->size);
+    struct peal_slice before, after;
+    peal_err err;
 
-    return err == PEAL_OK ? add_payload(wire, m->opts, seq) : err;
+    split_template(m->opts->body, &before, &after);
+    err = peal_buf_printf(wire,
+        "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\n"
+        "Content-Length: %zu\r\n\r\n",
+        target->path, target->host, before.len > 0 ? "application/json" : "text/plain",
+        before.len + m->opts->size + after.len);
+    if (err == PEAL_OK)
+        err = peal_buf_add_slice(wire, before);
+    if (err == PEAL_OK)
+        err = add_payload(wire, m->opts, seq);
+    return err == PEAL_OK ? peal_buf_add_slice(wire, after) : err;
 }
 
 /* Makes m->text what a connection says to the target, the digits open. */
@@ -104,6 +126,14 @@ peal_bench_message_publish(struct peal_bench_message *m,
         return err;
     put_digits(m->text.data + m->text_digits_at, seq);
     return peal_bench_frame_add(wire, PEAL_BENCH_OP_TEXT, peal_buf_slice(&m->text));
+}
+
+bool
+peal_bench_message_is_notice(const struct peal_bench_message *m, struct peal_slice data)
+{
+    return m->opts->delivered[0] != '\0' &&
+           (data.len < m->digits_at ||
+               memcmp(data.data, m->expected.data, m->digits_at) != 0);
 }
 
 bool

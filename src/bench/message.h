@@ -34,6 +34,11 @@ PEAL_MUST_USE peal_err peal_bench_message_publish(struct peal_bench_message *m,
     const struct peal_bench_target *target, unsigned number, uint32_t seq,
     struct peal_buf *wire);
 
+/* peal_bench_message_is_notice: does a server that wraps messages say something else, a
+ * greeting or a ping? */
+bool peal_bench_message_is_notice(
+    const struct peal_bench_message *m, struct peal_slice data);
+
 /* false: this is not a message as one was published. */
 bool peal_bench_message_read(
     const struct peal_bench_message *m, struct peal_slice data, uint32_t *seq_out);

@@ -45,6 +45,8 @@ static const char help[] =
     "  --protocol NAME      ws or socketio (by the URL: ws:// ws, http:// socketio)\n"
     "  --publish URL        fanout: publish there by HTTP POST, not by a connection;\n"
     "                       relay, drops: the publisher's node\n"
+    "  --body TEXT          what is posted, with @ for the message (@)\n"
+    "  --delivered TEXT     what a subscriber gets for it, with @ for the message (@)\n"
     "  --lost URL           avalanche: the node that the clients will lose\n"
     "  --present N          avalanche: clients that are at the other node already, and\n"
     "                       send an event each 50 ms (100)\n"
@@ -185,10 +187,16 @@ parse_mode(const char *s, enum peal_bench_mode *out)
     return false;
 }
 
+enum {
+    DELIVERED = 256 /* options without a letter of their own begin here */
+};
+
 static const struct option options[] = {
     { "url", required_argument, NULL, 'u' },
     { "protocol", required_argument, NULL, 'P' },
     { "publish", required_argument, NULL, 'p' },
+    { "body", required_argument, NULL, 'B' },
+    { "delivered", required_argument, NULL, DELIVERED },
     { "lost", required_argument, NULL, 'L' },
     { "channels", required_argument, NULL, 'C' },
     { "rate", required_argument, NULL, 'a' },
@@ -215,6 +223,18 @@ static const struct option options[] = {
     { NULL, 0, NULL, 0 },
 };
 
+/* One @ stands for the message. */
+static bool
+take_template(const char *v, char out[PEAL_BENCH_TEXT_MAX])
+{
+    const char *at = strchr(v, '@');
+
+    if (strlen(v) >= PEAL_BENCH_TEXT_MAX || at == NULL || strchr(at + 1, '@') != NULL)
+        return false;
+    snprintf(out, PEAL_BENCH_TEXT_MAX, "%s", v);
+    return true;
+}
+
 static bool
 take_text(int opt, const char *v, struct peal_bench_opts *o)
 {
@@ -230,6 +250,10 @@ take_text(int opt, const char *v, struct peal_bench_opts *o)
             return false;
         snprintf(o->room, sizeof(o->room), "%s", v);
         return true;
+    case 'B':
+        return take_template(v, o->body);
+    case DELIVERED:
+        return take_template(v, o->delivered);
     case 'I':
         return parse_pids(v, o);
     default:

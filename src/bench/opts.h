@@ -43,6 +43,9 @@ struct peal_bench_opts {
     struct peal_bench_target publish; /* where the publisher connects */
     struct peal_bench_target lost;    /* avalanche: where the clients are first */
     char room[64];                    /* Socket.IO */
+    /* What is posted, and what a subscriber gets, with @ for the message; empty: it
+     * alone. */
+    char body[PEAL_BENCH_TEXT_MAX], delivered[PEAL_BENCH_TEXT_MAX];
     unsigned connections;
     unsigned channels; /* relay */
     unsigned size;     /* bytes of a message */

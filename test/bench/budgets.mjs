@@ -3,8 +3,9 @@
 
 /** The ring loop and the echo loop do nothing but what the kernel is needed for: what they
  *  cost is the least that a server can cost on this machine. */
-const all = ['peal uring', 'peal epoll', 'send loop', 'uWebSockets', 'node ws', 'nginx nchan'];
-const fanout = ['peal uring', 'peal epoll', 'send loop', 'ring loop', 'uWebSockets', 'node ws', 'nginx nchan'];
+const all = ['peal uring', 'peal epoll', 'send loop', 'uWebSockets', 'centrifugo', 'node ws', 'nginx nchan'];
+const fanout = ['peal uring', 'peal epoll', 'send loop', 'ring loop', 'uWebSockets', 'centrifugo', 'node ws',
+  'nginx nchan'];
 const sio = ['peal uring', 'peal epoll', 'node socket.io'];
 const ack = ['peal uring', 'peal epoll', 'echo loop', 'node socket.io'];
 

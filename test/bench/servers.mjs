@@ -17,6 +17,7 @@ export const paths = {
   get peal() { return join(this.build, 'peal'); },
   get sendloop() { return join(this.build, 'test/bench/sendloop'); },
   get uws() { return join(this.build, 'bench/uws/server'); },
+  get centrifugo() { return join(this.build, 'bench/go/centrifugo'); },
   get scratch() { return join(this.build, 'bench'); },
 };
 
@@ -71,6 +72,22 @@ function startNchan(port) {
   return [nginx, '-p', dir, '-e', join(dir, 'error.log'), '-c', join(dir, 'nginx.conf')];
 }
 
+// Its unidirectional WebSocket: the client says nothing, what it subscribes to is in the URL.
+function startCentrifugo(port) {
+  const config = join(paths.scratch, 'centrifugo.json');
+  mkdirSync(paths.scratch, { recursive: true });
+  writeFileSync(config, JSON.stringify({
+    http_server: { address: '127.0.0.1', port: String(port) },
+    http_api: { insecure: true },
+    client: { insecure: true, allow_anonymous_connect_without_token: true },
+    uni_websocket: { enabled: true },
+    channel: { without_namespace: { allow_subscribe_for_client: true, allow_subscribe_for_anonymous: true } },
+    log: { level: 'error' },
+  }));
+  // One core, as the others have one.
+  return ['env', 'GOMAXPROCS=1', paths.centrifugo, '-c', config];
+}
+
 const webSocket = (port) => ['--url', `ws://127.0.0.1:${port}/ws/bench`];
 
 const peal = (engine) => ({
@@ -123,6 +140,16 @@ export const servers = {
     missing: () => !existsSync(paths.uws) && 'UWS names no source tree of it (see tools/bench.sh)',
     command: (port) => [paths.uws, String(port)],
     ws: webSocket,
+  },
+  'centrifugo': {
+    missing: () => !existsSync(paths.centrifugo) && 'it is built with Go, which is not here (tools/bench.sh)',
+    command: startCentrifugo,
+    ws: (port) => [
+      '--url', `ws://127.0.0.1:${port}/connection/uni_websocket?cf_connect=${
+        encodeURIComponent('{"subs":{"bench":{}}}')}`,
+      '--publish', `http://127.0.0.1:${port}/api/publish`,
+      '--body', '{"channel":"bench","data":"@"}',
+      '--delivered', '{"channel":"bench","pub":{"data":"@"}}'],
   },
   'nginx nchan': {
     missing: () => !findNchan() && 'no nginx with libnginx-mod-nchan (tools/bench.sh gets it)',
