@@ -221,10 +221,17 @@ redis_conn_on_closed(struct peal_conn *conn, enum peal_close why)
 static const struct peal_conn_ops conn_ops = { .data = redis_conn_on_data,
     .closed = redis_conn_on_closed };
 
+/* What an error in answer to a greeting means. */
+enum on_error {
+    FAIL,
+    TOLERATE
+};
+
 static void
-say(struct peal_redis_conn *c, bool tolerated, const struct peal_slice *words, unsigned n)
+say(struct peal_redis_conn *c, enum on_error what, const struct peal_slice *words,
+    unsigned n)
 {
-    c->tolerated |= (unsigned)tolerated << c->greetings++;
+    c->tolerated |= (unsigned)(what == TOLERATE) << c->greetings++;
     peal_redis_conn_command(c, words, n);
 }
 
@@ -239,7 +246,7 @@ authenticate(struct peal_redis_conn *c)
     if (f->user != NULL)
         w[n++] = peal_slice_str(f->user);
     w[n++] = peal_slice_str(f->password);
-    say(c, f->lenient, w, n);
+    say(c, f->lenient ? TOLERATE : FAIL, w, n);
 }
 
 static void
@@ -254,14 +261,14 @@ greet(struct peal_redis_conn *c)
         w[0] = PEAL_S("CLIENT");
         w[1] = PEAL_S("SETNAME");
         w[2] = peal_slice_str(f->name);
-        say(c, true, w, 3);
+        say(c, TOLERATE, w, 3);
     }
     w[0] = PEAL_S("PING");
     if (f->role != PEAL_REDIS_MASTER)
-        say(c, false, w, 1);
+        say(c, FAIL, w, 1);
     w[0] = PEAL_S("ROLE");
     if (f->role != PEAL_REDIS_ANY_ROLE)
-        say(c, f->role == PEAL_REDIS_MASTER_IF_TOLD, w, 1);
+        say(c, f->role == PEAL_REDIS_MASTER_IF_TOLD ? TOLERATE : FAIL, w, 1);
 }
 
 static void

@@ -345,14 +345,16 @@ peal_eio_post_begin(struct peal_eio_session *s, struct peal_http *h)
         peal_http_close(first, PEAL_CLOSE_PROTO);
 }
 
-/* Deals with packets of a body until its client is to be paused: true. */
+/* Deals with packets of a body. true: some are left, for its client is to be paused. */
 static bool
-post_run_packets(struct peal_eio_session *s, struct peal_slice *rest, bool whole)
+post_run_packets(
+    struct peal_eio_session *s, struct peal_slice *rest, enum peal_eio_extent extent)
 {
     struct peal_slice packet;
 
     while (peal_eiopkt_payload_next(rest, &packet) && peal_eio_on_packet(s, packet))
-        if (!peal_eio_may_read(s) && !whole && peal_eio_is_open(s) && s->polling != NULL)
+        if (!peal_eio_may_read(s) && extent == PEAL_EIO_UNTIL_PAUSED &&
+            peal_eio_is_open(s) && s->polling != NULL)
             return true;
     return false;
 }
@@ -391,18 +393,18 @@ peal_eio_post(struct peal_http *h)
     s->polling->post = NULL;
     if (rest.data == NULL)
         rest = PEAL_S("");
-    if (post_run_packets(s, &rest, false)) {
+    if (post_run_packets(s, &rest, PEAL_EIO_UNTIL_PAUSED)) {
         if (peal_buf_add_slice(&s->polling->body, rest) == PEAL_OK) {
             post_defer(s, h, 0, rest.data == NULL);
             return;
         }
-        post_run_packets(s, &rest, true); /* without memory it cannot wait */
+        post_run_packets(s, &rest, PEAL_EIO_WHOLE); /* without memory it cannot wait */
     }
     post_answer(h);
 }
 
 void
-peal_eio_post_rest(struct peal_eio_session *s, bool whole)
+peal_eio_post_rest(struct peal_eio_session *s, enum peal_eio_extent extent)
 {
     struct peal_eio_polling *p = s->polling;
     struct peal_buf body = p->body;
@@ -417,7 +419,7 @@ peal_eio_post_rest(struct peal_eio_session *s, bool whole)
                    : peal_slice_of(body.data + p->body_at, body.len - p->body_at);
     p->body = (struct peal_buf){ 0 };
     h = post_undefer(s);
-    if (post_run_packets(s, &rest, whole)) {
+    if (post_run_packets(s, &rest, extent)) {
         s->polling->body = body;
         post_defer(s, h, rest.data != NULL ? (size_t)(rest.data - body.data) : 0,
             rest.data == NULL);

@@ -178,9 +178,14 @@ bool peal_eio_queue(struct peal_eio_session *s, struct peal_blob *piece, uint32_
 void peal_eio_get(struct peal_eio_session *s, struct peal_http *h);
 void peal_eio_post_begin(struct peal_eio_session *s, struct peal_http *h);
 void peal_eio_post(struct peal_http *h);
+enum peal_eio_extent {
+    PEAL_EIO_UNTIL_PAUSED,
+    PEAL_EIO_WHOLE /* even if the client is to be paused */
+};
+
 /* peal_eio_post_rest goes on with the body of a POST that is deferred, if there is one.
- * whole: to its end, even if the client is to be paused again. */
-void peal_eio_post_rest(struct peal_eio_session *s, bool whole);
+ */
+void peal_eio_post_rest(struct peal_eio_session *s, enum peal_eio_extent extent);
 /* peal_eio_release answers the poll that waits, if any, with body. */
 void peal_eio_release(struct peal_eio_session *s, struct peal_blob *body);
 /* peal_eio_flush answers the poll that waits, if any, with what is queued, if anything.

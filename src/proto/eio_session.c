@@ -203,7 +203,7 @@ eio_resume(void *session)
     if (s->paused)
         return;
     if (s->polling != NULL)
-        peal_eio_post_rest(s, false);
+        peal_eio_post_rest(s, PEAL_EIO_UNTIL_PAUSED);
     else
         peal_wsconn_resume(&s->ws);
 }

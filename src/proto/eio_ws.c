@@ -195,7 +195,8 @@ probe_upgrade(struct peal_eio_probe *probe)
     struct peal_eio_polling *p = s->polling;
     bool ok = true;
 
-    peal_eio_post_rest(s, true); /* it comes before what the WebSocket brings */
+    /* It comes before what the WebSocket brings. */
+    peal_eio_post_rest(s, PEAL_EIO_WHOLE);
     if (!peal_eio_is_open(s))
         return;
     peal_eio_flush(s); /* no official client has a poll open now */

@@ -41,7 +41,7 @@ peal_socketio_send_connected(struct peal_socketio_socket *so)
     sio_send_built(so->client, b,
         peal_socketio_is_msgpack(so->client)
             ? peal_sio_msgpack_connected(b, peal_socketio_nsp(so), sid, none)
-            : peal_sio_connected(b, false, peal_socketio_nsp(so), sid, none),
+            : peal_sio_connected(b, PEAL_SIO_PACKET, peal_socketio_nsp(so), sid, none),
         NULL, 0);
 }
 
@@ -53,8 +53,9 @@ peal_socketio_send_refused(
     struct peal_slice message = peal_slice_str(why), none = PEAL_S("");
 
     sio_send_built(c, b,
-        peal_socketio_is_msgpack(c) ? peal_sio_msgpack_refused(b, nsp, message, none)
-                                    : peal_sio_refused(b, false, nsp, message, none),
+        peal_socketio_is_msgpack(c)
+            ? peal_sio_msgpack_refused(b, nsp, message, none)
+            : peal_sio_refused(b, PEAL_SIO_PACKET, nsp, message, none),
         NULL, 0);
 }
 
@@ -66,7 +67,7 @@ peal_socketio_send_disconnect(struct peal_socketio_socket *so)
     sio_send_built(so->client, b,
         peal_socketio_is_msgpack(so->client)
             ? peal_sio_msgpack_disconnect(b, peal_socketio_nsp(so))
-            : peal_sio_disconnect(b, false, peal_socketio_nsp(so)),
+            : peal_sio_disconnect(b, PEAL_SIO_PACKET, peal_socketio_nsp(so)),
         NULL, 0);
 }
 
@@ -80,7 +81,7 @@ sio_send_ack_now(struct peal_socketio_socket *so, struct peal_slice id,
     sio_send_built(c, b,
         peal_socketio_is_msgpack(c)
             ? peal_sio_msgpack_ack(b, peal_socketio_nsp(so), id, args, atts, n_atts)
-            : peal_sio_ack(b, false, peal_socketio_nsp(so), id, args, n_atts),
+            : peal_sio_ack(b, PEAL_SIO_PACKET, peal_socketio_nsp(so), id, args, n_atts),
         atts, n_atts);
 }
 
@@ -95,7 +96,7 @@ peal_socketio_send_event(struct peal_socketio_socket *so, struct peal_slice even
     sio_send_built(c, b,
         peal_socketio_is_msgpack(c)
             ? peal_sio_msgpack_event(b, nsp, none, event, args, atts, n_atts)
-            : peal_sio_event(b, false, nsp, none, event, args, n_atts),
+            : peal_sio_event(b, PEAL_SIO_PACKET, nsp, none, event, args, n_atts),
         atts, n_atts);
 }
 

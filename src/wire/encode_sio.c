@@ -140,7 +140,8 @@ form_event(const struct peal_msg *m, struct peal_slice id, enum peal_sio_transpo
     unsigned n;
 
     if (read_event(m, &e, PEAL_SIO_ATTACHMENTS_MAX) == PEAL_OK) {
-        n = peal_sio_event_parts(parts, true, m->nsp, id, m->event, e.args, e.n_atts);
+        n = peal_sio_event_parts(
+            parts, PEAL_SIO_MESSAGE, m->nsp, id, m->event, e.args, e.n_atts);
         b = t == PEAL_SIO_WS     ? as_frames(parts, n, e.atts, e.n_atts, z)
             : t == PEAL_SIO_POLL ? as_piece(parts, n, e.atts, e.n_atts)
                                  : as_text_frames(parts, n, e.atts, e.n_atts);

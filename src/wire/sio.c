@@ -231,12 +231,12 @@ static const struct peal_slice ack_heads[PEAL_SIO_ATTACHMENTS_MAX + 1] = { PEAL_
     PEAL_S("466-"), PEAL_S("467-"), PEAL_S("468-"), PEAL_S("469-"), PEAL_S("4610-") };
 
 static unsigned
-add_header(struct peal_slice *parts, struct peal_slice head, bool engine,
+add_header(struct peal_slice *parts, struct peal_slice head, enum peal_sio_form form,
     struct peal_slice nsp, struct peal_slice id)
 {
     unsigned n = 0;
 
-    parts[n++] = peal_slice_skip(head, engine ? 0 : 1);
+    parts[n++] = peal_slice_skip(head, form == PEAL_SIO_MESSAGE ? 0 : 1);
     if (nsp.len > 0 && !peal_slice_eq(nsp, PEAL_S("/"))) {
         parts[n++] = nsp;
         parts[n++] = PEAL_S(",");
@@ -247,14 +247,14 @@ add_header(struct peal_slice *parts, struct peal_slice head, bool engine,
 }
 
 unsigned
-peal_sio_event_parts(struct peal_slice parts[PEAL_SIO_PARTS_MAX], bool engine,
+peal_sio_event_parts(struct peal_slice parts[PEAL_SIO_PARTS_MAX], enum peal_sio_form form,
     struct peal_slice nsp, struct peal_slice id, struct peal_slice event,
     struct peal_slice args, unsigned n_atts)
 {
     unsigned n;
 
     PEAL_ASSERT(n_atts <= PEAL_SIO_ATTACHMENTS_MAX);
-    n = add_header(parts, event_heads[n_atts], engine, nsp, id);
+    n = add_header(parts, event_heads[n_atts], form, nsp, id);
     parts[n++] = PEAL_S("[");
     parts[n++] = event.len > 0 ? event : PEAL_S("\"message\"");
     if (args.len > 0) {
@@ -282,25 +282,25 @@ join(struct peal_buf *out, const struct peal_slice *parts, unsigned n)
 }
 
 peal_err
-peal_sio_event(struct peal_buf *out, bool engine, struct peal_slice nsp,
+peal_sio_event(struct peal_buf *out, enum peal_sio_form form, struct peal_slice nsp,
     struct peal_slice id, struct peal_slice event, struct peal_slice args,
     unsigned n_atts)
 {
     struct peal_slice parts[PEAL_SIO_PARTS_MAX];
 
     return join(
-        out, parts, peal_sio_event_parts(parts, engine, nsp, id, event, args, n_atts));
+        out, parts, peal_sio_event_parts(parts, form, nsp, id, event, args, n_atts));
 }
 
 peal_err
-peal_sio_ack(struct peal_buf *out, bool engine, struct peal_slice nsp,
+peal_sio_ack(struct peal_buf *out, enum peal_sio_form form, struct peal_slice nsp,
     struct peal_slice id, struct peal_slice args, unsigned n_atts)
 {
     struct peal_slice parts[PEAL_SIO_PARTS_MAX];
     unsigned n;
 
     PEAL_ASSERT(n_atts <= PEAL_SIO_ATTACHMENTS_MAX);
-    n = add_header(parts, ack_heads[n_atts], engine, nsp, id);
+    n = add_header(parts, ack_heads[n_atts], form, nsp, id);
     parts[n++] = PEAL_S("[");
     parts[n++] = args;
     parts[n++] = PEAL_S("]");
@@ -308,11 +308,11 @@ peal_sio_ack(struct peal_buf *out, bool engine, struct peal_slice nsp,
 }
 
 peal_err
-peal_sio_connected(struct peal_buf *out, bool engine, struct peal_slice nsp,
+peal_sio_connected(struct peal_buf *out, enum peal_sio_form form, struct peal_slice nsp,
     struct peal_slice sid, struct peal_slice pid)
 {
     struct peal_slice parts[PEAL_SIO_PARTS_MAX], none = { NULL, 0 };
-    unsigned n = add_header(parts, PEAL_S("40"), engine, nsp, none);
+    unsigned n = add_header(parts, PEAL_S("40"), form, nsp, none);
 
     parts[n++] = PEAL_S("{\"sid\":\"");
     parts[n++] = sid;
@@ -325,11 +325,11 @@ peal_sio_connected(struct peal_buf *out, bool engine, struct peal_slice nsp,
 }
 
 peal_err
-peal_sio_refused(struct peal_buf *out, bool engine, struct peal_slice nsp,
+peal_sio_refused(struct peal_buf *out, enum peal_sio_form form, struct peal_slice nsp,
     struct peal_slice message, struct peal_slice data)
 {
     struct peal_slice parts[PEAL_SIO_PARTS_MAX], none = { NULL, 0 };
-    unsigned n = add_header(parts, PEAL_S("44"), engine, nsp, none), rest = 0;
+    unsigned n = add_header(parts, PEAL_S("44"), form, nsp, none), rest = 0;
     size_t before = out->len;
     peal_err err;
 
@@ -351,9 +351,9 @@ fail:
 }
 
 peal_err
-peal_sio_disconnect(struct peal_buf *out, bool engine, struct peal_slice nsp)
+peal_sio_disconnect(struct peal_buf *out, enum peal_sio_form form, struct peal_slice nsp)
 {
     struct peal_slice parts[PEAL_SIO_PARTS_MAX], none = { NULL, 0 };
 
-    return join(out, parts, add_header(parts, PEAL_S("41"), engine, nsp, none));
+    return join(out, parts, add_header(parts, PEAL_S("41"), form, nsp, none));
 }

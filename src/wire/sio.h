@@ -94,36 +94,40 @@ PEAL_MUST_USE peal_err peal_sio_inline(struct peal_buf *out, struct peal_slice a
 /* peal_sio_is_placeholder says whether one checked value is a placeholder, and whose. */
 bool peal_sio_is_placeholder(struct peal_slice value, unsigned *num_out);
 
+enum peal_sio_form {
+    PEAL_SIO_PACKET, /* alone, for peal_sio_pack */
+    PEAL_SIO_MESSAGE /* of Engine.IO: its '4' is in front */
+};
+
 /*
  * The builders append the text of one packet. nsp empty means "/"; id empty means none.
- *   engine  put the Engine.IO '4' in front (else the packet is meant for peal_sio_pack)
  *   event   raw JSON token of the name; empty means "message"
  *   args    raw JSON values joined by commas, n_atts attachments referred to in them
  * Errors: PEAL_ENOMEM.
  */
-PEAL_MUST_USE peal_err peal_sio_event(struct peal_buf *out, bool engine,
+PEAL_MUST_USE peal_err peal_sio_event(struct peal_buf *out, enum peal_sio_form form,
     struct peal_slice nsp, struct peal_slice id, struct peal_slice event,
     struct peal_slice args, unsigned n_atts);
 
 /* peal_sio_event_parts gives the same as slices to be joined, for those who write them
  * elsewhere; returns how many. They point to the arguments and to constants. */
 #define PEAL_SIO_PARTS_MAX 10
-unsigned peal_sio_event_parts(struct peal_slice parts[PEAL_SIO_PARTS_MAX], bool engine,
-    struct peal_slice nsp, struct peal_slice id, struct peal_slice event,
-    struct peal_slice args, unsigned n_atts);
+unsigned peal_sio_event_parts(struct peal_slice parts[PEAL_SIO_PARTS_MAX],
+    enum peal_sio_form form, struct peal_slice nsp, struct peal_slice id,
+    struct peal_slice event, struct peal_slice args, unsigned n_atts);
 
-PEAL_MUST_USE peal_err peal_sio_ack(struct peal_buf *out, bool engine,
+PEAL_MUST_USE peal_err peal_sio_ack(struct peal_buf *out, enum peal_sio_form form,
     struct peal_slice nsp, struct peal_slice id, struct peal_slice args, unsigned n_atts);
 
 /* pid, the recovery id, is left out when empty. */
-PEAL_MUST_USE peal_err peal_sio_connected(struct peal_buf *out, bool engine,
+PEAL_MUST_USE peal_err peal_sio_connected(struct peal_buf *out, enum peal_sio_form form,
     struct peal_slice nsp, struct peal_slice sid, struct peal_slice pid);
 
 /* message is text, data is raw JSON or empty. */
-PEAL_MUST_USE peal_err peal_sio_refused(struct peal_buf *out, bool engine,
+PEAL_MUST_USE peal_err peal_sio_refused(struct peal_buf *out, enum peal_sio_form form,
     struct peal_slice nsp, struct peal_slice message, struct peal_slice data);
 
 PEAL_MUST_USE peal_err peal_sio_disconnect(
-    struct peal_buf *out, bool engine, struct peal_slice nsp);
+    struct peal_buf *out, enum peal_sio_form form, struct peal_slice nsp);
 
 #endif

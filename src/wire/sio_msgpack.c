@@ -107,10 +107,15 @@ peal_sio_msgpack_parse(struct peal_slice bytes, struct peal_buf *scratch,
     return PEAL_OK;
 }
 
+enum data {
+    NO_DATA,
+    DATA_FOLLOWS
+};
+
 /* {type, nsp, id?} and, if data is to follow, its key. */
 static peal_err
 begin(struct peal_buf *out, enum peal_sio_type type, struct peal_slice nsp,
-    struct peal_slice id, bool data)
+    struct peal_slice id, enum data data)
 {
     uint64_t n = 0;
     bool has_id = id.len > 0 && peal_slice_u64(id, UINT64_MAX, &n) == PEAL_OK;
@@ -118,7 +123,8 @@ begin(struct peal_buf *out, enum peal_sio_type type, struct peal_slice nsp,
 
     if (nsp.len == 0)
         nsp = PEAL_S("/");
-    if ((err = peal_msgpack_add_map(out, 2u + has_id + data)) != PEAL_OK ||
+    if ((err = peal_msgpack_add_map(out, 2u + has_id + (data == DATA_FOLLOWS))) !=
+            PEAL_OK ||
         (err = peal_msgpack_add_str(out, PEAL_S("type"))) != PEAL_OK ||
         (err = peal_msgpack_add_uint(out, type)) != PEAL_OK ||
         (err = peal_msgpack_add_str(out, PEAL_S("nsp"))) != PEAL_OK ||
@@ -127,7 +133,7 @@ begin(struct peal_buf *out, enum peal_sio_type type, struct peal_slice nsp,
     if (has_id && ((err = peal_msgpack_add_str(out, PEAL_S("id"))) != PEAL_OK ||
                       (err = peal_msgpack_add_uint(out, n)) != PEAL_OK))
         return err;
-    return data ? peal_msgpack_add_str(out, PEAL_S("data")) : PEAL_OK;
+    return data == DATA_FOLLOWS ? peal_msgpack_add_str(out, PEAL_S("data")) : PEAL_OK;
 }
 
 peal_err
@@ -135,7 +141,7 @@ peal_sio_msgpack_event(struct peal_buf *out, struct peal_slice nsp, struct peal_
     struct peal_slice event, struct peal_slice args, struct peal_blob *const *atts,
     unsigned n_atts)
 {
-    peal_err err = begin(out, PEAL_SIO_EVENT, nsp, id, true);
+    peal_err err = begin(out, PEAL_SIO_EVENT, nsp, id, DATA_FOLLOWS);
 
     if (event.len == 0)
         event = PEAL_S("\"message\"");
@@ -150,7 +156,7 @@ peal_err
 peal_sio_msgpack_ack(struct peal_buf *out, struct peal_slice nsp, struct peal_slice id,
     struct peal_slice args, struct peal_blob *const *atts, unsigned n_atts)
 {
-    peal_err err = begin(out, PEAL_SIO_ACK, nsp, id, true);
+    peal_err err = begin(out, PEAL_SIO_ACK, nsp, id, DATA_FOLLOWS);
 
     if (err == PEAL_OK)
         err = peal_msgpack_add_array(out, peal_json_count(args));
@@ -161,7 +167,7 @@ peal_err
 peal_sio_msgpack_connected(struct peal_buf *out, struct peal_slice nsp,
     struct peal_slice sid, struct peal_slice pid)
 {
-    peal_err err = begin(out, PEAL_SIO_CONNECT, nsp, PEAL_S(""), true);
+    peal_err err = begin(out, PEAL_SIO_CONNECT, nsp, PEAL_S(""), DATA_FOLLOWS);
 
     if (err == PEAL_OK)
         err = peal_msgpack_add_map(out, 1 + (pid.len > 0));
@@ -178,7 +184,7 @@ peal_err
 peal_sio_msgpack_refused(struct peal_buf *out, struct peal_slice nsp,
     struct peal_slice message, struct peal_slice data)
 {
-    peal_err err = begin(out, PEAL_SIO_CONNECT_ERROR, nsp, PEAL_S(""), true);
+    peal_err err = begin(out, PEAL_SIO_CONNECT_ERROR, nsp, PEAL_S(""), DATA_FOLLOWS);
 
     if (err == PEAL_OK)
         err = peal_msgpack_add_map(out, 1 + (data.len > 0));
@@ -195,5 +201,5 @@ peal_sio_msgpack_refused(struct peal_buf *out, struct peal_slice nsp,
 peal_err
 peal_sio_msgpack_disconnect(struct peal_buf *out, struct peal_slice nsp)
 {
-    return begin(out, PEAL_SIO_DISCONNECT, nsp, PEAL_S(""), false);
+    return begin(out, PEAL_SIO_DISCONNECT, nsp, PEAL_S(""), NO_DATA);
 }

@@ -443,7 +443,6 @@ find_op(struct peal_slice token, enum numbering by, enum peal_sio_redis_op *op_o
     for (unsigned op = 0; type != PEAL_SIO_REDIS_NO_TYPE && op < PEAL_SIO_REDIS_OPS;
          op++) {
         const struct peal_sio_redis_type *t = &peal_sio_redis_types[op];
-
         bool answer = by == CLASSIC_RESPONSES;
 
         if (by == SHARDED

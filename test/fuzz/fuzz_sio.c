@@ -21,8 +21,9 @@ build_again(const struct peal_sio_packet *p)
     struct peal_sio_packet q;
     peal_err err =
         p->type == PEAL_SIO_EVENT
-            ? peal_sio_event(&text, false, p->nsp, p->id, p->event, p->args, p->n_atts)
-            : peal_sio_ack(&text, false, p->nsp, p->id, p->args, p->n_atts);
+            ? peal_sio_event(
+                  &text, PEAL_SIO_PACKET, p->nsp, p->id, p->event, p->args, p->n_atts)
+            : peal_sio_ack(&text, PEAL_SIO_PACKET, p->nsp, p->id, p->args, p->n_atts);
 
     check(err == PEAL_OK && peal_sio_parse(peal_buf_slice(&text), &q) == PEAL_OK);
     check(q.type == p->type && q.n_atts == p->n_atts && q.n_args == p->n_args);

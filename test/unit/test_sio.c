@@ -334,33 +334,38 @@ packets_are_built_as_node_builds_them(void **state)
         CHECK_SLICE(peal_buf_slice(&b), want);                                           \
     } while (0)
 
-    BUILT(peal_sio_event(&b, true, none, none, PEAL_S("\"foo\""), PEAL_S("1"), 0),
+    BUILT(peal_sio_event(
+              &b, PEAL_SIO_MESSAGE, none, none, PEAL_S("\"foo\""), PEAL_S("1"), 0),
         "42[\"foo\",1]");
-    BUILT(peal_sio_event(&b, false, PEAL_S("/"), none, none, none, 0), "2[\"message\"]");
-    BUILT(peal_sio_event(&b, true, chat, PEAL_S("12"), PEAL_S("\"echo\""),
+    BUILT(peal_sio_event(&b, PEAL_SIO_PACKET, PEAL_S("/"), none, none, none, 0),
+        "2[\"message\"]");
+    BUILT(peal_sio_event(&b, PEAL_SIO_MESSAGE, chat, PEAL_S("12"), PEAL_S("\"echo\""),
               PEAL_S("\"\xc3\xa9\""), 0),
         "42/chat,12[\"echo\",\"\xc3\xa9\"]");
-    BUILT(peal_sio_event(
-              &b, true, none, PEAL_S("9"), PEAL_S("\"echo\""), PEAL_S(PH1 "," PH0), 2),
+    BUILT(peal_sio_event(&b, PEAL_SIO_MESSAGE, none, PEAL_S("9"), PEAL_S("\"echo\""),
+              PEAL_S(PH1 "," PH0), 2),
         "452-9[\"echo\"," PH1 "," PH0 "]");
-    BUILT(peal_sio_event(&b, false, chat, none, PEAL_S("7"), PEAL_S(PH0), 10),
+    BUILT(peal_sio_event(&b, PEAL_SIO_PACKET, chat, none, PEAL_S("7"), PEAL_S(PH0), 10),
         "510-/chat,[7," PH0 "]");
-    BUILT(peal_sio_ack(&b, true, chat, PEAL_S("12"), PEAL_S("\"\xc3\xa9\""), 0),
+    BUILT(
+        peal_sio_ack(&b, PEAL_SIO_MESSAGE, chat, PEAL_S("12"), PEAL_S("\"\xc3\xa9\""), 0),
         "43/chat,12[\"\xc3\xa9\"]");
-    BUILT(peal_sio_ack(&b, true, none, PEAL_S("0"), none, 0), "430[]");
-    BUILT(peal_sio_ack(&b, true, none, PEAL_S("9"), PEAL_S(PH0 "," PH1), 2),
+    BUILT(peal_sio_ack(&b, PEAL_SIO_MESSAGE, none, PEAL_S("0"), none, 0), "430[]");
+    BUILT(peal_sio_ack(&b, PEAL_SIO_MESSAGE, none, PEAL_S("9"), PEAL_S(PH0 "," PH1), 2),
         "462-9[" PH0 "," PH1 "]");
-    BUILT(peal_sio_connected(&b, true, none, PEAL_S("abc"), none), "40{\"sid\":\"abc\"}");
-    BUILT(peal_sio_connected(&b, false, chat, PEAL_S("abc"), PEAL_S("def")),
+    BUILT(peal_sio_connected(&b, PEAL_SIO_MESSAGE, none, PEAL_S("abc"), none),
+        "40{\"sid\":\"abc\"}");
+    BUILT(peal_sio_connected(&b, PEAL_SIO_PACKET, chat, PEAL_S("abc"), PEAL_S("def")),
         "0/chat,{\"sid\":\"abc\",\"pid\":\"def\"}");
-    BUILT(peal_sio_refused(&b, true, PEAL_S("/nope"), PEAL_S("Invalid namespace"), none),
+    BUILT(peal_sio_refused(
+              &b, PEAL_SIO_MESSAGE, PEAL_S("/nope"), PEAL_S("Invalid namespace"), none),
         "44/nope,{\"message\":\"Invalid namespace\"}");
-    BUILT(peal_sio_refused(&b, true, chat, PEAL_S("not \"it\""),
+    BUILT(peal_sio_refused(&b, PEAL_SIO_MESSAGE, chat, PEAL_S("not \"it\""),
               PEAL_S("{\"content\":\"retry later\"}")),
         "44/chat,{\"message\":\"not \\\"it\\\"\",\"data\":{\"content\":\"retry "
         "later\"}}");
-    BUILT(peal_sio_disconnect(&b, true, PEAL_S("/")), "41");
-    BUILT(peal_sio_disconnect(&b, true, chat), "41/chat,");
+    BUILT(peal_sio_disconnect(&b, PEAL_SIO_MESSAGE, PEAL_S("/")), "41");
+    BUILT(peal_sio_disconnect(&b, PEAL_SIO_MESSAGE, chat), "41/chat,");
 #undef BUILT
     peal_buf_fini(&b);
 }
@@ -378,9 +383,10 @@ what_is_read_is_built_again(void **state)
         CHECK_OK(peal_sio_parse(peal_slice_str(good[i].text), &p));
         b.len = 0;
         if (p.type == PEAL_SIO_EVENT)
-            CHECK_OK(peal_sio_event(&b, false, p.nsp, p.id, p.event, p.args, p.n_atts));
+            CHECK_OK(peal_sio_event(
+                &b, PEAL_SIO_PACKET, p.nsp, p.id, p.event, p.args, p.n_atts));
         else if (p.type == PEAL_SIO_ACK)
-            CHECK_OK(peal_sio_ack(&b, false, p.nsp, p.id, p.args, p.n_atts));
+            CHECK_OK(peal_sio_ack(&b, PEAL_SIO_PACKET, p.nsp, p.id, p.args, p.n_atts));
         else
             continue;
         if (good[i].text[1] != ' ')
@@ -398,15 +404,15 @@ build(struct peal_buf *b, int what, struct peal_blob **att)
 
     switch (what) {
     case 0:
-        return peal_sio_event(b, true, nsp, none, none, PEAL_S("1"), 0);
+        return peal_sio_event(b, PEAL_SIO_MESSAGE, nsp, none, none, PEAL_S("1"), 0);
     case 1:
-        return peal_sio_ack(b, true, nsp, PEAL_S("1"), PEAL_S("1"), 0);
+        return peal_sio_ack(b, PEAL_SIO_MESSAGE, nsp, PEAL_S("1"), PEAL_S("1"), 0);
     case 2:
-        return peal_sio_connected(b, true, nsp, nsp, nsp);
+        return peal_sio_connected(b, PEAL_SIO_MESSAGE, nsp, nsp, nsp);
     case 3:
-        return peal_sio_refused(b, true, nsp, nsp, nsp);
+        return peal_sio_refused(b, PEAL_SIO_MESSAGE, nsp, nsp, nsp);
     case 4:
-        return peal_sio_disconnect(b, true, nsp);
+        return peal_sio_disconnect(b, PEAL_SIO_MESSAGE, nsp);
     default:
         return peal_sio_inline(b, PEAL_S("[[" PH0 "],{\"a\":" PH0 "}]"), att, 1);
     }
