@@ -78,6 +78,8 @@ sse_deliver(struct peal_session *session, struct peal_msg *m, unsigned k)
     struct sse *s = PEAL_CONTAINER(session, struct sse, plain.session);
     struct peal_blob *b;
 
+    if (s->conn == NULL) /* the app has not allowed all of its channels yet */
+        return false;
     if ((m->flags & PEAL_MSG_VOLATILE) != 0 && !peal_conn_ready(s->conn)) {
         peal_stat_add(peal_proto_stats(sse_proto(s)), PEAL_STAT_VOLATILE_DROPPED, 1);
         return false;

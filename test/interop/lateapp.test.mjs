@@ -179,6 +179,25 @@ describe('an app that answers later', () => {
     await es.opened;
   });
 
+  test('what is published while the app decides about another channel is not for the client yet', async (t) => {
+    const [free, late] = [unique('free'), unique('late-sub')];
+    const query = `?channel=${free}&channel=${late}`;
+    const publish = (data) => request(server, {
+      method: 'POST', path: '/api/publish', body: JSON.stringify({ channel: free, data }),
+    });
+    const es = stream(t, `/sse${query}`);
+    const got = new Promise((resolve) => (es.onmessage = resolve));
+    const ws = await open(t, `/ws${query}`);
+    await until(async () => (await log()).split(`asked ${late}\n`).length === 3, 'both to be asked about');
+    assert.equal((await publish('early')).status, 200);
+    await answer(late, 'allow');
+    await answer(late, 'allow');
+    await Promise.all([es.opened, ws.opened]);
+    assert.equal((await publish('later')).status, 200);
+    assert.match((await within(got, 'an event')).data, /later/);
+    assert.equal(JSON.parse(await ws.inbox.shift()).data, 'later');
+  });
+
   test('a client that leaves before the answer leaves nothing behind', async (t) => {
     const channel = unique('late-sub');
     const ws = await open(t, `/ws/${channel}`);
