@@ -463,17 +463,19 @@ count_refused(struct cluster *c, const char *why, unsigned n)
 
 static void
 cluster_on_moved(void *arg, struct peal_redis_member *m,
-    const struct peal_redis_range *to, struct peal_blob *command, bool again)
+    const struct peal_redis_range *to, struct peal_blob *command,
+    enum peal_redis_attempt attempt)
 {
     struct cluster *c = arg;
     struct peal_redis_member *other = move_slot(c, m, to);
     unsigned lost = 0;
 
-    if (other == NULL || other == m || again) {
+    if (other == NULL || other == m || attempt == PEAL_REDIS_AGAIN) {
         count_refused(c, "its slot has moved twice", 1);
         return;
     }
-    lost += peal_redis_member_publish(other, command, to->first, true) != PEAL_OK;
+    lost +=
+        peal_redis_member_publish(other, command, to->first, PEAL_REDIS_AGAIN) != PEAL_OK;
     lost += peal_redis_member_hand_over(m, to->first, other);
     count_refused(c, "out of memory", lost);
 }
@@ -533,8 +535,8 @@ cluster_publish(struct peal_backplane *b, const struct peal_payload *list, unsig
         unsigned slot = peal_redis_slot(list[i].topic);
         struct peal_blob *command = peal_redis_command(words, 3);
 
-        if (command == NULL ||
-            peal_redis_member_publish(c->owner[slot], command, slot, false) != PEAL_OK)
+        if (command == NULL || peal_redis_member_publish(c->owner[slot], command, slot,
+                                   PEAL_REDIS_FIRST) != PEAL_OK)
             count_refused(c, "out of memory", 1);
         peal_blob_release(command);
     }

@@ -25,7 +25,7 @@ struct peal_redis_sent {
     struct peal_blob *command; /* retained */
     uint16_t slot;
     uint8_t kind;
-    bool again;
+    uint8_t attempt;
 };
 
 /* Commands of the publishing connection. */
@@ -66,13 +66,13 @@ send_out(struct peal_redis_member *m, struct peal_redis_sent what)
 }
 
 peal_err
-peal_redis_member_publish(
-    struct peal_redis_member *m, struct peal_blob *command, unsigned slot, bool again)
+peal_redis_member_publish(struct peal_redis_member *m, struct peal_blob *command,
+    unsigned slot, enum peal_redis_attempt attempt)
 {
     return send_out(m, (struct peal_redis_sent){ .command = command,
                            .slot = (uint16_t)slot,
                            .kind = PUBLISH,
-                           .again = again });
+                           .attempt = (uint8_t)attempt });
 }
 
 peal_err
@@ -80,8 +80,9 @@ peal_redis_member_ask(struct peal_redis_member *m)
 {
     struct peal_slice words[] = { PEAL_S("CLUSTER"), PEAL_S("SLOTS") };
     struct peal_blob *b = peal_redis_command(words, 2);
-    peal_err err = b == NULL ? PEAL_ENOMEM
-                             : send_out(m, (struct peal_redis_sent){ b, 0, ASK, false });
+    peal_err err =
+        b == NULL ? PEAL_ENOMEM
+                  : send_out(m, (struct peal_redis_sent){ .command = b, .kind = ASK });
 
     peal_blob_release(b);
     return err;
@@ -96,9 +97,10 @@ peal_redis_member_hand_over(
     for (unsigned i = 0; i < m->n; i++) {
         struct peal_redis_sent *s = sent_at(m, i);
 
-        if (s->kind != PUBLISH || s->slot != slot || s->again)
+        if (s->kind != PUBLISH || s->slot != slot || s->attempt == PEAL_REDIS_AGAIN)
             continue;
-        lost += peal_redis_member_publish(to, s->command, slot, true) != PEAL_OK;
+        lost +=
+            peal_redis_member_publish(to, s->command, slot, PEAL_REDIS_AGAIN) != PEAL_OK;
         s->kind = NOTHING;
     }
     return lost;
@@ -111,7 +113,7 @@ member_on_publish_error(
     struct peal_redis_range to;
 
     if (peal_redis_moved_read(peal_redis_text(reply), &to))
-        m->ops->moved(m->arg, m, &to, s->command, s->again);
+        m->ops->moved(m->arg, m, &to, s->command, s->attempt);
     else
         m->ops->refused(m->arg, reply->str);
 }

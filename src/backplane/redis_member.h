@@ -17,6 +17,11 @@
 
 struct peal_redis_member;
 
+enum peal_redis_attempt {
+    PEAL_REDIS_FIRST,
+    PEAL_REDIS_AGAIN /* another member was sent it before, which had the slot then */
+};
+
 /* Events of a member. Each of these functions may free it. Everything is borrowed for the
  * call. */
 struct peal_redis_member_ops {
@@ -32,9 +37,10 @@ struct peal_redis_member_ops {
     /* Redis answered MOVED: the slot of what was to be changed is elsewhere. */
     void (*redirected)(void *arg, struct peal_redis_member *m,
         const struct peal_redis_range *to, const struct peal_redis_pending *what);
-    /* The same for a payload: the bytes of its command; again: it came from elsewhere. */
+    /* The same for a payload: the bytes of its command. */
     void (*moved)(void *arg, struct peal_redis_member *m,
-        const struct peal_redis_range *to, struct peal_blob *command, bool again);
+        const struct peal_redis_range *to, struct peal_blob *command,
+        enum peal_redis_attempt attempt);
     /* A payload was not taken. */
     void (*refused)(void *arg, const char *why);
     /* The answer to peal_redis_member_ask. */
@@ -83,8 +89,8 @@ peal_redis_member_ready(const struct peal_redis_member *m)
 
 /* peal_redis_member_publish sends a command (retained) about a slot. Errors: PEAL_ENOMEM.
  */
-PEAL_MUST_USE peal_err peal_redis_member_publish(
-    struct peal_redis_member *m, struct peal_blob *command, unsigned slot, bool again);
+PEAL_MUST_USE peal_err peal_redis_member_publish(struct peal_redis_member *m,
+    struct peal_blob *command, unsigned slot, enum peal_redis_attempt attempt);
 
 /*
  * peal_redis_member_hand_over sends to another member the payloads of a slot that were

@@ -96,12 +96,12 @@ batch_add(struct peal_batches *p, struct batch *b, const struct peal_blob *recor
 
 peal_err
 peal_batches_add(struct peal_batches *p, struct peal_slice topic,
-    const struct peal_blob *record, bool alone)
+    const struct peal_blob *record, enum peal_batching how)
 {
     struct batch *b = peal_map_get(&p->open, topic);
     peal_err err;
 
-    if (b != NULL && (alone || b->bytes.len + record->len > PEAL_BATCH_MAX)) {
+    if (b != NULL && (how == PEAL_ALONE || b->bytes.len + record->len > PEAL_BATCH_MAX)) {
         peal_batches_close(p, topic);
         b = NULL;
     }
@@ -110,7 +110,8 @@ peal_batches_add(struct peal_batches *p, struct peal_slice topic,
     if ((b = batch_new(p, topic)) == NULL)
         return PEAL_ENOMEM;
     if ((err = batch_add(p, b, record)) != PEAL_OK ||
-        (!alone && (err = peal_map_put(&p->open, batch_topic(b), b)) != PEAL_OK))
+        (how == PEAL_TOGETHER &&
+            (err = peal_map_put(&p->open, batch_topic(b), b)) != PEAL_OK))
         batch_free(p, b);
     return err;
 }

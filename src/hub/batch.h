@@ -34,12 +34,17 @@ void peal_batches_init(
     struct peal_batches *p, uint32_t node, const struct peal_seal *seal);
 void peal_batches_fini(struct peal_batches *p);
 
+enum peal_batching {
+    PEAL_TOGETHER, /* with what is published on the topic before and after it */
+    PEAL_ALONE     /* in a batch of its own */
+};
+
 /*
- * peal_batches_add adds a record to the topic's batch; alone: to one of its own. Both
+ * peal_batches_add adds a record to the topic's batch, or to one of its own. Both
  * are borrowed. Errors: PEAL_ENOMEM.
  */
 PEAL_MUST_USE peal_err peal_batches_add(struct peal_batches *p, struct peal_slice topic,
-    const struct peal_blob *record, bool alone);
+    const struct peal_blob *record, enum peal_batching how);
 
 /* peal_batches_close makes what comes next on a topic begin a new batch. */
 void peal_batches_close(struct peal_batches *p, struct peal_slice topic);

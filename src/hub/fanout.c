@@ -28,24 +28,17 @@ msg_excludes_ids_only(struct peal_shard *sh, const struct peal_msg *m)
     return true;
 }
 
-static inline bool
-session_has_id(const struct peal_session *s, struct peal_slice name)
-{
-    return peal_slice_eq(peal_channel_address(name), peal_session_id(s));
-}
-
 /* Is s kept from m, by an exclusion or because it has it from an earlier channel? */
 static bool
 fanout_skips(
     const struct peal_session *s, const struct peal_msg *m, unsigned k, bool except_ids)
 {
     for (unsigned i = 0; i < m->n_except; i++)
-        if (session_has_id(s, m->except[i]) ||
-            (!except_ids && peal_session_is_subscribed(s, m->except[i])))
+        if (except_ids ? peal_session_has_address(s, m->except[i])
+                       : peal_session_is_named(s, m->except[i]))
             return true;
     for (unsigned i = 0; i < k; i++)
-        if (session_has_id(s, m->channels[i].name) ||
-            peal_session_is_subscribed(s, m->channels[i].name))
+        if (peal_session_is_named(s, m->channels[i].name))
             return true;
     return false;
 }

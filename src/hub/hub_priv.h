@@ -159,6 +159,20 @@ peal_channel_address(struct peal_slice channel)
     return rest;
 }
 
+static inline bool
+peal_session_has_address(const struct peal_session *s, struct peal_slice name)
+{
+    return peal_slice_eq(peal_channel_address(name), peal_session_id(s));
+}
+
+/* peal_session_is_named: a message on name is for s, as its address or as a channel that
+ * it is subscribed to. */
+static inline bool
+peal_session_is_named(const struct peal_session *s, struct peal_slice name)
+{
+    return peal_session_has_address(s, name) || peal_session_is_subscribed(s, name);
+}
+
 /* peal_waiters_tell_gone is for a session that leaves ch, or ends; confirm.c. */
 void peal_waiters_tell_gone(struct peal_channel *ch, const struct peal_session *s);
 

@@ -56,11 +56,11 @@ targets_of(const struct peal_relay *r, const struct peal_msg *m, struct target *
 }
 
 static bool
-add_record(
-    struct peal_relay *r, struct peal_slice topic, struct peal_blob *record, bool alone)
+add_record(struct peal_relay *r, struct peal_slice topic, struct peal_blob *record,
+    enum peal_batching how)
 {
     return topic.data != NULL &&
-           peal_batches_add(&r->batches, topic, record, alone) == PEAL_OK;
+           peal_batches_add(&r->batches, topic, record, how) == PEAL_OK;
 }
 
 /* One for all nodes: what is published later on its channels must not overtake it. */
@@ -75,7 +75,7 @@ add_for_all(struct peal_relay *r, const struct peal_msg *m, struct peal_blob *re
             return false;
         peal_batches_close(&r->batches, topic);
     }
-    return add_record(r, peal_relay_topic(r, "all"), record, true);
+    return add_record(r, peal_relay_topic(r, "all"), record, PEAL_ALONE);
 }
 
 /* Counts bytes that come into batches, or leave them (negative). */
@@ -98,7 +98,8 @@ peal_relay_route(struct peal_relay *r, const struct peal_msg *m, struct peal_blo
     } else {
         wanted = targets_of(r, m, targets);
         for (unsigned i = 0; i < wanted; i++)
-            added += add_record(r, target_topic(r, &targets[i]), record, wanted > 1);
+            added += add_record(r, target_topic(r, &targets[i]), record,
+                wanted > 1 ? PEAL_ALONE : PEAL_TOGETHER);
     }
     if (added < wanted)
         peal_stat_add(peal_loop_stats(r->loop), PEAL_STAT_BACKPLANE_NO_MEMORY, 1);
@@ -124,11 +125,11 @@ peal_relay_flush(struct peal_relay *r)
 }
 
 static peal_err
-relay_add_counted(
-    struct peal_relay *r, struct peal_slice topic, struct peal_blob *blob, bool alone)
+relay_add_counted(struct peal_relay *r, struct peal_slice topic, struct peal_blob *blob,
+    enum peal_batching how)
 {
     size_t before = r->batches.bytes;
-    bool added = add_record(r, topic, blob, alone);
+    bool added = add_record(r, topic, blob, how);
 
     relay_count_queued(r, before);
     return added ? PEAL_OK : PEAL_ENOMEM;
@@ -149,10 +150,10 @@ peal_relay_publish_record(
         peal_stat_add(peal_loop_stats(r->loop), PEAL_STAT_BACKPLANE_DROPPED, 1);
         err = PEAL_EAGAIN;
     } else if (node != 0) {
-        err = relay_add_counted(r, peal_relay_node_topic(r, node), blob, false);
+        err = relay_add_counted(r, peal_relay_node_topic(r, node), blob, PEAL_TOGETHER);
     } else {
         peal_relay_flush(r);
-        err = relay_add_counted(r, peal_relay_topic(r, "all"), blob, true);
+        err = relay_add_counted(r, peal_relay_topic(r, "all"), blob, PEAL_ALONE);
         peal_relay_flush(r);
     }
     peal_blob_release(blob);

@@ -25,11 +25,11 @@ selected_add(struct selected *l, const struct peal_session *s)
 }
 
 static bool
-session_is_named(const struct peal_session *s, const struct peal_slice *names, unsigned n)
+selected_is_named(
+    const struct peal_session *s, const struct peal_slice *names, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
-        if (peal_slice_eq(peal_channel_address(names[i]), peal_session_id(s)) ||
-            peal_session_is_subscribed(s, names[i]))
+        if (peal_session_is_named(s, names[i]))
             return true;
     return false;
 }
@@ -40,8 +40,8 @@ selected_consider(struct selected *l, const struct peal_selection *what,
     const struct peal_session *s, unsigned earlier)
 {
     if (s->listed && peal_session_is_subscribed(s, what->nsp) &&
-        !session_is_named(s, what->channels, earlier) &&
-        !session_is_named(s, what->except, what->n_except))
+        !selected_is_named(s, what->channels, earlier) &&
+        !selected_is_named(s, what->except, what->n_except))
         selected_add(l, s);
 }
 
