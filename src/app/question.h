@@ -9,9 +9,9 @@
  * protocol that has asked: a connect, a subscription and a publish are refused, an event
  * stays unacknowledged.
  *
- * Of one client at most PEAL_QUESTIONS_MAX are open. A question about a connect, a
- * subscription or a publish stops the reading of its client until it is decided; events
- * stop it only when there are as many as may be.
+ * Of one client at most PEAL_QUESTIONS_MAX are open in each namespace. A question about a
+ * connect, a subscription or a publish stops the reading of its client until it is
+ * decided; events stop it only when there are as many as may be.
  */
 #ifndef PEAL_APP_QUESTION_H
 #define PEAL_APP_QUESTION_H
@@ -19,7 +19,7 @@
 #include "base/blob.h"
 #include "io/loop.h"
 
-#define PEAL_QUESTIONS_MAX 64          /* open ones of a client */
+#define PEAL_QUESTIONS_MAX 64          /* open ones of a session */
 #define PEAL_QUESTION_TIMEOUT_MS 10000 /* of a connect, a subscription, a publish */
 #define PEAL_EVENT_KEPT_MAX_MS 60000   /* of an event */
 
