@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Checks the words of src/ against docs/GLOSSARY.md, as far as a machine can:
 #
-#   * a comment does not begin with Who, What or Whoever: it is a sentence with a subject
+#   * a comment does not begin with Who, What or Whoever: it is a sentence with a subject,
+#     and not a question either
 #   * comments and texts do not use words that the glossary has another word for
 #   * functions of the C library that do not know the size of their target, or cannot say that
 #     a number is none, are not called
@@ -27,6 +28,8 @@ wrong=$(find src -name '*.[ch]' | sort | xargs perl -0777 -ne '
     my $line = at($_, $pos);
     print "$ARGV:$line: a comment begins with $1\n"
       if defined $comment and $comment =~ m{^/[/*]+[\s*]*(Who|What|Whoever|Whose)\b};
+    print "$ARGV:$line: a comment is a question\n"
+      if defined $comment and $comment =~ m{^/[/*]+[\s*]*(\w+: )?(is|does|has|may|can|would)\b[^.]*\?}i;
     next if defined $string and $string !~ / /;
     for my $word (@words) {
       while ($text =~ /$word->[0]/g) {

@@ -97,7 +97,7 @@ on_msg(struct peal_adapter *a, const struct peal_sio_redis_msg *m)
     /* Answers are of no use: nothing here asks. */
 }
 
-/* May somebody here be in the room of a classic broadcast? */
+/* Tells whether somebody here may be in the room of a classic broadcast. */
 static bool
 room_is_here(struct peal_adapter *a, struct peal_slice nsp, struct peal_slice room)
 {

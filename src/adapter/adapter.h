@@ -40,8 +40,8 @@ struct peal_adapter_config {
 PEAL_MUST_USE peal_err peal_adapter_new(
     const struct peal_adapter_config *config, struct peal_adapter **out);
 void peal_adapter_start(struct peal_adapter *a);
-/* peal_adapter_up points to: is the link up, and all subscribed that was wanted when it
- * came? Any thread may read it as long as the adapter lives. */
+/* peal_adapter_up points to a flag: the link is up, and all is subscribed that was wanted
+ * when it came. Any thread may read it as long as the adapter lives. */
 const _Atomic bool *peal_adapter_up(const struct peal_adapter *a);
 /* peal_adapter_free: the loops of all workers have been freed; the relay is still there,
  * and the adapter's own loop too, which runs no more. */

@@ -13,8 +13,8 @@
 #include "base/names.h"
 #include "hub/hub.h"
 
-/* peal_adapter_is_here: may somebody on this node be in a room, whose channel is given,
- * too; or is it the id of a session here? */
+/* peal_adapter_is_here: somebody on this node may be in the room, whose channel is given,
+ * too; or the room is the id of a session here. */
 bool peal_adapter_is_here(
     const struct peal_hub *hub, struct peal_slice room, struct peal_slice channel);
 

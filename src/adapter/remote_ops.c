@@ -56,7 +56,7 @@ handshake_of(const struct peal_session *s, char *out, size_t size)
     return peal_slice_str(out);
 }
 
-/* Is there room for one more? */
+/* There is room for one more. */
 static bool
 may_add(struct peal_remote_part *p)
 {

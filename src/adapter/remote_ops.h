@@ -29,7 +29,7 @@ void peal_adapter_remote_ops_init(struct peal_adapter_remote_ops *r, struct peal
 void peal_adapter_remote_ops_add(
     struct peal_adapter_remote_ops *r, const struct peal_sio_redis_msg *m);
 
-/* Is one under way? Then rooms may be about to get members. */
+/* An operation is under way, so rooms may be about to get members. */
 static inline bool
 peal_adapter_remote_ops_busy(const struct peal_adapter_remote_ops *r)
 {

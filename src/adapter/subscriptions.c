@@ -41,11 +41,12 @@ struct subject {
     unsigned n_topics;
 };
 
-/* Which topics are those of a subject? The first one tells it from others. */
+/* The kinds of topics of a subject. The first one tells it from others. */
 enum topic {
     NAMESPACE_REQUESTS,
     NAMESPACE_PATTERN,
-    NAMESPACE_CHANNEL, /* sharded: all but what is of a room's */
+    NAMESPACE_CHANNEL, /* sharded: all but broadcasts to a room that has a channel of its
+                          own */
     ROOM_CHANNEL
 };
 

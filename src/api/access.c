@@ -10,7 +10,7 @@
 #include "api/api_priv.h"
 #include "wire/hostport.h"
 
-/* Does this host, perhaps with a port, name the machine itself? */
+/* Tells whether this host, perhaps with a port, names the machine itself. */
 static bool
 is_this_machine(struct peal_slice text)
 {

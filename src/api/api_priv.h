@@ -23,8 +23,8 @@ bool peal_api_method(struct peal_http *h, const char *allow);
 /* These read the request of h. They return false after they have answered what is wrong
  * with it. */
 
-/* peal_api_enter: may this client ask, and in this form? Once, by begin or the handler.
- */
+/* peal_api_enter checks whether this client may ask, and in this form. Called once, by
+ * begin or the handler. */
 bool peal_api_enter(struct peal_http *h, struct peal_api *api);
 
 /* peal_api_enter_get: the same for what is only looked at. */

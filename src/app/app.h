@@ -18,7 +18,7 @@
 
 struct peal_app;
 
-/* Why a session has ended. */
+/* The reason for the end of a session. */
 enum peal_session_end {
     PEAL_END_CLIENT,          /* the client closed it */
     PEAL_END_LOST,            /* its connection was lost */

@@ -104,7 +104,8 @@ struct peal_ask {
  */
 void peal_questions_drop(struct peal_questions **qs);
 
-/* peal_questions_wait: must the client wait until one of them is decided? NULL: no. */
+/* peal_questions_wait: the client must wait until this one is decided. NULL: it need not.
+ */
 bool peal_questions_wait(const struct peal_questions *qs);
 
 #endif

@@ -25,7 +25,7 @@ enum peal_rule_source {
     PEAL_RULE_ARG    /* argument number arg of the event */
 };
 
-/* Where the name of a room or an event comes from. */
+/* The source of the name of a room or an event. */
 struct peal_rule_name {
     enum peal_rule_source source;
     unsigned arg;

@@ -131,7 +131,7 @@ struct peal_backplane_config {
     const struct peal_backplane_counters *counters; /* kept */
 };
 
-/* Why a URL cannot be used, as static English, or NULL. Opens nothing. */
+/* Returns why a URL cannot be used, as static English, or NULL. Opens nothing. */
 typedef const char *peal_backplane_check_fn(const char *url);
 /* Errors: PEAL_ENOMEM; PEAL_EINVAL: why says what cannot be (a certificate). */
 typedef peal_err peal_backplane_open_fn(const struct peal_backplane_config *config,

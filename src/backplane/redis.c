@@ -7,7 +7,8 @@
 #include "backplane/redis_cluster.h"
 #include "backplane/redis_one.h"
 
-/* Why it cannot be read, as static English, or NULL. Release url in any case. */
+/* Returns why text cannot be read, as static English, or NULL. Release url in any case.
+ */
 static const char *
 read_url(const char *text, struct peal_redis_url *url, peal_err *err_out)
 {

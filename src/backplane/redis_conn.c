@@ -221,7 +221,7 @@ redis_conn_on_closed(struct peal_conn *conn, enum peal_close why)
 static const struct peal_conn_ops conn_ops = { .data = redis_conn_on_data,
     .closed = redis_conn_on_closed };
 
-/* What an error in answer to a greeting means. */
+/* The meaning of an error in answer to a greeting. */
 enum on_error {
     FAIL,
     TOLERATE

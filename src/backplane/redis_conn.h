@@ -74,7 +74,7 @@ struct peal_slice peal_redis_text(const redisReply *reply);
  * is none. */
 struct peal_slice peal_redis_role_of(const redisReply *reply);
 
-/* Has it answered ROLE? Once it is greeted. */
+/* It has answered ROLE. Ask once it is greeted. */
 bool peal_redis_conn_tells_role(const struct peal_redis_conn *c);
 
 /* Bytes not yet taken by the system. */

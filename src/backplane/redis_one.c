@@ -178,7 +178,8 @@ redis_on_unsubscribed(
         r->p.b.events->lost(r->p.b.arg, topic);
 }
 
-/* Is it about the connection, or about the one topic whose turn it is to be answered? */
+/* Handles an error, which is about the whole connection, or about the topic whose turn it
+ * is to be answered. */
 static void
 redis_on_in_error(struct redis *r, const redisReply *reply)
 {

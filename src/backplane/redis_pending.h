@@ -55,8 +55,8 @@ void peal_redis_pending_remove(struct peal_redis_pending *p);
 void peal_redis_pending_clear(struct peal_link *list);
 
 /*
- * peal_redis_dooms: does this error on a listening connection say that the whole
- * connection is of no use? Any other one is about a single topic.
+ * peal_redis_dooms: this error on a listening connection says that the whole connection
+ * is of no use. Any other one is about a single topic.
  */
 bool peal_redis_dooms(struct peal_slice error);
 

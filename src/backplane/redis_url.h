@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a Redis is, as a URL:
+ * The URL of a Redis, a Sentinel or a Cluster:
  *
  *   redis://[[user]:password@]host[:port]
  *   rediss://...                       the same over TLS

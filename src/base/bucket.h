@@ -22,7 +22,7 @@ peal_bucket_init(struct peal_bucket *b, uint64_t rate, uint64_t now_ms)
     b->filled_ms = now_ms;
 }
 
-/* peal_bucket_has: are there n tokens now? The same rate every time. */
+/* peal_bucket_has: there are n tokens now. Pass the same rate every time. */
 static inline bool
 peal_bucket_has(struct peal_bucket *b, uint64_t rate, uint64_t now_ms, double n)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Error texts, and the one place where errno turns into peal_err. */
+/* The texts of errors, and the one place where an errno becomes a peal_err. */
 #include "peal/err.h"
 
 #include <errno.h>

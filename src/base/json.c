@@ -362,7 +362,7 @@ peal_json_token(struct peal_slice s)
     return (size_t)(p - start) + (p < end);
 }
 
-/* How JSON.stringify writes a byte that cannot stand in a string as it is. */
+/* Writes a byte that needs an escape as JSON.stringify does. */
 static peal_err
 add_escaped(struct peal_buf *b, byte c)
 {

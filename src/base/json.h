@@ -25,7 +25,7 @@ PEAL_MUST_USE peal_err peal_json_skip(
 /* peal_json_check is PEAL_OK if s is one value and nothing else but white space. */
 PEAL_MUST_USE peal_err peal_json_check(struct peal_slice s);
 
-/* peal_json_blank: is there nothing in s but white space? */
+/* peal_json_blank: there is nothing in s but white space. */
 bool peal_json_blank(struct peal_slice s);
 
 /*

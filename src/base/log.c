@@ -42,7 +42,7 @@ line_puts(struct line *l, const char *s)
         line_put(l, *s++);
 }
 
-/* Would this byte end, or split, a value that has no quotes around it? */
+/* Tells whether this byte would end, or split, a value without quotes. */
 static bool
 is_special(char c)
 {

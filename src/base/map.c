@@ -138,7 +138,7 @@ peal_map_del(struct peal_map *m, struct peal_slice key)
     for (i = (hole + 1) & mask; m->entries[i].value != NULL; i = (i + 1) & mask) {
         size_t home = m->entries[i].hash & mask;
 
-        /* May the entry move back to the hole, or does its probe begin after it? */
+        /* The entry may move back to the hole unless its probe begins after it. */
         if (((i - home) & mask) < ((i - hole) & mask))
             continue;
         m->entries[hole] = m->entries[i];

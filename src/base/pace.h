@@ -33,7 +33,7 @@ struct peal_pace {
 /* peal_pace_init sets the target, in ms. */
 void peal_pace_init(struct peal_pace *p, uint64_t lag_ms);
 
-/* peal_pace_has_time: is the share of this turn not used up yet? */
+/* peal_pace_has_time: the share of this turn is not used up yet. */
 static inline bool
 peal_pace_has_time(const struct peal_pace *p, uint64_t now_ns)
 {

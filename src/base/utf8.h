@@ -11,7 +11,7 @@
 
 #include "base/slice.h"
 
-/* Where a text stands after its pieces so far. All zero: between two characters. */
+/* The state of a text after its pieces so far. All zero: between two characters. */
 struct peal_utf8 {
     uint8_t need;   /* bytes that the character still lacks */
     uint8_t lo, hi; /* range of the next one */
@@ -20,7 +20,7 @@ struct peal_utf8 {
 /* peal_utf8_feed goes on with the next piece. false: this is not UTF-8. */
 bool peal_utf8_feed(struct peal_utf8 *u, struct peal_slice piece);
 
-/* peal_utf8_complete: has the text ended with a whole character? */
+/* peal_utf8_complete: the text has ended with a whole character. */
 static inline bool
 peal_utf8_complete(const struct peal_utf8 *u)
 {

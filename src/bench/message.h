@@ -34,8 +34,8 @@ PEAL_MUST_USE peal_err peal_bench_message_publish(struct peal_bench_message *m,
     const struct peal_bench_target *target, unsigned number, uint32_t seq,
     struct peal_buf *wire);
 
-/* peal_bench_message_is_notice: does a server that wraps messages say something else, a
- * greeting or a ping? */
+/* peal_bench_message_is_notice: data is no message, but a greeting or a ping of a server
+ * that wraps messages. */
 bool peal_bench_message_is_notice(
     const struct peal_bench_message *m, struct peal_slice data);
 

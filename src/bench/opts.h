@@ -28,7 +28,7 @@ enum peal_bench_protocol {
     PEAL_BENCH_POST /* plain HTTP POST, for publishing only */
 };
 
-/* Where a connection goes: an IPv4 address and a request target. */
+/* The target of a connection: an IPv4 address and a request target. */
 struct peal_bench_target {
     struct sockaddr_in addr;
     char host[64]; /* host:port, for the Host field */
@@ -43,8 +43,8 @@ struct peal_bench_opts {
     struct peal_bench_target publish; /* where the publisher connects */
     struct peal_bench_target lost;    /* avalanche: where the clients are first */
     char room[64];                    /* Socket.IO */
-    /* What is posted, and what a subscriber gets, with @ for the message; empty: it
-     * alone. */
+    /* The text that is posted, and the one that a subscriber gets, with @ for the
+     * message; empty: the message alone. */
     char body[PEAL_BENCH_TEXT_MAX], delivered[PEAL_BENCH_TEXT_MAX];
     unsigned connections;
     unsigned channels; /* relay */

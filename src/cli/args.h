@@ -33,7 +33,7 @@ int peal_args_read(const char *command, const char *help, const struct peal_arg 
 /* peal_args_complain prints a line for a wrong command line; returns PEAL_EXIT_USAGE. */
 int peal_args_complain(const char *command, const char *fmt, ...) PEAL_PRINTF(2, 3);
 
-/* How serve, check and config are told what to load. */
+/* The options of serve, check and config that say what to load. */
 struct peal_config_args {
     struct peal_option_input in;
     const char **sets; /* owned */

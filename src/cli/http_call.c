@@ -48,7 +48,7 @@ static PEAL_PRINTF(3, 4) peal_err
     return err;
 }
 
-/* Where to. */
+/* The server that is called. */
 
 static peal_err
 read_unix(struct http_call *c)

@@ -57,8 +57,8 @@ add_type(struct peal_writer *w, const struct peal_option *row)
     }
 }
 
-/* Can text be a value in YAML, on a line of its own, as it is? When in doubt it is
- * quoted. */
+/* Tells whether text can be a value in YAML without quotes, on a line of its own. When in
+ * doubt it is quoted. */
 static bool
 is_plain(struct peal_slice s)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* peal serve: run a node. peal check: would it run? */
+/* peal serve runs a node; peal check tells whether it would run. */
 #include <stdio.h>
 
 #include "cli/args.h"

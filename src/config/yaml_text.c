@@ -7,7 +7,7 @@
 #include "base/ascii.h"
 #include "config/yaml.h"
 
-/* Can text stand without quotes between brackets? Says no when in doubt. */
+/* Tells whether the text needs no quotes between brackets; false when in doubt. */
 static bool
 is_plain(const struct peal_yaml *y)
 {

@@ -17,7 +17,7 @@
 
 #include "http/http.h"
 
-/* Where to. */
+/* The node that a request is forwarded to. */
 struct peal_http_forward_to {
     const char *host; /* as in peal_dial */
     uint16_t port;

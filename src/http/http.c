@@ -42,7 +42,7 @@ const struct peal_conn_ops peal_http_conn_ops = { .data = http_on_data,
 #define TO(state) (1u << (state))
 #define ENDS (TO(PEAL_HTTP_HIJACKED) | TO(PEAL_HTTP_DEAD))
 
-/* Where each state may lead. */
+/* The states that each state may lead to. */
 static const uint8_t edges[] = {
     [PEAL_HTTP_READING_PROXY] = TO(PEAL_HTTP_READING_HEAD) | TO(PEAL_HTTP_DEAD),
     [PEAL_HTTP_READING_HEAD] =
@@ -384,7 +384,8 @@ refuse_head(struct peal_http_conn *h, const struct peal_httphead *head)
         peal_slice_of(body, (size_t)n));
 }
 
-/* Is it from a client, or from another node, as it should be? again: it was counted. */
+/* Checks that a request comes from a client, or from another node with the secret. again:
+ * it was counted. */
 static bool
 accept_forward(struct peal_http_conn *h, const struct peal_httphead *head, bool again)
 {
@@ -468,9 +469,9 @@ peal_http_may_stay(const struct peal_http_conn *h)
            (!s->draining || (h->route->stays && !s->finishing));
 }
 
-/* May the connection go on after the answer to this request? A proxy that does not look
- * at the status tunnels what follows an upgrade, refused or not: nothing else may be
- * reached by that connection. */
+/* Tells whether the connection may serve more after this request. A proxy that does not
+ * look at the status tunnels all that follows an upgrade, refused or not: nothing else
+ * may be reached by that connection. */
 static bool
 may_go_on(const struct peal_http_conn *h, const struct peal_httphead *head)
 {

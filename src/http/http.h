@@ -244,8 +244,8 @@ void peal_http_resume_now(struct peal_http *h);
  */
 bool peal_http_cors(struct peal_http *h, const struct peal_cors *cors);
 
-/* peal_http_origin_ok: may a page of this Origin open a WebSocket here? No Origin: yes.
- * An empty list means the same host as the request's. */
+/* peal_http_origin_ok: a page of the request's Origin may open a WebSocket here; so may a
+ * client without one. An empty list means the same host as the request's. */
 bool peal_http_origin_ok(
     const struct peal_http *h, const struct peal_slice *origins, unsigned n);
 

@@ -66,7 +66,7 @@ peal_http_conn_of(const struct peal_http *req)
     return PEAL_CONTAINER(req, struct peal_http_conn, req);
 }
 
-/* Is a request in progress? */
+/* A request is in progress. */
 static inline bool
 peal_http_is_busy(const struct peal_http_conn *h)
 {
@@ -90,7 +90,7 @@ void peal_http_tell_gone(struct peal_http_conn *h);
 void peal_http_arm(struct peal_http_conn *h, uint64_t ms);
 /* Starts TLS as the server is set up. false: out of memory. */
 bool peal_http_start_tls(struct peal_http_conn *h);
-/* Does the server leave this connection open after an answer of its route? */
+/* The server leaves this connection open after an answer of its route. */
 bool peal_http_may_stay(const struct peal_http_conn *h);
 
 /* Servers; server.c. A new connection, in READING_HEAD. NULL: out of memory. */

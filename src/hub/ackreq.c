@@ -329,7 +329,7 @@ ackreq_on_timer(struct peal_timer *t)
     }
 }
 
-/* Has everybody who was asked answered, or left? */
+/* Ends the request if everybody who was asked has answered, or left. */
 static void
 ackreq_look_if_done(struct peal_ack_request *a)
 {

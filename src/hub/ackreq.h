@@ -75,7 +75,7 @@ struct peal_pending_ack {
                   */
 };
 
-/* peal_pending_ack_has_room: is there room for one more? */
+/* peal_pending_ack_has_room: there is room for one more. */
 bool peal_pending_ack_has_room(const struct peal_pending_ack *list);
 
 /* peal_pending_ack_add adds o, which stays the hub's, to a session that was asked. */

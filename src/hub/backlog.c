@@ -119,7 +119,7 @@ full_workers(const struct peal_hub *h, uint32_t channel_hash)
     return h->full[channel_hash & (PEAL_FULL_SLOTS - 1)];
 }
 
-/* Those of these workers that have more than limit bytes. */
+/* Returns those of workers whose backlog is above limit bytes. */
 static uint64_t
 workers_above(const struct peal_hub *h, uint64_t workers, size_t limit)
 {

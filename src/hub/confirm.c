@@ -3,7 +3,7 @@
  * Waiting until a channel is subscribed on the backplane: only then is a client told that
  * it is subscribed, or has an event acknowledged that may have subscribed it.
  *
- * Those that wait are on a list of the channel, and counted for their session and, in
+ * Waiters are on a list of the channel, and counted for their session and, in
  * bytes, for the shard (backlog.c). The relay confirms a channel; it also does so when
  * there is no use in waiting, because the link is down.
  */

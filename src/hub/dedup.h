@@ -22,7 +22,7 @@ struct peal_dedup {
     unsigned next; /* to be forgotten, if there are too many */
 };
 
-/* peal_dedup_is_new: does this message come for the first time? Without memory it does.
+/* peal_dedup_is_new: this message comes for the first time, or memory is lacking to tell.
  */
 bool peal_dedup_is_new(struct peal_dedup *c, uint32_t node, uint32_t number);
 

@@ -17,8 +17,8 @@
 #include "base/vec.h"
 #include "hub/hub_priv.h"
 
-/* Is none of m's exclusions a channel that a session here can be in? Mostly it is the
- * sender's id; then nobody's subscriptions have to be looked through. */
+/* Tells that no exclusion of m is a channel that a session here can be in. Mostly m
+ * excludes its sender's id; then no subscriptions have to be looked through. */
 static bool
 msg_excludes_ids_only(struct peal_shard *sh, const struct peal_msg *m)
 {
@@ -28,7 +28,7 @@ msg_excludes_ids_only(struct peal_shard *sh, const struct peal_msg *m)
     return true;
 }
 
-/* Is s kept from m, by an exclusion or because it has it from an earlier channel? */
+/* Tells whether s does not get m: it is excluded, or has m from an earlier channel. */
 static bool
 fanout_skips(
     const struct peal_session *s, const struct peal_msg *m, unsigned k, bool except_ids)

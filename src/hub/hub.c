@@ -104,12 +104,6 @@ peal_shard_index(const struct peal_shard *sh)
     return sh->index;
 }
 
-void *
-peal_shard_codec(const struct peal_shard *sh)
-{
-    return sh->codec;
-}
-
 uint32_t
 peal_hub_node(const struct peal_hub *h)
 {
@@ -253,7 +247,7 @@ peal_hub_workers(const struct peal_hub *h, const struct peal_msg *m)
     return mask;
 }
 
-/* Is there a channel that may have a subscriber, or be one, on another node? */
+/* Tells whether a channel may have a subscriber, or be the id of one, on another node. */
 static bool
 hub_may_be_elsewhere(const struct peal_shard *sh, const struct peal_msg *m)
 {

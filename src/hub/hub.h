@@ -49,7 +49,6 @@ void peal_shard_free(struct peal_shard **sp);
 struct peal_hub *peal_shard_hub(const struct peal_shard *sh);
 struct peal_loop *peal_shard_loop(const struct peal_shard *sh);
 unsigned peal_shard_index(const struct peal_shard *sh);
-void *peal_shard_codec(const struct peal_shard *sh);
 static inline struct peal_stats *
 peal_shard_stats(const struct peal_shard *sh)
 {
@@ -67,7 +66,7 @@ PEAL_MUST_USE peal_err peal_hub_add_node(
     struct peal_hub *h, uint32_t node, const struct peal_id_key *key);
 void peal_hub_remove_node(struct peal_hub *h, uint32_t node);
 
-/* peal_hub_has_node: is there such a node, other than this one? Any thread. */
+/* peal_hub_has_node: number is that of a node other than this one. Any thread. */
 bool peal_hub_has_node(const struct peal_hub *h, uint32_t node);
 
 /* The shards, for code that has something to do on all of them. */
@@ -86,8 +85,8 @@ peal_hub_all_workers(const struct peal_hub *h)
 bool peal_hub_owner(const struct peal_hub *h, struct peal_slice id, uint32_t *node_out,
     uint8_t *worker_out);
 
-/* peal_hub_is_address: is this channel's name, or its room's, the id of a session of any
- * node that is known, or was? Nobody may subscribe to it. Any thread. */
+/* peal_hub_is_address: this channel's name, or its room's, is the id of a session of a
+ * node that is known, or was. Nobody may subscribe to it. Any thread. */
 bool peal_hub_is_address(const struct peal_hub *h, struct peal_slice channel);
 
 /* peal_shard_each_channel calls fn with every channel that has a subscriber on this
@@ -153,7 +152,7 @@ PEAL_MUST_USE peal_err peal_session_await_subscribed(
 PEAL_MUST_USE peal_err peal_session_await_all_subscribed(
     struct peal_session *s, peal_confirmed_fn *fn, void *arg);
 
-/* peal_session_all_subscribed: has peal_session_await_all_subscribed nothing to wait for?
+/* peal_session_all_subscribed: peal_session_await_all_subscribed has nothing to wait for.
  */
 bool peal_session_all_subscribed(const struct peal_session *s);
 
@@ -195,7 +194,7 @@ struct peal_backlog_limits {
 void peal_hub_set_backlog_limits(
     struct peal_hub *h, const struct peal_backlog_limits *limits);
 
-/* Where something that was published met more of a backlog than there should be. */
+/* The backlogs beyond their limits that a published message has met. */
 struct peal_congestion {
     uint64_t channel_workers; /* of a channel: a bit for each worker */
     uint64_t workers;         /* of all that a worker has */
@@ -204,8 +203,8 @@ struct peal_congestion {
 };
 
 /*
- * peal_shard_take_congestion: has something that was published from this shard since the
- * last call met congestion? The client that sent it, which is the caller's to know, is
+ * peal_shard_take_congestion: something that was published from this shard since the last
+ * call has met congestion. The client that sent it, which is the caller's to know, is
  * not to be read until peal_shard_still_congested is false.
  */
 bool peal_shard_take_congestion(struct peal_shard *sh, struct peal_congestion *out);

@@ -233,6 +233,7 @@ peal_node_reply_loop(const struct peal_node_reply *reply)
     return reply->requests->loop;
 }
 
+/* A part that cannot be sent is counted by the relay; the asking node does without it. */
 static void
 send_answer(struct peal_node_requests *rq, uint32_t node, struct peal_record *part)
 {
@@ -240,7 +241,7 @@ send_answer(struct peal_node_requests *rq, uint32_t node, struct peal_record *pa
     if (node == rq->hub->node)
         requests_on_answer(rq, node, part);
     else
-        (void)!peal_relay_publish_record(rq->relay, node, part); /* counted there */
+        (void)peal_relay_publish_record(rq->relay, node, part);
 }
 
 void

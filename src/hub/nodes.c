@@ -183,7 +183,7 @@ node_update(struct peal_nodes *n, struct node *o, const struct peal_node_report 
         o->listed_ms = now;
 }
 
-/* May this be the node's own report, and not an old one that somebody sends again? */
+/* Tells whether this may be the node's own report, not an old one that was sent again. */
 static bool
 node_may_say(const struct node *o, const struct peal_node_report *r,
     const struct peal_report_extra *extra)
@@ -356,7 +356,7 @@ nodes_look_for_silent(struct peal_nodes *n, uint64_t now)
             nodes_forget(n, &n->others[i], "node is silent");
 }
 
-/* Does o hear this node no more? It is logged when that changes. */
+/* Tells whether o has stopped to hear this node; logs when that changes. */
 static bool
 node_is_not_hearing(struct peal_nodes *n, struct node *o, uint64_t now)
 {

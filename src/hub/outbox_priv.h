@@ -56,7 +56,7 @@ void peal_shard_confirm(
 /* On the control thread; relay.c. */
 peal_task_fn peal_relay_on_batch;
 
-/* peal_relay_has_room: may so many bytes more wait for the backplane? Any thread. */
+/* peal_relay_has_room: so many bytes more may wait for the backplane. Any thread. */
 bool peal_relay_has_room(const struct peal_relay *r, size_t bytes);
 /* peal_relay_add_queued counts bytes that wait for it. Any thread. */
 void peal_relay_add_queued(struct peal_relay *r, size_t bytes);

@@ -94,9 +94,9 @@ typedef void peal_relay_record_fn(void *arg, uint32_t node, struct peal_record *
 void peal_relay_set_on_record(struct peal_relay *r, peal_relay_record_fn *fn, void *arg);
 
 /* peal_relay_publish_record publishes a record, borrowed: to a node, or all with 0.
- * Errors: PEAL_EAGAIN: the link is down, or as much waits for it as may (counted);
- * PEAL_ENOMEM. */
-PEAL_MUST_USE peal_err peal_relay_publish_record(
+ * Errors: PEAL_EAGAIN: the link is down, or as much waits for it as may;
+ * PEAL_ENOMEM. Each is counted, so a caller may do without the result. */
+peal_err peal_relay_publish_record(
     struct peal_relay *r, uint32_t node, const struct peal_record *record);
 
 /* peal_relay_deliver gives a message to the sessions of this node alone; only workers
@@ -120,7 +120,7 @@ void peal_relay_renumber(struct peal_relay *r);
 /* peal_relay_restart: the link says that it is up, but nothing comes back. */
 void peal_relay_restart(struct peal_relay *r, const char *why);
 
-/* Is the link up, and all subscribed that was wanted when it came? Any thread. */
+/* The link is up, and all is subscribed that was wanted when it came. Any thread. */
 bool peal_relay_up(const struct peal_relay *r);
 
 /* Bytes waiting for the backplane. Any thread. */

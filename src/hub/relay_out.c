@@ -10,7 +10,7 @@
 
 #define TOPICS_MAX 16 /* channels of a message that are worth a topic each */
 
-/* Where a channel's messages go. */
+/* The topic, or node, that a channel's messages go to. */
 struct target {
     uint32_t node; /* 0: to the channel's topic */
     struct peal_slice channel;

@@ -48,7 +48,7 @@ static const enum peal_stat closed_stat[] = {
 
 #define TO(state) (1u << (state))
 
-/* Where each state may lead. */
+/* The states that each state may lead to. */
 static const uint8_t edges[] = {
     [PEAL_CONN_OPEN] = TO(PEAL_CONN_HANDSHAKE) | TO(PEAL_CONN_DOOMED) |
                        TO(PEAL_CONN_FLUSHING) | TO(PEAL_CONN_CLOSED),
@@ -151,7 +151,7 @@ peal_conn_watch(struct peal_conn *c)
         uv_poll_start(&c->poll, events, conn_on_poll);
 }
 
-/* Where connections of its kind are counted for the process, or NULL. */
+/* The counter of connections of its kind for the process, or NULL. */
 static _Atomic int64_t *
 counter_of(const struct peal_conn *c)
 {

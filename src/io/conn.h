@@ -25,7 +25,7 @@ struct peal_conn;
 struct peal_tls_ctx;
 struct ssl_st;
 
-/* Why a connection was closed; counted in peal_closed_total. */
+/* The reasons for closing a connection; counted in peal_closed_total. */
 enum peal_close {
     PEAL_CLOSE_PEER,    /* the other side closed or reset it */
     PEAL_CLOSE_LOCAL,   /* we are done with it */

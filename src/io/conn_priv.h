@@ -67,7 +67,7 @@ peal_conn_has_owner(const struct peal_conn *c)
     return c->state <= PEAL_CONN_DOOMED;
 }
 
-/* Is c read? Once it has no owner, what comes is thrown away. */
+/* c is read. Once it has no owner, its input is discarded. */
 static inline bool
 peal_conn_reads(const struct peal_conn *c)
 {

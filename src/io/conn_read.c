@@ -155,7 +155,8 @@ read_some(struct peal_conn *c, uint8_t *buf, size_t len)
     return errno == EAGAIN || errno == EWOULDBLOCK ? PEAL_IO_AGAIN : PEAL_IO_FAILED;
 }
 
-/* Has the peer closed its side? A socket that is only looked at does not say so. */
+/* Tells whether the peer has closed its side, which a socket that is only peeked at does
+ * not say. */
 static bool
 peer_is_done(const struct peal_conn *c)
 {

@@ -11,7 +11,7 @@
 struct peal_dial;
 
 /*
- * How it ended; never called from inside peal_dial, on the loop's thread.
+ * The call has ended. Runs on the loop's thread, never from inside peal_dial.
  *   fd  taken by the callee on PEAL_OK: connected, non-blocking, close-on-exec; else -1
  * Errors: PEAL_ETIMEOUT; PEAL_ENOTFOUND: the host's name does not resolve; PEAL_EIO:
  * refused, or unreachable.

@@ -124,7 +124,7 @@ refuse_one(struct peal_listener *l)
     rest(l, REST_MS);
 }
 
-/* May one more connection of this kind be open? */
+/* Tells whether one more connection of this kind may be open. */
 static bool
 has_room(const struct peal_listener *l)
 {
@@ -235,8 +235,8 @@ on_released(uv_handle_t *h)
     free(PEAL_CONTAINER(h, struct peal_listener, poll));
 }
 
-/* How many have connected and are not accepted yet, as Linux says it of a socket that
- * listens; of a unix socket it says nothing. */
+/* Returns how many have connected and are not accepted yet, as Linux says it of a socket
+ * that listens; of a unix socket it says nothing. */
 static unsigned
 n_waiting(const struct peal_listener *l)
 {

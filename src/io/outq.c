@@ -107,7 +107,7 @@ drop_at(struct peal_outq *q, uint32_t i)
     q->n--;
 }
 
-/* How many items at the front must stay: their bytes are partly on the way. */
+/* Returns how many items at the front must stay: their bytes are partly on the way. */
 static uint32_t
 n_locked(const struct peal_outq *q)
 {

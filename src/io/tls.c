@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* TLS: OpenSSL straight on the socket; the only file that includes its headers here. */
+/*
+ * TLS: OpenSSL straight on the socket, without buffers of its own between two calls. A
+ * context is made once for a certificate and shared, by references, by its connections;
+ * after a reload new connections get a new one. Tickets are tickets.c's.
+ */
 #include "io/tls.h"
 
 #include <openssl/err.h>

@@ -16,7 +16,7 @@ struct ssl_st *peal_ssl_new_client(
 bool peal_ssl_is_client(const struct ssl_st *ssl);
 /* peal_ssl_has_begun: have we done anything for its handshake? A client always has. */
 bool peal_ssl_has_begun(const struct ssl_st *ssl);
-/* peal_ssl_is_resumed: has the handshake resumed an earlier session? */
+/* peal_ssl_is_resumed: the handshake has resumed an earlier session. */
 bool peal_ssl_is_resumed(const struct ssl_st *ssl);
 void peal_ssl_free(struct ssl_st *ssl);
 /* 1: done; or one of the above. why_out: set with PEAL_IO_FAILED and PEAL_IO_EOF, to a

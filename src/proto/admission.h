@@ -30,10 +30,10 @@ void peal_admission_init(struct peal_proto *p);
 void peal_admission_close(struct peal_proto *p);
 
 /*
- * peal_admission_try: may this request begin a session now? From begin only, after all
- * that can be wrong with the request has been looked at, and before any work is done for
- * it. true: yes. false: it waits, and begin is called again; or it is answered, and
- * counted.
+ * peal_admission_try asks whether this request may begin a session now. From begin only,
+ * after all that can be wrong with the request has been looked at, and before any work is
+ * done for it. true: yes. false: it waits, and begin is called again; or it is answered,
+ * and counted.
  *
  *   turn_away  answers a newcomer that is refused, with ctx; it is for clients that an
  *              error status would keep from ever coming back, so they wait for

@@ -69,7 +69,7 @@ eio_open(struct peal_proto *proto, const void *config, struct peal_protocol **ou
 static void
 eio_free(struct peal_protocol **pp)
 {
-    struct peal_eio *e = (struct peal_eio *)*pp;
+    struct peal_eio *e = PEAL_CONTAINER(*pp, struct peal_eio, base);
 
     while (!peal_list_empty(&e->open))
         peal_eio_end(eio_session_of(e->open.next), e->close, PEAL_END_STOP, NULL);

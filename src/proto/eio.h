@@ -66,9 +66,10 @@ struct peal_buf *peal_eio_scratch(const struct peal_eio_session *s);
 
 /* peal_eio_transport is how packets for s are to be packed now; see peal_sio_pack. */
 enum peal_sio_transport peal_eio_transport(const struct peal_eio_session *s);
-/* peal_eio_deflates: does s take frames compressed with a window of 15 bits? */
+/* peal_eio_deflates: s takes frames that are compressed with a window of 15 bits. */
 bool peal_eio_deflates(const struct peal_eio_session *s);
-/* peal_eio_ready: is what is sent now likely to leave at once (volatile)? */
+/* peal_eio_ready: what is sent now will probably leave at once (for volatile messages).
+ */
 bool peal_eio_ready(const struct peal_eio_session *s);
 
 /*

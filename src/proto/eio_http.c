@@ -57,7 +57,7 @@ http_refuse(struct peal_eio *e, struct peal_http *h, const struct request *r,
         peal_eio_refuse(h, code);
 }
 
-/* Is this WebSocket handshake as RFC 6455 has it? false: refused. */
+/* Checks a WebSocket handshake against RFC 6455. false: it has been refused. */
 static bool
 http_check_handshake(struct peal_eio *e, struct peal_http *h, const struct request *r)
 {
@@ -113,7 +113,7 @@ http_origin_ok(struct peal_eio *e, struct peal_http *h)
     return false;
 }
 
-/* May this request begin a session? false: refused. */
+/* Checks whether this request may begin a session. false: it has been refused. */
 static bool
 http_check_new(struct peal_eio *e, struct peal_http *h, const struct request *r)
 {
@@ -185,8 +185,8 @@ http_is(const struct peal_http *h, struct peal_slice method)
     return peal_slice_eq(h->head->method, method);
 }
 
-/* Where the session of a request may be looked for: a request whose body has been read
- * cannot go to another worker or node any more. */
+/* The places to look for the session of a request: one whose body has been read cannot go
+ * to another worker or node any more. */
 enum where {
     HERE,
     ANYWHERE

@@ -101,7 +101,7 @@ peal_eio_loop(const struct peal_eio_session *s)
     return s->eio->proto->loop;
 }
 
-/* peal_eio_is_open: may packets still be sent to it, and are its own still read? */
+/* peal_eio_is_open: packets may still be sent to it, and its own are still read. */
 static inline bool
 peal_eio_is_open(const struct peal_eio_session *s)
 {
@@ -131,8 +131,8 @@ struct peal_eio_session *peal_eio_session_new(
  */
 void peal_eio_set_state(struct peal_eio_session *s, enum peal_eio_state to);
 
-/* peal_eio_may_read: may more of the client be read now, after a message of it? false:
- * not until the session goes on by itself; or it has ended. */
+/* peal_eio_may_read: after a message, more of its client may be read now. false: not
+ * until the session resumes by itself; or it has ended. */
 bool peal_eio_may_read(struct peal_eio_session *s);
 
 /* peal_eio_start opens the session: its heartbeat begins, its rider is told. */

@@ -20,11 +20,12 @@ void
 peal_plain_init(struct peal_plain *p, struct peal_plain_protocol *protocol,
     const struct peal_session_ops *ops, unsigned channels_max, peal_timer_fn *on_timer)
 {
+    peal_err err;
+
     p->protocol = protocol;
     p->timer.fn = on_timer;
-    /* It cannot fail: only listed sessions need memory. */
-    (void)!peal_session_init(
-        &p->session, protocol->base.proto->shard, ops, PEAL_UNLISTED);
+    err = peal_session_init(&p->session, protocol->base.proto->shard, ops, PEAL_UNLISTED);
+    PEAL_ASSERT(err == PEAL_OK); /* only listed sessions need memory */
     p->session.n_subs_max = (uint16_t)channels_max;
 }
 

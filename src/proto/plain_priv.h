@@ -57,7 +57,7 @@ enum peal_plain_subscribed {
 typedef void peal_plain_fn(struct peal_plain *p);
 typedef void peal_plain_again_fn(struct peal_plain *p, struct peal_http *h);
 
-/* How a protocol goes on with a request that has waited for the app. */
+/* The functions by which a protocol resumes a request that has waited for the app. */
 struct peal_plain_ops {
     struct peal_slice prefix;   /* of the route, with a slash at its end */
     peal_plain_again_fn *again; /* the app has answered: subscribe once more */
@@ -72,11 +72,11 @@ struct peal_plain_ops {
 PEAL_MUST_USE enum peal_plain_subscribed peal_plain_subscribe(
     struct peal_plain *p, struct peal_http *h, const struct peal_plain_ops *ops);
 
-/* peal_plain_channel_ok: may this be the name of a channel? */
+/* peal_plain_channel_ok: this may be the name of a channel. */
 bool peal_plain_channel_ok(struct peal_slice name);
 
-/* peal_plain_asks_node: does the request want to be told first which node it has reached?
- * That is ?node in the query. peal_plain_node appends the answer, {"node":...}. */
+/* peal_plain_asks_node tells whether the client asks for the name of the node that it has
+ * reached, by ?node in the query. peal_plain_node appends the answer, {"node":...}. */
 bool peal_plain_asks_node(const struct peal_http *h);
 PEAL_MUST_USE peal_err peal_plain_node(const struct peal_proto *p, struct peal_buf *out);
 

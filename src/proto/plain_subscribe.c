@@ -15,8 +15,8 @@
 #include "proto/plain_priv.h"
 #include "wire/query.h"
 
-/* How a request is refused. Status 0: not at all, its connection is closed; for an
- * EventSource would never come back after an error status. */
+/* The answer to a request that is refused. Status 0: there is none, and the connection is
+ * closed, because an EventSource never comes back after an error status. */
 struct refusal {
     unsigned status;
     const char *why;
@@ -105,7 +105,7 @@ plain_ask_app(struct peal_plain *p, struct peal_slice channel, const char **why_
     return err == PEAL_EAGAIN ? PEAL_EPERM : err;
 }
 
-/* May p subscribe to channel number n of the request? */
+/* Asks the app whether p may subscribe to channel number n of the request. */
 static peal_err
 plain_may_subscribe(
     struct peal_plain *p, struct peal_slice channel, unsigned n, const char **why_out)

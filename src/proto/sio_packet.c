@@ -92,7 +92,7 @@ sio_on_connect_decided(void *owner, const struct peal_answer *a)
     struct peal_blob *auth = so->auth;
 
     so->auth = NULL;
-    /* That nobody has answered says nothing about the namespace. */
+    /* The app has not answered, which does not mean that the namespace does not exist. */
     sio_decide_connect(so, a->err == PEAL_ENOTFOUND ? PEAL_ETIMEOUT : a->err, a->why,
         peal_blob_slice(auth));
     peal_blob_release(auth);

@@ -92,7 +92,7 @@ socket_deliver_msgpack_b64(struct peal_socketio_client *c, struct peal_msg *m, u
     return ok;
 }
 
-/* Is m for this socket, now? */
+/* Tells whether m is for this socket, now. */
 static bool
 socket_takes(const struct peal_socketio_socket *so, const struct peal_msg *m)
 {

@@ -389,7 +389,7 @@ ws_on_timer(struct peal_timer *t)
         &w->plain, w->plain.pinged ? c->ping_timeout_ms : c->ping_interval_ms);
 }
 
-/* Is this a handshake that may go on? Refuses it if not. */
+/* Checks a handshake. false: it has been refused. */
 static bool
 ws_check(struct ws_protocol *ws, struct peal_http *h)
 {

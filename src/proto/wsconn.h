@@ -45,8 +45,8 @@ struct peal_wsconn_config {
 };
 
 /*
- * peal_wsconn_check: is this request a WebSocket handshake as RFC 6455 section 4.2.1 has
- * it? On PEAL_EPROTO *status_out and *why_out say how to refuse it.
+ * peal_wsconn_check checks a WebSocket handshake against RFC 6455 section 4.2.1. On
+ * PEAL_EPROTO *status_out and *why_out say how to refuse it.
  */
 PEAL_MUST_USE peal_err peal_wsconn_check(
     const struct peal_http *h, unsigned *status_out, const char **why_out);

@@ -23,7 +23,8 @@
 #define JUDGE_MS 30000   /* for how long to shed before looking whether it helps */
 #define HELPS 0.1        /* of those that were shed, how many must have stayed away */
 
-/* Starts the clock again when nodes have come or gone. Has nobody for long enough? */
+/* Tells whether no node has come or gone for long enough; restarts the clock if one has.
+ */
 static bool
 balance_is_settled(
     struct peal_balance *b, const struct peal_balance_view *v, uint64_t now_ms)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * When a node gives sessions away, how many, and when that is of no use. Pure: what the
- * node sees of the cluster and its loop's time go in, a number of sessions comes out.
+ * Decides when a node sheds sessions, how many, and when that is of no use. Pure: what
+ * the node sees of the cluster and its loop's time go in, a number of sessions comes out.
  */
 #ifndef PEAL_SERVER_BALANCE_H
 #define PEAL_SERVER_BALANCE_H

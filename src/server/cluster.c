@@ -63,7 +63,8 @@ cluster_first_address(char *out, size_t size)
     return found;
 }
 
-/* Where others reach node.listen: as configured, or as bound, or a guess. */
+/* Finds the address at which others reach node.listen: as configured, as bound, or a
+ * guess. */
 static void
 cluster_find_address(const struct peal_server *n, char *out, size_t size)
 {

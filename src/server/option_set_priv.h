@@ -13,7 +13,7 @@ struct peal_option_loader {
     peal_err err; /* PEAL_OK, PEAL_EINVAL after a mistake, PEAL_ENOMEM for ever */
 };
 
-/* Where a value comes from, for complaints. */
+/* The place that a value comes from, for error texts. */
 struct peal_option_source {
     enum peal_option_level level;
     const char *name;      /* the file, the variable, "--set" */

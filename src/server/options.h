@@ -233,7 +233,7 @@ enum peal_option_type {
     PEAL_OPT_URL
 };
 
-/* Where a value comes from, weakest first. */
+/* The places that a value can come from, the weakest first. */
 enum peal_option_level {
     PEAL_FROM_DEFAULT,
     PEAL_FROM_DEV,
@@ -265,7 +265,7 @@ enum {
     PEAL_OPTION_N
 };
 
-/* Where the value of one option stands, for messages and `peal config --effective`. */
+/* The place of the value of one option, for messages and `peal config --effective`. */
 struct peal_option_place {
     enum peal_option_level level;
     unsigned line, column; /* of a file */
@@ -332,7 +332,7 @@ const char *peal_option_env(const struct peal_option *row, char out[PEAL_OPTION_
  * peal_option_word("tls.min_version", o->tls_min_version, word), and returns out. */
 const char *peal_option_word(const char *name, int value, char out[PEAL_OPTION_WORD_MAX]);
 
-/* peal_option_is_secret: is it kept out of sight, and may it be in a file of its own? */
+/* peal_option_is_secret: it is masked when printed, and may be in a file of its own. */
 static inline bool
 peal_option_is_secret(const struct peal_option *row)
 {

@@ -50,7 +50,7 @@ read_address(struct peal_server *n, struct address *a)
     return true;
 }
 
-/* Does somebody else listen there? SO_REUSEPORT would not tell. */
+/* Tells whether another process listens there, which SO_REUSEPORT would hide. */
 static bool
 is_taken(const struct address *a)
 {
@@ -167,7 +167,7 @@ open_address(struct peal_server *n, const char *text, enum peal_socket_for who)
     return true;
 }
 
-/* Where other nodes bring requests: as configured, or beside the first address of
+/* Opens the listener for other nodes: as configured, or beside the first address of
  * clients, on any port. */
 static bool
 open_inner(struct peal_server *n)

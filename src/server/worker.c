@@ -298,8 +298,9 @@ peal_worker_stop_accepting(struct peal_worker *w)
     worker_post(w, worker_do_stop_accepting, (struct worker_cmd){ 0 });
 }
 
-/* How many to close now, so that at most began * keep remain: so few sessions are spread
- * over the window as well as many. Those that ended by themselves count as well. */
+/* Returns how many to close now, so that at most began * keep remain: so few sessions are
+ * spread over the window as well as many. Those that ended by themselves count as well.
+ */
 static unsigned
 worker_surplus(unsigned left, unsigned began, double keep)
 {

@@ -31,7 +31,7 @@ extern const char *const peal_coding_names[];
  */
 enum peal_coding peal_coding_accepted(const struct peal_httphead *head);
 
-/* peal_coding_takes_gzip: may a body that exists in gzip be sent in it? */
+/* peal_coding_takes_gzip: a body that exists in gzip may be sent in it. */
 bool peal_coding_takes_gzip(const struct peal_httphead *head);
 
 struct peal_gzip; /* opaque; see gzip.c */

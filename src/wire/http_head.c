@@ -120,8 +120,8 @@ between(const char *from, const char *to)
 }
 
 /*
- * Where the head starts and ends in in. A line that ends in a bare LF is refused as soon
- * as it is seen: its sender may never send the CRLF that we would wait for.
+ * Finds the start and the end of the head in in. A line that ends in a bare LF is refused
+ * as soon as it is seen: its sender may never send the CRLF that we would wait for.
  */
 static peal_err
 find_end(struct peal_slice in, const struct peal_httphead_limits *lim, size_t *scan,

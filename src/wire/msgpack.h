@@ -17,7 +17,7 @@
 
 #define PEAL_MSGPACK_DEPTH_MAX 64
 
-/* Where the byte arrays go while values are read. Zeroed to start with. */
+/* Collects the byte arrays while values are read. Zeroed to start with. */
 struct peal_msgpack_atts {
     unsigned n;
     struct peal_blob *blobs[PEAL_ATTACHMENTS_MAX]; /* each with one reference */

@@ -123,7 +123,7 @@ skip_space(struct peal_slice s, size_t at)
     return at;
 }
 
-/* An item of the array has been read: is it the event name, or the next argument? */
+/* An item of the array has been read, which is the event name or the next argument. */
 static void
 add_item(struct peal_sio_packet *p, struct peal_slice item)
 {

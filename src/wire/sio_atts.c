@@ -2,7 +2,7 @@
 /*
  * Placeholders: which objects of a payload stand for attachments.
  *
- * That an object is one is known only at its closing brace (see sio_mark_priv.h); so what
+ * An object is known to be one only at its closing brace (see sio_mark_priv.h); so what
  * was found inside is remembered with the opening one and forgotten again if need be. One
  * pass, no recursion, nothing allocated but output.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Is an object a placeholder? Told its keys and values one by one, inside wire/ only. It
- * is one if the last "_placeholder" in it is true, whatever else it holds, as the
- * JavaScript parser sees it.
+ * Recognises objects that are placeholders, from their keys and values one by one; inside
+ * wire/ only. An object is one if the last "_placeholder" in it is true, whatever else it
+ * holds, as the JavaScript parser sees it.
  */
 #ifndef PEAL_WIRE_SIO_MARK_PRIV_H
 #define PEAL_WIRE_SIO_MARK_PRIV_H

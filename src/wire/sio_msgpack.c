@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "wire/msgpack.h"
 
-/* Where the parts of a packet are in its bytes. */
+/* The parts of a packet, as slices of its bytes. */
 struct parts {
     struct peal_slice nsp, data; /* data NULL: absent */
     uint64_t type, id;

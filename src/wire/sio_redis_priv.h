@@ -11,7 +11,7 @@
 
 struct peal_sio_redis_type {
     uint8_t classic, sharded;
-    /* Does it have a request id? A broadcast has one on the classic request channel. */
+    /* The request id: a broadcast has one on the classic request channel. */
     enum {
         PEAL_SIO_REDIS_NO_ID,
         PEAL_SIO_REDIS_MAY_ID,

@@ -73,8 +73,8 @@ is_fraction(struct peal_slice whole, struct peal_slice digits)
     return whole.data[0] != '0' || zeros <= ZEROS_MAX;
 }
 
-/* Is a name what JavaScript writes of a number? Then room 42 and room "42" may both be.
- * Numbers with an exponent are nobody's rooms. */
+/* Tells whether a name is one that JavaScript writes for a number, so that room 42 and
+ * room "42" may both exist. Nobody has rooms that are numbers with an exponent. */
 static bool
 is_number(struct peal_slice name)
 {

@@ -149,7 +149,7 @@ frame_allowed(const struct peal_wsframe_decoder *d, const struct frame *f)
     }
 }
 
-/* Would the frame make its message longer than allowed? */
+/* Tells whether the frame makes its message longer than allowed. */
 static bool
 frame_too_big(const struct peal_wsframe_decoder *d, const struct frame *f)
 {

@@ -117,7 +117,7 @@ void peal_wsframe_mask(uint8_t *p, size_t n, const uint8_t key[4], size_t offset
 size_t peal_wsframe_close_payload(
     uint8_t out[PEAL_WS_CONTROL_MAX], uint16_t code, struct peal_slice reason);
 
-/* peal_wsframe_close_code_valid: may code be in a close frame (RFC 6455 section 7.4)? */
+/* peal_wsframe_close_code_valid: code may be in a close frame (RFC 6455 section 7.4). */
 bool peal_wsframe_close_code_valid(unsigned code);
 
 /* Handshake, in ws_handshake.c. */
