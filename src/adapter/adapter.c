@@ -55,7 +55,7 @@ message_of(const struct peal_adapter *a, const struct peal_sio_redis_msg *in,
 }
 
 static void
-on_broadcast(struct peal_adapter *a, const struct peal_sio_redis_msg *in)
+adapter_on_broadcast(struct peal_adapter *a, const struct peal_sio_redis_msg *in)
 {
     uint64_t workers;
     struct peal_msg *m;
@@ -70,7 +70,7 @@ on_broadcast(struct peal_adapter *a, const struct peal_sio_redis_msg *in)
 }
 
 static void
-on_ack_request(struct peal_adapter *a, const struct peal_sio_redis_msg *in)
+adapter_on_ack_request(struct peal_adapter *a, const struct peal_sio_redis_msg *in)
 {
     uint64_t workers;
     struct peal_msg *m;
@@ -83,15 +83,15 @@ on_ack_request(struct peal_adapter *a, const struct peal_sio_redis_msg *in)
 }
 
 static void
-on_msg(struct peal_adapter *a, const struct peal_sio_redis_msg *m)
+adapter_on_msg(struct peal_adapter *a, const struct peal_sio_redis_msg *m)
 {
     peal_stat_add(peal_loop_stats(a->loop), PEAL_STAT_ADAPTER_RECEIVED, 1);
     if (m->op == PEAL_SIO_REDIS_SERVER_EMIT)
         answer_event(a, m);
     else if (m->op == PEAL_SIO_REDIS_BROADCAST && m->request_id.len > 0)
-        on_ack_request(a, m);
+        adapter_on_ack_request(a, m);
     else if (m->op == PEAL_SIO_REDIS_BROADCAST)
-        on_broadcast(a, m);
+        adapter_on_broadcast(a, m);
     else if (m->op < PEAL_SIO_REDIS_SOCKETS)
         peal_adapter_remote_ops_add(&a->remote_ops, m);
     /* Answers are of no use: nothing here asks. */
@@ -146,7 +146,7 @@ adapter_handle(void *arg, struct peal_slice topic, struct peal_slice payload)
     if (err != PEAL_OK)
         unreadable(a, nsp, err);
     else if (peal_slice_eq(m.nsp, nsp))
-        on_msg(a, &m);
+        adapter_on_msg(a, &m);
 }
 
 static void

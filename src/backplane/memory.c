@@ -182,7 +182,7 @@ put(struct memory *m, enum memory_event event, struct peal_slice topic,
 }
 
 static void
-tell(const struct memory *m, const struct memory_item *i)
+memory_tell(const struct memory *m, const struct memory_item *i)
 {
     const struct peal_backplane_events *events = m->b.events;
     struct peal_slice topic = peal_slice_of(i->topic, i->topic_len);
@@ -213,7 +213,7 @@ tell_inbox(struct memory *m)
         struct memory_item *i = PEAL_CONTAINER(l, struct memory_item, link);
 
         if (!m->freed && m->state == UP)
-            tell(m, i);
+            memory_tell(m, i);
         item_free(m, i);
     }
 }

@@ -228,8 +228,8 @@ enum on_error {
 };
 
 static void
-say(struct peal_redis_conn *c, enum on_error what, const struct peal_slice *words,
-    unsigned n)
+redis_conn_say(struct peal_redis_conn *c, enum on_error what,
+    const struct peal_slice *words, unsigned n)
 {
     c->tolerated |= (unsigned)(what == TOLERATE) << c->greetings++;
     peal_redis_conn_command(c, words, n);
@@ -246,7 +246,7 @@ authenticate(struct peal_redis_conn *c)
     if (f->user != NULL)
         w[n++] = peal_slice_str(f->user);
     w[n++] = peal_slice_str(f->password);
-    say(c, f->lenient ? TOLERATE : FAIL, w, n);
+    redis_conn_say(c, f->lenient ? TOLERATE : FAIL, w, n);
 }
 
 static void
@@ -261,14 +261,14 @@ greet(struct peal_redis_conn *c)
         w[0] = PEAL_S("CLIENT");
         w[1] = PEAL_S("SETNAME");
         w[2] = peal_slice_str(f->name);
-        say(c, TOLERATE, w, 3);
+        redis_conn_say(c, TOLERATE, w, 3);
     }
     w[0] = PEAL_S("PING");
     if (f->role != PEAL_REDIS_MASTER)
-        say(c, FAIL, w, 1);
+        redis_conn_say(c, FAIL, w, 1);
     w[0] = PEAL_S("ROLE");
     if (f->role != PEAL_REDIS_ANY_ROLE)
-        say(c, f->role == PEAL_REDIS_MASTER_IF_TOLD ? TOLERATE : FAIL, w, 1);
+        redis_conn_say(c, f->role == PEAL_REDIS_MASTER_IF_TOLD ? TOLERATE : FAIL, w, 1);
 }
 
 static void

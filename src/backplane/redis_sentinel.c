@@ -75,7 +75,7 @@ sentinel_on_ready(void *arg)
 }
 
 static void
-tell(struct peal_sentinel *s, struct peal_slice host, struct peal_slice port)
+sentinel_tell(struct peal_sentinel *s, struct peal_slice host, struct peal_slice port)
 {
     char name[256];
     uint64_t n;
@@ -100,7 +100,7 @@ sentinel_on_switch(struct peal_sentinel *s, struct peal_slice text)
     for (unsigned i = 0; i < WORDS; i++)
         words[i] = peal_slice_cut(&text, ' ');
     if (peal_slice_eq(words[0], peal_slice_str(s->url->master)))
-        tell(s, words[3], words[4]);
+        sentinel_tell(s, words[3], words[4]);
 }
 
 /* [host, port] or nil; [subscribe, ...]; [message, +switch-master, text] */
@@ -113,7 +113,8 @@ sentinel_on_reply(void *arg, const redisReply *r)
         give_up(s, r->str);
     } else if (!s->knows) {
         if (r->type == REDIS_REPLY_ARRAY && r->elements == 2)
-            tell(s, peal_redis_text(r->element[0]), peal_redis_text(r->element[1]));
+            sentinel_tell(
+                s, peal_redis_text(r->element[0]), peal_redis_text(r->element[1]));
         else
             give_up(s, "it does not know this master");
     } else if (r->type == REDIS_REPLY_ARRAY && r->elements == 3 &&

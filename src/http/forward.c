@@ -41,7 +41,7 @@ loop_of(const struct peal_forward *f)
 
 /* f may be on the stack. */
 static void
-release(struct peal_forward *f)
+forward_release(struct peal_forward *f)
 {
     peal_dial_cancel(&f->dial);
     peal_timer_stop(&f->idle);
@@ -58,7 +58,7 @@ part(struct peal_forward *f, enum peal_close why)
         peal_conn_finish(f->client, why);
     if (f->owner != NULL)
         peal_conn_finish(f->owner, why);
-    release(f);
+    forward_release(f);
 }
 
 /*
@@ -169,7 +169,7 @@ static const struct peal_conn_ops owner_ops = {
 };
 
 static void
-on_idle(struct peal_timer *t)
+forward_on_idle(struct peal_timer *t)
 {
     struct peal_forward *f = PEAL_CONTAINER(t, struct peal_forward, idle);
 
@@ -187,20 +187,20 @@ forward_failed(struct peal_http *h, void *ctx)
     struct peal_forward *f = ctx;
 
     f->to.failed(h, f->to.ctx);
-    release(f);
+    forward_release(f);
 }
 
 static void
 forward_dropped(void *ctx)
 {
-    release(ctx);
+    forward_release(ctx);
 }
 
 /* The client has left while the other node was dialled. */
 static void
 forward_on_gone(struct peal_http *h)
 {
-    release(h->user);
+    forward_release(h->user);
 }
 
 /* Cannot be forwarded: read again, the request is answered by failed. */
@@ -234,7 +234,7 @@ send_first(struct peal_forward *f, struct peal_conn *owner)
 }
 
 static void
-on_dialled(void *arg, peal_err err, int fd)
+forward_on_dialled(void *arg, peal_err err, int fd)
 {
     struct peal_forward *f = arg;
     struct peal_http *h = f->h;
@@ -268,7 +268,7 @@ forward_close(struct peal_http_attached *a)
 
     peal_conn_close(f->client, PEAL_CLOSE_LOCAL);
     peal_conn_close(f->owner, PEAL_CLOSE_LOCAL);
-    release(f);
+    forward_release(f);
 }
 
 static peal_err
@@ -286,9 +286,9 @@ start(struct peal_http *h, const struct peal_http_forward_to *to)
     f->to.host = f->to.secret = NULL; /* theirs is not kept */
     memcpy(f->secret, to->secret, strlen(to->secret));
     f->line_len = peal_http_line_len(h);
-    f->idle.fn = on_idle;
-    err = peal_dial(
-        loop_of(f), to->host, to->port, to->connect_timeout_ms, on_dialled, f, &f->dial);
+    f->idle.fn = forward_on_idle;
+    err = peal_dial(loop_of(f), to->host, to->port, to->connect_timeout_ms,
+        forward_on_dialled, f, &f->dial);
     if (err != PEAL_OK) {
         free(f);
         return err;
@@ -314,7 +314,7 @@ peal_http_forward(struct peal_http *h, const struct peal_http_forward_to *to)
 }
 
 static void
-leave(struct peal_forward *f)
+forward_leave(struct peal_forward *f)
 {
     f->leaving = true;
     peal_conn_pause(f->client);
@@ -337,7 +337,7 @@ peal_http_forwards_drain(struct peal_http_server *s, unsigned n)
             continue;
         if (n > 0) {
             n--;
-            leave(f);
+            forward_leave(f);
         } else {
             left++;
         }

@@ -480,8 +480,8 @@ may_go_on(const struct peal_http_conn *h, const struct peal_httphead *head)
 
 /* A request whose head is complete. Returns the bytes used, of head and body. */
 static size_t
-on_head(struct peal_http_conn *h, struct peal_slice in, const struct peal_httphead *head,
-    size_t head_len)
+http_on_head(struct peal_http_conn *h, struct peal_slice in,
+    const struct peal_httphead *head, size_t head_len)
 {
     size_t have = in.len - head_len;
     size_t want = head->content_length > 0 ? (size_t)head->content_length : 0;
@@ -545,7 +545,7 @@ read_head(struct peal_http_conn *h, struct peal_slice in)
         refuse_head(h, &head);
         return in.len;
     }
-    return on_head(h, in, &head, used);
+    return http_on_head(h, in, &head, used);
 }
 
 static size_t

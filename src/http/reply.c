@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Answers: the head is built in one buffer; a shared body follows by reference. */
+/*
+ * Answers of handlers. The head is built in one buffer, from the fields that the handler
+ * has added, those that the server adds for itself (Date, Connection) and the length; a
+ * shared body follows by reference, without a copy. Everything is appended to the
+ * connection's output queue and leaves at the end of the turn. An answer moves the
+ * request's state on (http.c), and says whether the connection may serve another one.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>

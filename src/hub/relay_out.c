@@ -144,8 +144,10 @@ peal_relay_publish_record(
     struct peal_blob *blob = peal_envelope_other(record);
     peal_err err;
 
-    if (blob == NULL)
+    if (blob == NULL) {
+        peal_stat_add(peal_loop_stats(r->loop), PEAL_STAT_BACKPLANE_NO_MEMORY, 1);
         return PEAL_ENOMEM;
+    }
     if (!peal_relay_up(r) || !peal_relay_has_room(r, blob->len)) {
         peal_stat_add(peal_loop_stats(r->loop), PEAL_STAT_BACKPLANE_DROPPED, 1);
         err = PEAL_EAGAIN;

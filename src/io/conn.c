@@ -185,7 +185,7 @@ conn_on_released(uv_handle_t *h)
 
 /* Leaves every list and has libuv let go; the socket itself stays as it is. */
 static void
-release(struct peal_conn *c)
+conn_release(struct peal_conn *c)
 {
     peal_conn_drop_queue(c);
     peal_list_unlink(&c->dirty);
@@ -236,7 +236,7 @@ peal_conn_close(struct peal_conn *c, enum peal_close why)
     add_to(counter_of(c), -1);
     peal_ssl_free(c->ssl);
     c->ssl = NULL;
-    release(c);
+    conn_release(c);
     close(fd);
 }
 
@@ -312,7 +312,7 @@ peal_conn_detach(
         .open = counter_of(c),
         .kind = c->inner ? PEAL_CONN_INNER : PEAL_CONN_CLIENT };
     c->ssl = NULL;
-    release(c);
+    conn_release(c);
     return PEAL_OK;
 }
 

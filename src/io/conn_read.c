@@ -121,7 +121,7 @@ offer_read(struct peal_conn *c, uint8_t *data, size_t len)
 /* The peer sends no more. What is queued for it goes out first: it may have closed only
  * its own side. */
 static void
-on_eof(struct peal_conn *c)
+conn_on_eof(struct peal_conn *c)
 {
     c->eof = 1;
     if (c->out != NULL && !c->stalled)
@@ -207,7 +207,7 @@ read_ended(struct peal_conn *c, ssize_t result)
         peal_conn_watch(c);
         break;
     case PEAL_IO_EOF:
-        on_eof(c);
+        conn_on_eof(c);
         break;
     default:
         peal_conn_die(c, PEAL_CLOSE_PEER);

@@ -37,7 +37,7 @@ struct peal_dial {
 static void try_next(struct peal_dial *d);
 
 static void
-release(struct peal_dial *d)
+dial_release(struct peal_dial *d)
 {
     if (d->all != NULL)
         freeaddrinfo(d->all);
@@ -46,13 +46,13 @@ release(struct peal_dial *d)
 
 /* No more of it is told. Released now, or by the callback that is still to come. */
 static void
-end(struct peal_dial *d)
+dial_end(struct peal_dial *d)
 {
     peal_list_unlink(&d->link);
     peal_timer_stop(&d->timer);
     peal_resolve_cancel(&d->lookup);
     if (!d->polling)
-        release(d);
+        dial_release(d);
 }
 
 static bool
@@ -62,13 +62,13 @@ is_over(const struct peal_dial *d)
 }
 
 static void
-on_poll_closed(uv_handle_t *h)
+dial_on_poll_closed(uv_handle_t *h)
 {
     struct peal_dial *d = PEAL_CONTAINER(h, struct peal_dial, poll);
 
     d->polling = false;
     if (is_over(d))
-        release(d);
+        dial_release(d);
     else
         try_next(d);
 }
@@ -80,28 +80,28 @@ let_go(struct peal_dial *d)
     int fd = d->fd;
 
     d->fd = -1;
-    uv_close((uv_handle_t *)&d->poll, on_poll_closed);
+    uv_close((uv_handle_t *)&d->poll, dial_on_poll_closed);
     return fd;
 }
 
 static void
-tell(struct peal_dial *d, peal_err err, int fd)
+dial_tell(struct peal_dial *d, peal_err err, int fd)
 {
     peal_dial_fn *fn = d->fn;
     void *arg = d->arg;
 
-    end(d);
+    dial_end(d);
     fn(arg, err, fd);
 }
 
 static void
-on_timer(struct peal_timer *t)
+dial_on_timer(struct peal_timer *t)
 {
     struct peal_dial *d = PEAL_CONTAINER(t, struct peal_dial, timer);
 
     if (d->fd >= 0)
         close(let_go(d));
-    tell(d, d->err, -1);
+    dial_tell(d, d->err, -1);
 }
 
 static void
@@ -112,7 +112,7 @@ fail_later(struct peal_dial *d, peal_err err)
 }
 
 static void
-on_poll(uv_poll_t *p, int status, int events)
+dial_on_poll(uv_poll_t *p, int status, int events)
 {
     struct peal_dial *d = PEAL_CONTAINER(p, struct peal_dial, poll);
     int error = 0, fd = let_go(d);
@@ -121,7 +121,7 @@ on_poll(uv_poll_t *p, int status, int events)
     peal_loop_enter(d->loop);
     /* The status of the poll says no more than this. */
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error == 0)
-        tell(d, PEAL_OK, fd);
+        dial_tell(d, PEAL_OK, fd);
     else
         close(fd); /* and once the handle is closed, the next address */
 }
@@ -144,7 +144,7 @@ try_address(struct peal_dial *d, const struct sockaddr *to, socklen_t len)
     }
     d->fd = fd;
     d->polling = true;
-    uv_poll_start(&d->poll, UV_WRITABLE, on_poll);
+    uv_poll_start(&d->poll, UV_WRITABLE, dial_on_poll);
     return true;
 }
 
@@ -227,12 +227,12 @@ peal_dial(struct peal_loop *loop, const char *host, uint16_t port, uint64_t time
     d->arg = arg;
     d->fd = -1;
     d->err = PEAL_ETIMEOUT;
-    d->timer.fn = on_timer;
+    d->timer.fn = dial_on_timer;
     peal_list_append(&loop->dials, &d->link);
     peal_loop_start(loop, &d->timer, timeout_ms);
     err = host[0] == '/' ? dial_unix(d, host) : resolve(d, host, port);
     if (err != PEAL_OK) {
-        end(d);
+        dial_end(d);
         return err;
     }
     *out = d;
@@ -249,7 +249,7 @@ peal_dial_cancel(struct peal_dial **dp)
     *dp = NULL;
     if (d->fd >= 0)
         close(let_go(d));
-    end(d);
+    dial_end(d);
 }
 
 void

@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Listeners: accept in bounded batches, at a bounded rate, with a spare descriptor. */
+/*
+ * Listeners: they accept in bounded batches, so that a storm of connections does not keep
+ * the loop from those that are open; at a bounded rate, if accept.rate says so; and fewer
+ * while the loop is late (base/pace.h). Connections that are not accepted wait in the
+ * kernel's backlog, in order.
+ *
+ * Without file descriptors a connection would stay in the backlog and wake the loop for
+ * ever. So a spare descriptor is closed, the connection accepted and closed in its place,
+ * and accepting rests for a moment.
+ */
 #include "io/listener.h"
 
 #include <errno.h>
@@ -88,7 +97,7 @@ fail:
     return peal_err_from_errno(saved);
 }
 
-static void on_acceptable(uv_poll_t *p, int status, int events);
+static void listener_on_acceptable(uv_poll_t *p, int status, int events);
 
 static void
 rest(struct peal_listener *l, uint64_t ms)
@@ -98,11 +107,11 @@ rest(struct peal_listener *l, uint64_t ms)
 }
 
 static void
-on_rested(struct peal_timer *t)
+listener_on_rested(struct peal_timer *t)
 {
     struct peal_listener *l = PEAL_CONTAINER(t, struct peal_listener, rest);
 
-    uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
+    uv_poll_start(&l->poll, UV_READABLE, listener_on_acceptable);
 }
 
 /* No descriptors are left: give up the spare one to refuse somebody, then take it back.
@@ -186,7 +195,7 @@ rate_of(const struct peal_listener *l)
 }
 
 static void
-on_acceptable(uv_poll_t *p, int status, int events)
+listener_on_acceptable(uv_poll_t *p, int status, int events)
 {
     struct peal_listener *l = PEAL_CONTAINER(p, struct peal_listener, poll);
     uint64_t rate = rate_of(l), now = peal_loop_now_ms(l->loop);
@@ -222,15 +231,15 @@ peal_listener_new(struct peal_loop *loop, int fd, enum peal_listener_kind kind,
     l->arg = arg;
     l->fd = fd;
     l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    l->rest.fn = on_rested;
+    l->rest.fn = listener_on_rested;
     peal_bucket_init(&l->bucket, rate_of(l), peal_loop_now_ms(loop));
-    uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
+    uv_poll_start(&l->poll, UV_READABLE, listener_on_acceptable);
     *out = l;
     return PEAL_OK;
 }
 
 static void
-on_released(uv_handle_t *h)
+listener_on_released(uv_handle_t *h)
 {
     free(PEAL_CONTAINER(h, struct peal_listener, poll));
 }
@@ -269,7 +278,7 @@ peal_listener_close(struct peal_listener **lp)
         return;
     *lp = NULL;
     peal_timer_stop(&l->rest);
-    uv_close((uv_handle_t *)&l->poll, on_released);
+    uv_close((uv_handle_t *)&l->poll, listener_on_released);
     close(l->fd);
     if (l->spare >= 0)
         close(l->spare);

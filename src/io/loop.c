@@ -22,13 +22,13 @@ struct peal_garbage {
 };
 
 static void
-on_timer(uv_timer_t *t)
+loop_on_timer(uv_timer_t *t)
 {
     /* Only here to end the wait; the wheel advances at the end of the turn. */
 }
 
 static void
-on_idle(uv_idle_t *idle)
+loop_on_idle(uv_idle_t *idle)
 {
 }
 
@@ -65,7 +65,7 @@ run_tasks(struct peal_loop *l, unsigned n)
 }
 
 static void
-on_wake(uv_async_t *wake)
+loop_on_wake(uv_async_t *wake)
 {
     struct peal_loop *l = wake->data;
 
@@ -109,7 +109,7 @@ set_idle(struct peal_loop *l, bool on)
         return;
     l->idle_active = on;
     if (on)
-        uv_idle_start(&l->idle, on_idle);
+        uv_idle_start(&l->idle, loop_on_idle);
     else
         uv_idle_stop(&l->idle);
 }
@@ -148,7 +148,7 @@ end_turn(uv_prepare_t *p)
     if ((next = peal_wheel_next_ms(&l->wheel)) < 0)
         uv_timer_stop(&l->timer);
     else
-        uv_timer_start(&l->timer, on_timer, (uint64_t)next, 0);
+        uv_timer_start(&l->timer, loop_on_timer, (uint64_t)next, 0);
     if (l->stopping)
         uv_stop(&l->uv);
     account_turn(l);
@@ -205,7 +205,7 @@ peal_loop_new(const struct peal_loop_config *config, struct peal_loop **out)
     l->prepare.data = l->wake.data = l;
     uv_update_time(&l->uv);
     peal_wheel_init(&l->wheel, uv_now(&l->uv));
-    if ((r = uv_async_init(&l->uv, &l->wake, on_wake)) < 0) {
+    if ((r = uv_async_init(&l->uv, &l->wake, loop_on_wake)) < 0) {
         err = PEAL_EIO;
         goto fail;
     }

@@ -142,8 +142,8 @@ use_ticket(SSL *ssl, const struct secrets *s, uint64_t now, const unsigned char 
 /* Returns what OpenSSL wants: 1: done; 2: done, and a new ticket is due; 0: this ticket
  * is of no use, so the handshake is a full one; -1: an error. */
 static int
-on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
-    EVP_MAC_CTX *mac, int encrypt)
+tickets_on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv,
+    EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypt)
 {
     uint64_t now = (uint64_t)time(NULL) / PERIOD_S;
     struct secrets s;
@@ -174,7 +174,7 @@ peal_tickets_share(SSL_CTX *ctx, const struct peal_slice *secrets, unsigned n)
         ok = hmac(salt, sizeof(salt) - 1, (const uint8_t *)secrets[i].data,
             secrets[i].len, s.extracted[i]);
     ok = ok && SSL_CTX_set_tlsext_ticket_keys(ctx, &s, sizeof(s)) == 1 &&
-         SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket) == 1;
+         SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, tickets_on_ticket) == 1;
     OPENSSL_cleanse(&s, sizeof(s));
     SSL_CTX_set_timeout(ctx, PERIOD_S);
     return ok ? PEAL_OK : PEAL_EIO;

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The protocols of a worker, as one. */
+/*
+ * The protocols of a worker, as one: they are opened in the order of the table, counted,
+ * drained and freed together. Each protocol with wire formats of its own gets the indices
+ * of the message's cache that follow those of wire/encode.h.
+ */
 #include "proto/protocol.h"
 
 #include "base/assert.h"

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The server: everything is made here in order, and taken down in the other. */
+/*
+ * The server: everything is made here in order (control loop, limits, configuration,
+ * workers with their sockets, cluster), and taken down in the opposite order. The main
+ * thread becomes the control thread; lifecycle.c says what it does from then on.
+ */
 #include "server/server.h"
 
 #include <signal.h>
