@@ -15,6 +15,7 @@
 
 #include "base/assert.h"
 #include "base/msg.h"
+#include "wire/sio.h"
 
 /* An answer on its way to the loop. */
 struct letter {
@@ -151,7 +152,7 @@ static peal_err
 letter_fill(struct letter *l, const struct peal_slice *event, struct peal_slice args,
     struct peal_blob *const *atts, unsigned n_atts)
 {
-    if (n_atts > PEAL_ATTACHMENTS_MAX)
+    if (n_atts > PEAL_SIO_ATTACHMENTS_MAX) /* the default parser takes no more */
         return PEAL_EINVAL;
     if ((l->args = peal_blob_copy(args)) == NULL ||
         (event != NULL && (l->event = peal_blob_copy(*event)) == NULL)) {

@@ -172,7 +172,8 @@ ws_on_publish_decided(void *owner, const struct peal_answer *a)
     peal_publish(shard, w->asked);
     peal_msg_release(w->asked);
     w->asked = NULL;
-    if (!peal_publisher_paused(shard, w))
+    /* The message is dealt with only now. */
+    if (!peal_publisher_check(shard, w, ws_proto(w)->config->events_rate, ws_resume))
         ws_resume(w);
 }
 
@@ -328,9 +329,8 @@ ws_on_message(struct peal_wsconn *conn, bool binary, struct peal_slice payload)
         ws_on_envelope(w, binary, payload);
     else
         ws_on_bare(w, binary, payload);
-    if (peal_publisher_check(
-            p->shard, conn->conn != NULL ? w : NULL, p->config->events_rate, ws_resume) ||
-        w->asked != NULL)
+    if (w->asked != NULL || peal_publisher_check(p->shard, conn->conn != NULL ? w : NULL,
+                                p->config->events_rate, ws_resume))
         peal_wsconn_pause(conn);
 }
 
