@@ -22,8 +22,6 @@
  * In the upper row c has an owner, who is told if it comes to CLOSED by itself. Nobody is
  * told from inside a send: that is what DOOMED is for. A closed connection's memory goes
  * once libuv has let go of its handle, so it can be looked at until the turn is over.
- *
- * The loop has a list of connections with an owner and one of those without.
  */
 #include "io/conn.h"
 
@@ -63,16 +61,8 @@ static const uint8_t edges[] = {
 void
 peal_conn_set_state(struct peal_conn *c, enum peal_conn_state to)
 {
-    bool had_owner = peal_conn_has_owner(c);
-
     PEAL_ASSERT((edges[c->state] & TO(to)) != 0);
     c->state = to & 7;
-    if (peal_conn_has_owner(c) == had_owner && to != PEAL_CONN_CLOSED)
-        return;
-    PEAL_ASSERT(peal_list_linked(&c->link));
-    peal_list_unlink(&c->link);
-    if (to != PEAL_CONN_CLOSED)
-        peal_list_append(&peal_conn_loop_of(c)->ending, &c->link);
 }
 
 struct peal_loop *
@@ -216,7 +206,6 @@ peal_conn_new(struct peal_loop *loop, int fd, enum peal_conn_kind kind,
     c->ops = ops;
     c->poll.data = owner;
     c->inner = kind == PEAL_CONN_INNER;
-    peal_list_append(&loop->owned, &c->link);
     count(c, 1);
     add_to(counter_of(c), 1);
     peal_conn_watch(c);
@@ -359,17 +348,25 @@ report_leak(struct peal_conn *c)
         "a connection was not closed by its owner", "peer=%s port=%s", host, port);
 }
 
+/* There is no list of connections, which would cost each of them two pointers: libuv
+ * knows its handles, and a connection is told from others by its callback. */
+static void
+conn_close_handle(uv_handle_t *h, void *loop)
+{
+    struct peal_conn *c;
+
+    if (h->type != UV_POLL || ((uv_poll_t *)h)->poll_cb != conn_on_poll)
+        return;
+    c = PEAL_CONTAINER(h, struct peal_conn, poll);
+    if (c->state == PEAL_CONN_CLOSED)
+        return;
+    if (peal_conn_has_owner(c))
+        report_leak(c);
+    peal_conn_close(c, PEAL_CLOSE_LOCAL);
+}
+
 void
 peal_conn_close_all(struct peal_loop *l)
 {
-    struct peal_link *link;
-
-    while ((link = l->owned.next) != &l->owned) {
-        struct peal_conn *c = PEAL_CONTAINER(link, struct peal_conn, link);
-
-        report_leak(c);
-        peal_conn_close(c, PEAL_CLOSE_LOCAL);
-    }
-    while ((link = l->ending.next) != &l->ending)
-        peal_conn_close(PEAL_CONTAINER(link, struct peal_conn, link), PEAL_CLOSE_LOCAL);
+    uv_walk(&l->uv, conn_close_handle, l);
 }

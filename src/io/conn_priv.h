@@ -30,7 +30,6 @@ struct peal_conn {
     struct ssl_st *ssl;    /* NULL: plain */
     struct peal_outq *out; /* NULL: nothing queued */
     struct peal_buf in;    /* bytes the owner has not consumed */
-    struct peal_link link; /* on the loop's list for its state */
     struct peal_link dirty, unread;
     int fd;                      /* -1 once closed */
     unsigned state : 3;          /* enum peal_conn_state */

@@ -189,8 +189,6 @@ peal_loop_new(const struct peal_loop_config *config, struct peal_loop **out)
         return PEAL_ENOMEM;
     l->config = *config;
     peal_pace_init(&l->pace, config->lag_ms);
-    peal_list_init(&l->owned);
-    peal_list_init(&l->ending);
     peal_list_init(&l->dirty);
     peal_list_init(&l->unread);
     peal_list_init(&l->handshakes);

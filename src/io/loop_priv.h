@@ -29,8 +29,6 @@ struct peal_loop {
     struct peal_loop_config config;
     _Atomic(struct peal_task *) task; /* posted, newest first */
     struct peal_task *due, *last_due; /* to be run, oldest first */
-    struct peal_link owned;           /* connections with an owner */
-    struct peal_link ending;          /* connections without: FLUSHING, SHUT */
     struct peal_link dirty;           /* connections with something to write */
     struct peal_link unread;          /* connections whose kept bytes may be read now */
     struct peal_link handshakes;      /* connections whose TLS handshake waits to begin */
