@@ -330,9 +330,7 @@ peal_wsconn_move(
     *to = *from;
     to->ops = ops;
     peal_conn_set_owner(to->conn, &wsconn_conn_ops, to);
-    from->conn = NULL;
-    from->pong = NULL;
-    peal_wsframe_decoder_init(&from->decoder, PEAL_WS_SERVER, to->decoder.limits);
+    *from = (struct peal_wsconn){ .ops = from->ops };
 }
 
 bool

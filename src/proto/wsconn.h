@@ -40,7 +40,7 @@ peal_wsconn_deflate_bits(const struct peal_wsconn *w)
 
 /* Demands on a handshake, besides RFC 6455's rules. */
 struct peal_wsconn_config {
-    const struct peal_wsframe_limits *limits; /* kept */
+    const struct peal_wsframe_limits *limits; /* copied */
     bool deflate;
 };
 

@@ -36,7 +36,7 @@ socketio_config(struct peal_server *n)
         .engine = { .rider = n->program->rider != NULL ? n->program->rider
                                                        : &peal_socketio_rider,
             .path = peal_slice_str(o->socketio_path),
-            .ws.message_max = o->socketio_max_payload,
+            .ws.message_max = (uint32_t)o->socketio_max_payload,
             .max_payload = o->socketio_max_payload,
             .ping_interval_ms = o->socketio_ping_interval_ms,
             .ping_timeout_ms = o->socketio_ping_timeout_ms,
@@ -64,7 +64,7 @@ ws_config(struct peal_server *n)
 
     if (c == NULL)
         return NULL;
-    *c = (struct peal_ws_config){ .limits.message_max = o->ws_message_max,
+    *c = (struct peal_ws_config){ .limits.message_max = (uint32_t)o->ws_message_max,
         .ping_interval_ms = o->ws_ping_interval_ms,
         .ping_timeout_ms = o->ws_ping_timeout_ms,
         .deflate = o->ws_deflate,

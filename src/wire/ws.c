@@ -153,7 +153,7 @@ frame_allowed(const struct peal_wsframe_decoder *d, const struct frame *f)
 static bool
 frame_too_big(const struct peal_wsframe_decoder *d, const struct frame *f)
 {
-    uint64_t max = d->limits->message_max, have = 0;
+    uint64_t max = d->limits.message_max, have = 0;
     bool compressed = f->rsv1;
 
     if (is_control(f->op))
@@ -254,7 +254,7 @@ compressed_event(struct peal_wsframe_decoder *d, unsigned op, struct peal_slice 
     if (need_partial(d) != PEAL_OK)
         return PEAL_ENOMEM;
     plain = &d->part->plain;
-    err = peal_inflate_message(z, payload, d->limits->message_max, plain);
+    err = peal_inflate_message(z, payload, d->limits.message_max, plain);
     if (err != PEAL_OK)
         return fail(d, err == PEAL_ELIMIT   ? PEAL_WS_CLOSE_TOO_BIG
                        : err == PEAL_ENOMEM ? PEAL_WS_CLOSE_INTERNAL
@@ -372,7 +372,7 @@ void
 peal_wsframe_decoder_init(struct peal_wsframe_decoder *d, unsigned flags,
     const struct peal_wsframe_limits *limits)
 {
-    *d = (struct peal_wsframe_decoder){ .limits = limits,
+    *d = (struct peal_wsframe_decoder){ .limits = *limits,
         .flags = (uint8_t)(flags & (PEAL_WS_SERVER | PEAL_WS_DEFLATE)) };
 }
 

@@ -3,7 +3,7 @@
  * WebSocket (RFC 6455) with permessage-deflate (RFC 7692), both ends: bytes in, events
  * out; frame heads and handshake values out.
  *
- * A decoder at rest is 24 bytes. What belongs to the middle of a frame or a message is
+ * A decoder at rest is 16 bytes. What belongs to the middle of a frame or a message is
  * allocated when such a middle is seen and released after it.
  *
  * Thread: a decoder belongs to one thread at a time; everything else is pure.
@@ -55,22 +55,21 @@ enum peal_wsframe_flags {
     PEAL_WS_DEFLATE = 2 /* permessage-deflate was negotiated */
 };
 
-/* Shared by many decoders; may change between calls. */
 struct peal_wsframe_limits {
-    size_t message_max; /* bytes of a message, inflated */
+    uint32_t message_max; /* bytes of a message, inflated */
 };
 
 struct peal_wsframe_partial; /* opaque; see ws.c */
 
 struct peal_wsframe_decoder {
-    const struct peal_wsframe_limits *limits; /* kept */
-    struct peal_wsframe_partial *part;        /* NULL between messages */
-    uint16_t fail_code;                       /* after an error: the close code to send */
-    uint8_t flags;                            /* PEAL_WS_..., and what ws.c adds */
-    uint8_t peer_bits; /* the owner's: window to deflate with, 0: none; not used here */
+    struct peal_wsframe_partial *part; /* NULL between messages */
+    struct peal_wsframe_limits limits;
+    uint16_t fail_code; /* after an error: the close code to send */
+    uint8_t flags;      /* PEAL_WS_..., and what ws.c adds */
+    uint8_t peer_bits;  /* the owner's: window to deflate with, 0: none; not used here */
 };
 
-/* peal_wsframe_decoder_init allocates nothing. limits is kept: it must outlive d. */
+/* peal_wsframe_decoder_init allocates nothing. limits is copied. */
 void peal_wsframe_decoder_init(struct peal_wsframe_decoder *d, unsigned flags,
     const struct peal_wsframe_limits *limits);
 
