@@ -117,7 +117,7 @@ describe('metrics', () => {
   let redis, node;
   before(async () => {
     redis = await startRedis();
-    [node] = await startCluster(1, redis);
+    [node] = await startCluster(1, redis, { set: { 'socketio.adapter': 'redis' } }); // it has metrics of its own
   });
   after(async () => {
     await node?.stop();
