@@ -91,7 +91,7 @@ peal_loop_post(struct peal_loop *l, struct peal_task *m)
 }
 
 static void
-collect_garbage(struct peal_loop *l)
+loop_collect_garbage(struct peal_loop *l)
 {
     /* A destructor may add more: go by index until nothing is left. */
     for (size_t i = 0; i < l->n_garbage; i++) {
@@ -103,7 +103,7 @@ collect_garbage(struct peal_loop *l)
 }
 
 static void
-set_idle(struct peal_loop *l, bool on)
+loop_set_idle(struct peal_loop *l, bool on)
 {
     if (on == l->idle_active)
         return;
@@ -117,7 +117,7 @@ set_idle(struct peal_loop *l, bool on)
 /* Counts the time of the turn, from its first callback on, and what newcomers had of it.
  */
 static void
-account_turn(struct peal_loop *l)
+loop_account_turn(struct peal_loop *l)
 {
     uint64_t now = uv_hrtime();
 
@@ -126,7 +126,7 @@ account_turn(struct peal_loop *l)
 }
 
 static void
-end_turn(uv_prepare_t *p)
+loop_end_turn(uv_prepare_t *p)
 {
     struct peal_loop *l = p->data;
     bool more = false;
@@ -141,17 +141,17 @@ end_turn(uv_prepare_t *p)
     for (unsigned i = 0; i < l->n_hooks; i++)
         more |= l->hooks[i].fn(l->hooks[i].arg);
     l->flusher->flush(l->flusher, l);
-    collect_garbage(l);
+    loop_collect_garbage(l);
     more |= l->again || l->n_handshakes > 0 || !peal_list_empty(&l->unread) ||
             !peal_list_empty(&l->dirty);
-    set_idle(l, more && !l->stopping);
+    loop_set_idle(l, more && !l->stopping);
     if ((next = peal_wheel_next_ms(&l->wheel)) < 0)
         uv_timer_stop(&l->timer);
     else
         uv_timer_start(&l->timer, loop_on_timer, (uint64_t)next, 0);
     if (l->stopping)
         uv_stop(&l->uv);
-    account_turn(l);
+    loop_account_turn(l);
 }
 
 void
@@ -211,7 +211,7 @@ peal_loop_new(const struct peal_loop_config *config, struct peal_loop **out)
     if ((err = pick_flusher(l)) != PEAL_OK)
         goto fail;
     /* Last: there is no turn in what frees half a loop. */
-    uv_prepare_start(&l->prepare, end_turn);
+    uv_prepare_start(&l->prepare, loop_end_turn);
     *out = l;
     return PEAL_OK;
 
@@ -330,7 +330,7 @@ void
 peal_loop_stop(struct peal_loop *l)
 {
     l->stopping = true;
-    set_idle(l, true); /* one more turn without waiting */
+    loop_set_idle(l, true); /* one more turn without waiting */
 }
 
 static bool
@@ -364,7 +364,7 @@ peal_loop_free(struct peal_loop **lp)
     l->n_hooks = 0; /* theirs is gone */
     peal_conn_close_all(l);
     peal_dial_cancel_all(l);
-    collect_garbage(l);
+    loop_collect_garbage(l);
     uv_run(&l->uv, UV_RUN_NOWAIT); /* lets connections be released */
     do {                           /* nobody else would release what has been posted */
         run_tasks(l, UINT_MAX);

@@ -4,8 +4,9 @@
  *
  * A turn: libuv reports what is readable; connections hand their bytes to their owners;
  * owners append to output queues. Before the loop waits again, the end of the turn runs,
- * in this order: connections with unread bytes, hooks (fan-out that was cut into slices),
- * one write for each connection that has something to say, and what was to be freed.
+ * in this order: timers that are due, TLS handshakes that were put off, connections with
+ * unread bytes, hooks (newcomers, fan-out, answers to polls), one write for each
+ * connection that has output, and the freeing of objects that were given up.
  *
  * Thread: everything here belongs to the loop's thread, but for peal_loop_post.
  */
