@@ -5,8 +5,9 @@
  */
 #include "base/wheel.h"
 
-#include <assert.h>
 #include <string.h>
+
+#include "base/assert.h"
 
 #define LEVELS 4
 #define BITS 6
@@ -42,7 +43,7 @@ place(struct peal_wheel *w, struct peal_timer *t)
 void
 peal_timer_start(struct peal_wheel *w, struct peal_timer *t, uint64_t delay_ms)
 {
-    assert(t->fn != NULL);
+    PEAL_ASSERT(t->fn != NULL);
     peal_list_unlink(&t->link);
     /* Rounded up, so that a timer never fires early. */
     t->due = (w->now_ms + delay_ms + PEAL_WHEEL_TICK_MS - 1) / PEAL_WHEEL_TICK_MS;

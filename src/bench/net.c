@@ -11,7 +11,6 @@
 #include "bench/net.h"
 
 #include <arpa/inet.h>
-#include <assert.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -21,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "bench/tls.h"
 
 #define SCRATCH_BYTES (4u << 20)
@@ -178,7 +178,7 @@ peal_bench_net_open(struct peal_bench_net *net, unsigned i)
 {
     struct peal_bench_conn *c = &net->conns[i];
 
-    assert(c->state == PEAL_BENCH_CLOSED);
+    PEAL_ASSERT(c->state == PEAL_BENCH_CLOSED);
     c->began_ns = peal_bench_now_ns();
     dial(net, c);
 }

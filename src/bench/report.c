@@ -2,15 +2,16 @@
 /* The report: nothing but formatting. */
 #include "bench/report.h"
 
-#include <assert.h>
 #include <math.h>
 #include <stdio.h>
+
+#include "base/assert.h"
 
 void
 peal_bench_report_add(
     struct peal_bench_report *r, const char *name, double value, const char *unit)
 {
-    assert(r->n < PEAL_BENCH_REPORT_MAX);
+    PEAL_ASSERT(r->n < PEAL_BENCH_REPORT_MAX);
     r->rows[r->n].name = name;
     r->rows[r->n].unit = unit;
     r->rows[r->n].text = NULL;

@@ -8,7 +8,7 @@
 #include "base/writer.h"
 #include "cli/args.h"
 #include "cli/cli.h"
-#include "cli/http_call.h"
+#include "cli/http_call_priv.h"
 
 #define SERVER_DEFAULT "http://127.0.0.1:8080"
 

@@ -4,7 +4,7 @@
 
 #include "cli/args.h"
 #include "cli/cli.h"
-#include "cli/list.h"
+#include "cli/list_priv.h"
 
 static const char help[] =
     "usage: peal config [--defaults | --effective | --env | --markdown | --man]\n"

@@ -7,7 +7,7 @@
  * The steps: cut the server's address, dial, perhaps shake hands, send, collect until the
  * other side closes. A timer is armed again with each sign of life.
  */
-#include "cli/http_call.h"
+#include "cli/http_call_priv.h"
 
 #include <string.h>
 #include <unistd.h>

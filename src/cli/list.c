@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The option table for readers: as YAML, variables, Markdown and man page. */
-#include "cli/list.h"
+#include "cli/list_priv.h"
 
 #include "base/ascii.h"
 #include "base/writer.h"

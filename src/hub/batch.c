@@ -3,7 +3,7 @@
  * Batches: begun with the first record for a topic, filled until something closes them,
  * sealed when they are listed for the backplane, and released once it has them.
  */
-#include "hub/batch.h"
+#include "hub/batch_priv.h"
 
 #include <stdlib.h>
 

@@ -24,7 +24,7 @@
 #define PEAL_HUB_RELAY_PRIV_H
 
 #include "base/assert.h"
-#include "hub/batch.h"
+#include "hub/batch_priv.h"
 #include "hub/dedup.h"
 #include "hub/outbox_priv.h"
 #include "hub/relay.h"

@@ -17,7 +17,7 @@
 
 #include "io/loop_priv.h"
 #include "io/resolve.h"
-#include "io/sock.h"
+#include "io/sock_priv.h"
 
 struct peal_dial {
     struct peal_link link; /* on the loop's list until it is over */

@@ -23,7 +23,7 @@
 
 #include "base/bucket.h"
 #include "io/loop_priv.h"
-#include "io/sock.h"
+#include "io/sock_priv.h"
 
 /* The kernel cuts it to net.core.somaxconn: what comes faster than it is accepted waits
  * there, in order, and only beyond that do clients have to knock again. */

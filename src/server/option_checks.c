@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Checks of single values: what can be seen to be wrong without opening anything. */
-#include "server/option_checks.h"
+#include "server/option_checks_priv.h"
 
 #include <sys/un.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The option table: the rows of options.h as data, and how a value is written. */
-#include <assert.h>
 #include <stddef.h>
 #include <stdio.h>
 
-#include "server/option_checks.h"
+#include "base/assert.h"
+#include "server/option_checks_priv.h"
 #include "server/option_set_priv.h"
 
 #define AT(field) offsetof(struct peal_options, field)
@@ -54,7 +54,7 @@ peal_option_env(const struct peal_option *row, char out[PEAL_OPTION_ENV_MAX])
 {
     int n = snprintf(out, PEAL_OPTION_ENV_MAX, "PEAL_%s", row->name);
 
-    assert(n < PEAL_OPTION_ENV_MAX - (int)sizeof("_FILE"));
+    PEAL_ASSERT(n < PEAL_OPTION_ENV_MAX - (int)sizeof("_FILE"));
     for (char *c = out; *c != '\0'; c++)
         *c = *c == '.' ? '_' : (char)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
     return out;

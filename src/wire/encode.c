@@ -8,7 +8,7 @@
 #include "base/base64.h"
 #include "base/id.h"
 #include "base/json.h"
-#include "wire/frames.h"
+#include "wire/frames_priv.h"
 #include "wire/sse.h"
 
 _Static_assert((int)PEAL_FMT_N <= PEAL_MSG_FORMATS_MAX, "a message caches all of them");

@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "wire/eio.h"
 #include "wire/encode.h"
-#include "wire/frames.h"
+#include "wire/frames_priv.h"
 #include "wire/sio_msgpack.h"
 
 /* A message as a Socket.IO event. */

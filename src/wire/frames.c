@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* WebSocket frames made in one allocation: sizes first, then heads and parts. */
-#include "wire/frames.h"
+#include "wire/frames_priv.h"
 
 #include "wire/deflate.h"
 

@@ -3,7 +3,7 @@
 #include "relay_rig.h"
 
 #include "alloc.h"
-#include "hub/batch.h"
+#include "hub/batch_priv.h"
 #include "hub/dedup.h"
 #include "wire/envelope.h"
 

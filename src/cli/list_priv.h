@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The option table for readers; inside cli/ only. */
-#ifndef PEAL_CLI_LIST_H
-#define PEAL_CLI_LIST_H
+#ifndef PEAL_CLI_LIST_PRIV_H
+#define PEAL_CLI_LIST_PRIV_H
 
 #include "server/options.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Sockets, inside io/ only. */
-#ifndef PEAL_IO_SOCK_H
-#define PEAL_IO_SOCK_H
+#ifndef PEAL_IO_SOCK_PRIV_H
+#define PEAL_IO_SOCK_PRIV_H
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Checks of single values, named in the rows of the option table; inside server/ only. */
-#ifndef PEAL_SERVER_OPTION_CHECKS_H
-#define PEAL_SERVER_OPTION_CHECKS_H
+#ifndef PEAL_SERVER_OPTION_CHECKS_PRIV_H
+#define PEAL_SERVER_OPTION_CHECKS_PRIV_H
 
 #include "server/options.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* One HTTP request, for commands that ask a node; inside cli/ only. It has a loop of its
  * own, and returns when the answer is there. */
-#ifndef PEAL_CLI_HTTP_CALL_H
-#define PEAL_CLI_HTTP_CALL_H
+#ifndef PEAL_CLI_HTTP_CALL_PRIV_H
+#define PEAL_CLI_HTTP_CALL_PRIV_H
 
 #include "base/buf.h"
 

@@ -10,8 +10,8 @@
  *
  * Thread: the control loop's.
  */
-#ifndef PEAL_HUB_BATCH_H
-#define PEAL_HUB_BATCH_H
+#ifndef PEAL_HUB_BATCH_PRIV_H
+#define PEAL_HUB_BATCH_PRIV_H
 
 #include "backplane/backplane.h"
 #include "base/blob.h"

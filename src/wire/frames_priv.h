@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Joining slices into blobs that are whole frames, inside wire/ only. */
-#ifndef PEAL_WIRE_FRAMES_H
-#define PEAL_WIRE_FRAMES_H
+#ifndef PEAL_WIRE_FRAMES_PRIV_H
+#define PEAL_WIRE_FRAMES_PRIV_H
 
 #include "base/blob.h"
 #include "wire/ws.h"
