@@ -6,6 +6,10 @@
  * The first map comes from one of the hosts of the URL, or of those known from before.
  * Later ones come from any member, every half minute, and soon after a reply has told
  * that a slot is elsewhere; what such a reply tells is put into the map at once.
+ *
+ * A slot stays where it is in the map while a payload of it waits for its answer, unless
+ * that answer is MOVED: payloads that are published meanwhile go the same way, and none
+ * overtakes another. So all payloads of a slot that wait are always at one member.
  */
 #include "backplane/redis_cluster.h"
 
@@ -18,7 +22,7 @@
 
 #define REFRESH_MS 30000
 #define REFRESH_SOON_MS 500
-#define HOPS_MAX 8   /* of one subscription, before the cluster is taken for broken */
+#define HOPS_MAX 8   /* of a subscription or payload that is redirected */
 #define KNOWN_MAX 16 /* hosts that are remembered */
 
 struct known {
@@ -191,6 +195,19 @@ read_range(struct cluster *c, const redisReply *row, const char *asked)
     return NULL;
 }
 
+/* The map may be right or older than what MOVED has told: slots whose payloads wait for
+ * their answer stay, and the map is asked for again. */
+static void
+cluster_keep_slots(struct cluster *c)
+{
+    bool kept = false;
+
+    for (struct peal_link *l = c->members.next; l != &c->members; l = l->next)
+        kept |= peal_redis_member_keep_slots(member_of(l), c->owner);
+    if (kept)
+        cluster_refresh_soon(c);
+}
+
 /* Makes a reply to CLUSTER SLOTS the map. asked: the host that sent it. Returns why that
  * cannot be, or NULL. */
 static const char *
@@ -210,6 +227,8 @@ read_map(struct cluster *c, const redisReply *reply, const char *asked)
     for (unsigned i = 0; why == NULL && i < PEAL_REDIS_SLOTS; i++)
         if (c->owner[i] == NULL)
             why = "there are slots that no master serves";
+    if (why == NULL)
+        cluster_keep_slots(c);
     return why;
 }
 
@@ -281,10 +300,10 @@ cluster_refresh(struct cluster *c)
         peal_loop_start(loop_of(c), &c->again, REFRESH_MS);
 }
 
-/* Puts the new place of a slot into the map. NULL: it cannot be dialled, and the link is
- * down. */
+/* The new place of a slot, as a reply of m tells it; a new map will tell more. NULL: it
+ * cannot be dialled, and the link is down. */
 static struct peal_redis_member *
-move_slot(struct cluster *c, const struct peal_redis_member *m,
+member_moved_to(struct cluster *c, const struct peal_redis_member *m,
     const struct peal_redis_range *to)
 {
     struct peal_redis_member *other =
@@ -295,7 +314,6 @@ move_slot(struct cluster *c, const struct peal_redis_member *m,
         return NULL;
     }
     other->has_slots = true;
-    c->owner[to->first] = other;
     cluster_refresh_soon(c);
     return other;
 }
@@ -383,12 +401,22 @@ cluster_on_ready(void *arg)
     check_up(arg);
 }
 
+/* A member may be in the map for a slot that a newer map has taken from it. */
+static bool
+cluster_is_owner(const struct cluster *c, const struct peal_redis_member *m)
+{
+    for (unsigned i = 0; i < PEAL_REDIS_SLOTS; i++)
+        if (c->owner[i] == m)
+            return true;
+    return false;
+}
+
 static void
 cluster_on_failed(void *arg, struct peal_redis_member *m, const char *why)
 {
     struct cluster *c = arg;
 
-    if (!m->has_slots && peal_redis_member_idle(m))
+    if (!m->has_slots && peal_redis_member_idle(m) && !cluster_is_owner(c, m))
         remove_member(c, m);
     else
         cluster_down(c, m->host, m->port, why);
@@ -431,7 +459,9 @@ cluster_on_topic_refused(void *arg, struct peal_slice topic, const char *why)
     c->p.b.events->refused(c->p.b.arg, topic, why);
 }
 
-/* A topic that is to be left is followed, too: it may be subscribed at the new place. */
+/* A topic that is to be left is followed, too: it may be subscribed at the new place. The
+ * answers to payloads come on another connection, and may be late: they decide when
+ * payloads go to the new place. */
 static void
 cluster_on_redirected(void *arg, struct peal_redis_member *m,
     const struct peal_redis_range *to, const struct peal_redis_pending *what)
@@ -445,8 +475,10 @@ cluster_on_redirected(void *arg, struct peal_redis_member *m,
         cluster_down(c, m->host, m->port, "a slot is redirected in circles");
         return;
     }
-    if ((other = move_slot(c, m, to)) == NULL)
+    if ((other = member_moved_to(c, m, to)) == NULL)
         return;
+    if (!peal_redis_member_publishes(c->owner[to->first], to->first))
+        c->owner[to->first] = other;
     if (what->change == PEAL_REDIS_SUBSCRIBE)
         err = peal_redis_member_subscribe(other, topic, to->first, what->hops + 1);
     else
@@ -461,22 +493,23 @@ count_refused(struct cluster *c, const char *why, unsigned n)
     peal_redis_link_refused(&c->link, why, n);
 }
 
+/* The payload goes to the new place, and all that wait behind it follow. */
 static void
 cluster_on_moved(void *arg, struct peal_redis_member *m,
-    const struct peal_redis_range *to, struct peal_blob *command,
-    enum peal_redis_attempt attempt)
+    const struct peal_redis_range *to, struct peal_blob *command, unsigned hops)
 {
     struct cluster *c = arg;
-    struct peal_redis_member *other = move_slot(c, m, to);
+    struct peal_redis_member *other = member_moved_to(c, m, to);
     unsigned lost = 0;
 
-    if (other == NULL || other == m || attempt == PEAL_REDIS_AGAIN) {
-        count_refused(c, "its slot has moved twice", 1);
+    if (other == NULL || other == m || hops >= HOPS_MAX)
+        count_refused(c, "its slot is redirected in circles", 1);
+    else
+        lost += peal_redis_member_publish(other, command, to->first, hops + 1) != PEAL_OK;
+    if (other == NULL || other == m)
         return;
-    }
-    lost +=
-        peal_redis_member_publish(other, command, to->first, PEAL_REDIS_AGAIN) != PEAL_OK;
     lost += peal_redis_member_hand_over(m, to->first, other);
+    c->owner[to->first] = other;
     count_refused(c, "out of memory", lost);
 }
 
@@ -535,8 +568,8 @@ cluster_publish(struct peal_backplane *b, const struct peal_payload *list, unsig
         unsigned slot = peal_redis_slot(list[i].topic);
         struct peal_blob *command = peal_redis_command(words, 3);
 
-        if (command == NULL || peal_redis_member_publish(c->owner[slot], command, slot,
-                                   PEAL_REDIS_FIRST) != PEAL_OK)
+        if (command == NULL ||
+            peal_redis_member_publish(c->owner[slot], command, slot, 0) != PEAL_OK)
             count_refused(c, "out of memory", 1);
         peal_blob_release(command);
     }

@@ -25,7 +25,7 @@ struct peal_redis_sent {
     struct peal_blob *command; /* retained */
     uint16_t slot;
     uint8_t kind;
-    uint8_t attempt;
+    uint8_t hops; /* how often a payload was redirected */
 };
 
 /* Commands of the publishing connection. */
@@ -66,13 +66,13 @@ send_out(struct peal_redis_member *m, struct peal_redis_sent what)
 }
 
 peal_err
-peal_redis_member_publish(struct peal_redis_member *m, struct peal_blob *command,
-    unsigned slot, enum peal_redis_attempt attempt)
+peal_redis_member_publish(
+    struct peal_redis_member *m, struct peal_blob *command, unsigned slot, unsigned hops)
 {
     return send_out(m, (struct peal_redis_sent){ .command = command,
                            .slot = (uint16_t)slot,
                            .kind = PUBLISH,
-                           .attempt = (uint8_t)attempt });
+                           .hops = (uint8_t)hops });
 }
 
 peal_err
@@ -88,6 +88,38 @@ peal_redis_member_ask(struct peal_redis_member *m)
     return err;
 }
 
+static bool
+sent_is_payload_of(const struct peal_redis_sent *s, unsigned slot)
+{
+    return s->kind == PUBLISH && s->slot == slot;
+}
+
+bool
+peal_redis_member_publishes(const struct peal_redis_member *m, unsigned slot)
+{
+    for (unsigned i = 0; i < m->n; i++)
+        if (sent_is_payload_of(sent_at(m, i), slot))
+            return true;
+    return false;
+}
+
+bool
+peal_redis_member_keep_slots(
+    struct peal_redis_member *m, struct peal_redis_member *owner[PEAL_REDIS_SLOTS])
+{
+    bool changed = false;
+
+    for (unsigned i = 0; i < m->n; i++) {
+        const struct peal_redis_sent *s = sent_at(m, i);
+
+        if (s->kind != PUBLISH || owner[s->slot] == m)
+            continue;
+        owner[s->slot] = m;
+        changed = true;
+    }
+    return changed;
+}
+
 unsigned
 peal_redis_member_hand_over(
     struct peal_redis_member *m, unsigned slot, struct peal_redis_member *to)
@@ -97,10 +129,9 @@ peal_redis_member_hand_over(
     for (unsigned i = 0; i < m->n; i++) {
         struct peal_redis_sent *s = sent_at(m, i);
 
-        if (s->kind != PUBLISH || s->slot != slot || s->attempt == PEAL_REDIS_AGAIN)
+        if (!sent_is_payload_of(s, slot))
             continue;
-        lost +=
-            peal_redis_member_publish(to, s->command, slot, PEAL_REDIS_AGAIN) != PEAL_OK;
+        lost += peal_redis_member_publish(to, s->command, slot, s->hops + 1u) != PEAL_OK;
         s->kind = NOTHING;
     }
     return lost;
@@ -113,7 +144,7 @@ member_on_publish_error(
     struct peal_redis_range to;
 
     if (peal_redis_moved_read(peal_redis_text(reply), &to))
-        m->ops->moved(m->arg, m, &to, s->command, s->attempt);
+        m->ops->moved(m->arg, m, &to, s->command, s->hops);
     else
         m->ops->refused(m->arg, reply->str);
 }

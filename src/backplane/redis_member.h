@@ -17,11 +17,6 @@
 
 struct peal_redis_member;
 
-enum peal_redis_attempt {
-    PEAL_REDIS_FIRST,
-    PEAL_REDIS_AGAIN /* another member was sent it before, which had the slot then */
-};
-
 /* Events of a member. Each of these functions may free it. Everything is borrowed for the
  * call. */
 struct peal_redis_member_ops {
@@ -37,10 +32,10 @@ struct peal_redis_member_ops {
     /* Redis answered MOVED: the slot of what was to be changed is elsewhere. */
     void (*redirected)(void *arg, struct peal_redis_member *m,
         const struct peal_redis_range *to, const struct peal_redis_pending *what);
-    /* The same for a payload: the bytes of its command. */
+    /* The same for a payload: the bytes of its command; hops: how often it was redirected
+     * before. */
     void (*moved)(void *arg, struct peal_redis_member *m,
-        const struct peal_redis_range *to, struct peal_blob *command,
-        enum peal_redis_attempt attempt);
+        const struct peal_redis_range *to, struct peal_blob *command, unsigned hops);
     /* A payload was not taken. */
     void (*refused)(void *arg, const char *why);
     /* The answer to peal_redis_member_ask. */
@@ -87,10 +82,19 @@ peal_redis_member_ready(const struct peal_redis_member *m)
     return m->in_ready && m->out_ready;
 }
 
-/* peal_redis_member_publish sends a command (retained) about a slot. Errors: PEAL_ENOMEM.
- */
-PEAL_MUST_USE peal_err peal_redis_member_publish(struct peal_redis_member *m,
-    struct peal_blob *command, unsigned slot, enum peal_redis_attempt attempt);
+/* peal_redis_member_publish sends a command (retained) about a slot. hops: how often it
+ * was redirected. Errors: PEAL_ENOMEM. */
+PEAL_MUST_USE peal_err peal_redis_member_publish(
+    struct peal_redis_member *m, struct peal_blob *command, unsigned slot, unsigned hops);
+
+/* peal_redis_member_publishes: a payload of this slot waits for its answer. */
+bool peal_redis_member_publishes(const struct peal_redis_member *m, unsigned slot);
+
+/* peal_redis_member_keep_slots makes this member the owner of each slot of which a
+ * payload waits for its answer here. Returns whether the map had another owner for one of
+ * them. */
+bool peal_redis_member_keep_slots(
+    struct peal_redis_member *m, struct peal_redis_member *owner[PEAL_REDIS_SLOTS]);
 
 /*
  * peal_redis_member_hand_over sends to another member the payloads of a slot that were

@@ -276,6 +276,16 @@ static const struct script one_redis[] = {
 #define ROW(first, last, at) "[:" first ", :" last ", [127.0.0.1, :$" at "]]"
 #define MAP_A "[" ROW("0", "16383", "A") "]"
 #define MAP_AB "[" ROW("0", "8191", "A") ", " ROW("8192", "16383", "B") "]"
+#define MAP_AB_A_TO_A                                                                    \
+    "[" ROW("0", "8191", "A") ", " ROW("8192", "15494", "B") ", " ROW(                   \
+        "15495", "15495", "A") ", " ROW("15496", "16383", "B") "]"
+
+/* A payload is sent from B to A and back. */
+#define CIRCLE                                                                           \
+    "B1> SPUBLISH a one\n"                                                               \
+    "B1< -MOVED 15495 127.0.0.1:$A\n"                                                    \
+    "A2> SPUBLISH a one\n"                                                               \
+    "A2< -MOVED 15495 127.0.0.1:$B\n"
 
 /* A, which has all slots; A1 has told so, A2 publishes, A3 listens. */
 #define CLUSTER_UP                                                                       \
@@ -352,6 +362,98 @@ static const struct script clusters[] = {
                                    "B1< :1\n"
                                    "B1< :1\n"
                                    "count refused 0\n" },
+
+    { "payloads are not overtaken when a subscription is told first that a slot has "
+      "moved",
+        "redis+cluster://127.0.0.1:$A", true,
+        CLUSTER_UP "! sub a\n"
+                   "A3> SSUBSCRIBE a\n"
+                   "A3< [ssubscribe, a, :1]\n"
+                   "= subscribed a\n"
+                   "! pub a one\n"
+                   "A2> SPUBLISH a one\n"
+                   "A3< [sunsubscribe, a, :0]\n"
+                   "= lost a\n"
+                   "! sub a\n"
+                   "A3> SSUBSCRIBE a\n"
+                   "A3< -MOVED 15495 127.0.0.1:$B\n" MEMBER_UP(
+                       "B1", "B2") "B2> SSUBSCRIBE a\n"
+                                   "! pub a two\n"
+                                   "A2> SPUBLISH a two\n"
+                                   "A2< -MOVED 15495 127.0.0.1:$B\n"
+                                   "B1> SPUBLISH a one\n"
+                                   "B1> SPUBLISH a two\n"
+                                   "! pub a three\n"
+                                   "B1> SPUBLISH a three\n"
+                                   "A2< -MOVED 15495 127.0.0.1:$B\n"
+                                   "B2< [ssubscribe, a, :1]\n"
+                                   "= subscribed a\n"
+                                   "B1< :1\n"
+                                   "B1< :1\n"
+                                   "B1< :1\n"
+                                   "count refused 0\n" },
+
+    { "payloads are not overtaken when a new map tells first that a slot has moved",
+        "redis+cluster://127.0.0.1:$A", true,
+        CLUSTER_UP_2 "+ 30000\n"
+                     "A2> CLUSTER SLOTS\n"
+                     "! pub a one\n"
+                     "B1> SPUBLISH a one\n"
+                     "A2< " MAP_AB_A_TO_A "\n"
+                     "+ 1\n"
+                     "! pub a two\n"
+                     "B1> SPUBLISH a two\n"
+                     "B1< -MOVED 15495 127.0.0.1:$A\n"
+                     "A2> SPUBLISH a one\n"
+                     "A2> SPUBLISH a two\n"
+                     "! pub a three\n"
+                     "A2> SPUBLISH a three\n"
+                     "B1< -MOVED 15495 127.0.0.1:$A\n"
+                     "+ 500\n"
+                     "A2> CLUSTER SLOTS\n"
+                     "count refused 0\n" },
+
+    { "a map that another one has kept out is asked for again",
+        "redis+cluster://127.0.0.1:$A", true,
+        CLUSTER_UP_2 "+ 30000\n"
+                     "A2> CLUSTER SLOTS\n"
+                     "! pub a one\n"
+                     "B1> SPUBLISH a one\n"
+                     "A2< " MAP_AB_A_TO_A "\n"
+                     "+ 1\n"
+                     "B1< :1\n"
+                     "+ 500\n"
+                     "A2> CLUSTER SLOTS\n"
+                     "A2< " MAP_AB_A_TO_A "\n"
+                     "+ 1\n"
+                     "! pub a two\n"
+                     "A2> SPUBLISH a two\n" },
+
+    { "payloads follow a slot that moves back, in their order",
+        "redis+cluster://127.0.0.1:$A", true,
+        CLUSTER_UP_2 "! pub a one\n"
+                     "B1> SPUBLISH a one\n"
+                     "B1< -MOVED 15495 127.0.0.1:$A\n"
+                     "A2> SPUBLISH a one\n"
+                     "! pub a two\n"
+                     "A2> SPUBLISH a two\n"
+                     "A2< -MOVED 15495 127.0.0.1:$B\n"
+                     "B1> SPUBLISH a one\n"
+                     "B1> SPUBLISH a two\n"
+                     "! pub a three\n"
+                     "B1> SPUBLISH a three\n"
+                     "A2< -MOVED 15495 127.0.0.1:$B\n"
+                     "B1< :1\n"
+                     "B1< :1\n"
+                     "B1< :1\n"
+                     "count refused 0\n" },
+
+    { "a payload that is sent in circles is not followed for ever",
+        "redis+cluster://127.0.0.1:$A", true,
+        CLUSTER_UP_2 "! pub a one\n" CIRCLE CIRCLE CIRCLE CIRCLE "B1> SPUBLISH a one\n"
+                     "B1< -MOVED 15495 127.0.0.1:$A\n"
+                     "log its slot is redirected in circles\n"
+                     "count refused 1\n" },
 
     { "a slot that is sent in circles is not followed for ever",
         "redis+cluster://127.0.0.1:$A", true,
