@@ -313,6 +313,18 @@ peal_questions_drop(struct peal_questions **at)
     }
 }
 
+void
+peal_questions_move(struct peal_questions **to, struct peal_questions **from)
+{
+    PEAL_ASSERT(*to == NULL);
+    *to = *from;
+    *from = NULL;
+    if (*to == NULL)
+        return;
+    for (struct peal_link *l = (*to)->open.next; l != &(*to)->open; l = l->next)
+        PEAL_CONTAINER(l, struct peal_question, link)->list = to;
+}
+
 bool
 peal_questions_wait(const struct peal_questions *qs)
 {

@@ -104,6 +104,9 @@ struct peal_ask {
  */
 void peal_questions_drop(struct peal_questions **qs);
 
+/* peal_questions_move: *to, which is NULL before, has the questions that *from had. */
+void peal_questions_move(struct peal_questions **to, struct peal_questions **from);
+
 /* peal_questions_wait: the client must wait until this one is decided. NULL: it need not.
  */
 bool peal_questions_wait(const struct peal_questions *qs);

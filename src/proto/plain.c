@@ -71,7 +71,7 @@ peal_plain_end(struct peal_plain *p, enum peal_session_end how, const char *deta
         &(struct peal_session_name){ .protocol = name, .transport = name }, how, detail);
     if (app->ops->disconnect != NULL)
         app->ops->disconnect(app, &p->session, how);
-    peal_questions_drop(&p->questions);
+    peal_plain_stop_asking(p);
     peal_list_unlink(&p->link);
     protocol->n--;
     peal_timer_stop(&p->timer);

@@ -15,14 +15,29 @@ struct peal_plain_protocol {
     unsigned n;
 };
 
+/* What the app is still to decide about a session. It is allocated only then, for most
+ * apps answer at once. */
+struct peal_plain_asking {
+    struct peal_questions *questions; /* one; none while its answer is dealt with */
+    struct peal_msg *message; /* retained, to be published; NULL before it begins */
+    /* The request of a session that has not begun. */
+    struct peal_http *http;
+    const struct peal_plain_ops *ops;
+    struct peal_buf head; /* a copy of the request's */
+    unsigned n_allowed; /* channels that this session may have, in the order of asking */
+    bool decided;       /* the app has answered about the next one: err, why */
+    bool done;          /* nothing is asked any more */
+    peal_err err;
+    const char *why;
+};
+
 /* First member of struct ws and struct sse. */
 struct peal_plain {
     struct peal_session session; /* first */
     struct peal_plain_protocol *protocol;
     struct peal_link link; /* on protocol->sessions */
     struct peal_timer timer;
-    struct peal_questions *questions; /* to the app, that are open; or NULL */
-    struct peal_plain_asking *asking; /* the request waits for the app; or NULL */
+    struct peal_plain_asking *asking; /* NULL: the app is asked nothing */
     uint32_t
         drain_at_ms;    /* loop time, of which 32 bits are enough to tell how far it is */
     bool heard, pinged; /* since the last look at it; /ws alone */
@@ -71,6 +86,17 @@ struct peal_plain_ops {
  */
 PEAL_MUST_USE enum peal_plain_subscribed peal_plain_subscribe(
     struct peal_plain *p, struct peal_http *h, const struct peal_plain_ops *ops);
+
+/*
+ * peal_plain_ask asks the app about a subscription or a publish. PEAL_EAGAIN: it answers
+ * later, p->asking has the question, and decided is called with p. PEAL_ENOMEM: it would
+ * answer later, but there is no memory for that. Any other error refuses.
+ */
+PEAL_MUST_USE peal_err peal_plain_ask(struct peal_plain *p, enum peal_ask_kind kind,
+    struct peal_slice channel, peal_answer_fn *decided, const char **why_out);
+
+/* peal_plain_stop_asking drops the question and what waits for its answer, if any. */
+void peal_plain_stop_asking(struct peal_plain *p);
 
 /* peal_plain_channel_ok: this may be the name of a channel. */
 bool peal_plain_channel_ok(struct peal_slice name);

@@ -22,18 +22,6 @@ struct refusal {
     const char *why;
 };
 
-/* A request that waits for the app. */
-struct peal_plain_asking {
-    struct peal_http *http;
-    const struct peal_plain_ops *ops;
-    struct peal_buf head; /* a copy of the request's */
-    unsigned n_allowed; /* channels that this session may have, in the order of asking */
-    bool decided;       /* the app has answered about the next one: err, why */
-    bool done;          /* nothing is asked any more */
-    peal_err err;
-    const char *why;
-};
-
 bool
 peal_plain_channel_ok(struct peal_slice name)
 {
@@ -46,8 +34,18 @@ peal_plain_channel_ok(struct peal_slice name)
 static void
 asking_free(struct peal_plain_asking *a)
 {
+    peal_questions_drop(&a->questions);
+    peal_msg_release(a->message);
     peal_buf_fini(&a->head);
     free(a);
+}
+
+void
+peal_plain_stop_asking(struct peal_plain *p)
+{
+    if (p->asking != NULL)
+        asking_free(p->asking);
+    p->asking = NULL;
 }
 
 static void
@@ -77,31 +75,43 @@ static void
 plain_on_gone(struct peal_http *h)
 {
     struct peal_plain *p = h->user;
-    struct peal_plain_asking *a = p->asking;
+    const struct peal_plain_ops *ops = p->asking->ops;
 
-    peal_questions_drop(&p->questions);
-    p->asking = NULL;
-    a->ops->cancel(p);
-    asking_free(a);
+    peal_plain_stop_asking(p);
+    ops->cancel(p);
 }
 
-/* Asks the app. PEAL_EAGAIN: it answers later. */
+/* Takes the question that the app has kept, whose list is on the stack. */
 static peal_err
-plain_ask_app(struct peal_plain *p, struct peal_slice channel, const char **why_out)
+plain_take_question(struct peal_plain *p, struct peal_questions **questions)
+{
+    if (p->asking == NULL && (p->asking = calloc(1, sizeof(*p->asking))) == NULL) {
+        peal_questions_drop(questions);
+        return PEAL_ENOMEM;
+    }
+    peal_questions_move(&p->asking->questions, questions);
+    return PEAL_EAGAIN;
+}
+
+peal_err
+peal_plain_ask(struct peal_plain *p, enum peal_ask_kind kind, struct peal_slice channel,
+    peal_answer_fn *decided, const char **why_out)
 {
     struct peal_app *app = peal_plain_proto(p)->app;
+    struct peal_questions *questions = NULL;
     struct peal_access a = { .session = &p->session,
         .channel = channel,
-        .ask = { .questions = &p->questions,
+        .ask = { .questions = &questions,
             .loop = peal_plain_proto(p)->loop,
             .owner = p,
-            .decided = plain_on_decided,
-            .kind = PEAL_ASK_SUBSCRIBE } };
-    peal_err err = app->ops->may_subscribe(app, &a, why_out);
+            .decided = decided,
+            .kind = kind } };
+    peal_err err = kind == PEAL_ASK_PUBLISH ? app->ops->may_publish(app, &a, why_out)
+                                            : app->ops->may_subscribe(app, &a, why_out);
 
-    if (err == PEAL_EAGAIN && p->questions != NULL)
-        return PEAL_EAGAIN;
-    peal_questions_drop(&p->questions);
+    if (err == PEAL_EAGAIN && questions != NULL)
+        return plain_take_question(p, &questions);
+    peal_questions_drop(&questions);
     return err == PEAL_EAGAIN ? PEAL_EPERM : err;
 }
 
@@ -115,7 +125,7 @@ plain_may_subscribe(
     if (asking != NULL && n < asking->n_allowed)
         return PEAL_OK;
     if (asking == NULL || !asking->decided)
-        return plain_ask_app(p, channel, why_out);
+        return peal_plain_ask(p, PEAL_ASK_SUBSCRIBE, channel, plain_on_decided, why_out);
     asking->decided = false;
     *why_out = asking->why;
     return asking->err;
@@ -153,6 +163,8 @@ plain_subscribe_one(struct peal_plain *p, struct peal_slice raw, enum peal_plus 
     else if (err == PEAL_OK &&
              (err = plain_may_subscribe(p, channel, n, &why)) == PEAL_OK)
         err = plain_join(p, channel, no);
+    else if (err == PEAL_ENOMEM)
+        *no = (struct refusal){ 0 };
     else if (err != PEAL_EAGAIN && name.len > 0) {
         peal_stat_add(peal_proto_stats(peal_plain_proto(p)), PEAL_STAT_DENIED, 1);
         *no = (struct refusal){ 403,
@@ -170,17 +182,10 @@ plain_wait_for_app(struct peal_plain *p, struct peal_http *h,
     struct peal_plain_asking *a = p->asking;
     peal_err err;
 
-    if (a == NULL) {
-        if ((a = calloc(1, sizeof(*a))) == NULL)
-            return PEAL_ENOMEM;
-        if ((err = peal_http_copy_head(h, &a->head)) != PEAL_OK) {
-            asking_free(a);
-            return err;
-        }
-        a->http = h;
-        a->ops = ops;
-        p->asking = a;
-    }
+    if (a->http == NULL && (err = peal_http_copy_head(h, &a->head)) != PEAL_OK)
+        return err;
+    a->http = h;
+    a->ops = ops;
     a->n_allowed = n_allowed;
     h->user = p;
     h->gone = plain_on_gone;
@@ -233,7 +238,7 @@ peal_plain_subscribe(
     if (err == PEAL_EAGAIN) {
         if (plain_wait_for_app(p, h, ops, n - 1) == PEAL_OK)
             return PEAL_PLAIN_ASKED;
-        peal_questions_drop(&p->questions);
+        peal_plain_stop_asking(p);
         no = (struct refusal){ 0 };
     }
     if (p->asking != NULL) /* plain_on_decided, on the stack, releases it */

@@ -26,7 +26,6 @@ struct ws_protocol {
 struct ws {
     struct peal_plain plain; /* first */
     struct peal_wsconn conn;
-    struct peal_msg *asked; /* the app is deciding whether it is published; or NULL */
 };
 
 static struct ws *
@@ -54,8 +53,6 @@ ws_end(struct ws *w, enum peal_session_end how, const char *detail)
         return;
     peal_plain_end(&w->plain, how, detail);
     peal_publisher_forget(ws_proto(w)->shard, w);
-    peal_msg_release(w->asked);
-    w->asked = NULL;
     peal_loop_free_later(ws_proto(w)->loop, free, w);
 }
 
@@ -147,7 +144,7 @@ ws_resume(void *arg)
 {
     struct ws *w = arg;
 
-    if (w->asked == NULL)
+    if (w->plain.asking == NULL)
         peal_wsconn_resume(&w->conn);
 }
 
@@ -162,39 +159,18 @@ ws_deny_publish(struct ws *w, const char *why)
 static void
 ws_on_publish_decided(void *owner, const struct peal_answer *a)
 {
-    struct ws *w = owner;
+    struct ws *w = PEAL_CONTAINER(owner, struct ws, plain);
     struct peal_shard *shard = ws_proto(w)->shard;
 
     if (a->err != PEAL_OK) {
         ws_deny_publish(w, a->why);
         return;
     }
-    peal_publish(shard, w->asked);
-    peal_msg_release(w->asked);
-    w->asked = NULL;
+    peal_publish(shard, w->plain.asking->message);
+    peal_plain_stop_asking(&w->plain);
     /* The message is dealt with only now. */
     if (!peal_publisher_check(shard, w, ws_proto(w)->config->events_rate, ws_resume))
         ws_resume(w);
-}
-
-/* Asks the app. PEAL_EAGAIN: it answers later. */
-static peal_err
-ws_may_publish(struct ws *w, struct peal_slice channel, const char **why_out)
-{
-    struct peal_proto *p = ws_proto(w);
-    struct peal_access a = { .session = &w->plain.session,
-        .channel = channel,
-        .ask = { .questions = &w->plain.questions,
-            .loop = p->loop,
-            .owner = w,
-            .decided = ws_on_publish_decided,
-            .kind = PEAL_ASK_PUBLISH } };
-    peal_err err = p->app->ops->may_publish(p->app, &a, why_out);
-
-    if (err == PEAL_EAGAIN && w->plain.questions != NULL)
-        return PEAL_EAGAIN;
-    peal_questions_drop(&w->plain.questions);
-    return err;
 }
 
 static void
@@ -202,21 +178,22 @@ ws_publish(struct ws *w, struct peal_msg_spec *spec, struct peal_slice channel)
 {
     struct peal_msg *m = NULL;
     const char *why = NULL;
-    peal_err err = ws_may_publish(w, channel, &why);
+    peal_err err =
+        peal_plain_ask(&w->plain, PEAL_ASK_PUBLISH, channel, ws_on_publish_decided, &why);
 
-    if (err != PEAL_OK && err != PEAL_EAGAIN) {
+    if (err != PEAL_OK && err != PEAL_EAGAIN && err != PEAL_ENOMEM) {
         ws_deny_publish(w, why);
         return;
     }
     spec->channels = &channel;
     spec->n_channels = 1;
     spec->nsp = peal_channel_nsp(channel);
-    if (peal_msg_new(spec, &m) != PEAL_OK) {
+    if (err == PEAL_ENOMEM || peal_msg_new(spec, &m) != PEAL_OK) {
         ws_close(w, PEAL_WS_CLOSE_TRY_LATER, "out of memory", PEAL_END_MEMORY);
         return;
     }
     if (err == PEAL_EAGAIN) {
-        w->asked = m; /* ws_on_message stops the reading */
+        w->plain.asking->message = m; /* ws_on_message stops the reading */
         return;
     }
     peal_publish(ws_proto(w)->shard, m);
@@ -329,8 +306,9 @@ ws_on_message(struct peal_wsconn *conn, bool binary, struct peal_slice payload)
         ws_on_envelope(w, binary, payload);
     else
         ws_on_bare(w, binary, payload);
-    if (w->asked != NULL || peal_publisher_check(p->shard, conn->conn != NULL ? w : NULL,
-                                p->config->events_rate, ws_resume))
+    if (w->plain.asking != NULL ||
+        peal_publisher_check(
+            p->shard, conn->conn != NULL ? w : NULL, p->config->events_rate, ws_resume))
         peal_wsconn_pause(conn);
 }
 
@@ -367,7 +345,7 @@ ws_on_timer(struct peal_timer *t)
     struct ws *w = PEAL_CONTAINER(t, struct ws, plain.timer);
     const struct peal_ws_config *c = ws_config(w);
     bool silent = w->plain.pinged && !w->plain.heard;
-    bool paused = w->asked != NULL || peal_publisher_paused(ws_proto(w)->shard, w);
+    bool paused = w->plain.asking != NULL || peal_publisher_paused(ws_proto(w)->shard, w);
 
     if (peal_plain_drain_if_aged(&w->plain))
         return;

@@ -192,6 +192,29 @@ an_answer_from_another_thread_comes_to_the_loop(void **state)
 }
 
 static void
+questions_can_move_to_another_place(void **state)
+{
+    struct peal_questions *elsewhere = NULL;
+    struct job j = { .what = REFUSE };
+    struct world w;
+    uv_thread_t t;
+
+    begin(&w);
+    peal_question_release(ask(&w, PEAL_ASK_EVENT, "a")); /* its answer is under way */
+    j.q = ask(&w, PEAL_ASK_CONNECT, "b");
+    peal_questions_move(&elsewhere, &w.asker.questions);
+    CHECK(w.asker.questions == NULL);
+    CHECK(peal_questions_wait(elsewhere));
+    start(&t, &j);
+    assert_non_null(strstr(lines(&w, 2), "b no no entry;"));
+    uv_thread_join(&t);
+    CHECK(elsewhere == NULL); /* none is open */
+    peal_questions_move(&elsewhere, &w.asker.questions);
+    CHECK(elsewhere == NULL);
+    end(&w);
+}
+
+static void
 the_first_answer_counts(void **state)
 {
     struct job j = { .what = ALLOW_TWICE };
@@ -385,6 +408,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_from_another_thread_comes_to_the_loop),
+        cmocka_unit_test(questions_can_move_to_another_place),
         cmocka_unit_test(the_first_answer_counts),
         cmocka_unit_test(an_event_is_answered_by_events_and_an_acknowledgement),
         cmocka_unit_test(a_question_that_is_released_without_an_answer_is_told),
