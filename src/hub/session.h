@@ -60,9 +60,15 @@ struct peal_session {
     char id[PEAL_ID_LEN];
     uint16_t n_subs_max; /* subscriptions that peal_session_subscribe allows; 0: 65535 */
     uint16_t n_subs;
-    uint16_t n_waiters;   /* peal_session_await_subscribed calls that were not told yet */
-    bool listed;          /* can be addressed by its id */
-    uint32_t connected_s; /* unix time, which other servers are told; 0: not known */
+    uint16_t n_waiters; /* peal_session_await_subscribed calls that were not told yet */
+    bool listed;        /* can be addressed by its id */
+    /* The rest is the protocol's, in what room there is: idle sessions are many. */
+    bool heard : 1, pinged : 1; /* since the last look at it; /ws alone */
+    bool envelopes : 1; /* /ws: it names channels as ?channel=: each message says which */
+    union {
+        uint32_t connected_s; /* listed: unix time, which other servers are told */
+        uint32_t drain_at_ms; /* plain: loop time; 32 bits tell how far it is */
+    };
 };
 
 static inline struct peal_slice

@@ -51,7 +51,7 @@ peal_plain_begin(struct peal_plain *p)
     struct peal_plain_protocol *protocol = p->protocol;
 
     PEAL_ASSERT(!peal_list_linked(&p->link));
-    p->drain_at_ms = (uint32_t)peal_session_drain_at(protocol->base.proto);
+    p->session.drain_at_ms = (uint32_t)peal_session_drain_at(protocol->base.proto);
     peal_list_append(&protocol->sessions, &p->link);
     protocol->n++;
     peal_protocol_began(&protocol->base);
@@ -117,8 +117,8 @@ peal_plain_cork(struct peal_plain *p, struct peal_conn *conn)
 static int32_t
 plain_left_ms(const struct peal_plain *p)
 {
-    return (
-        int32_t)(p->drain_at_ms - (uint32_t)peal_loop_now_ms(peal_plain_proto(p)->loop));
+    return (int32_t)(p->session.drain_at_ms -
+                     (uint32_t)peal_loop_now_ms(peal_plain_proto(p)->loop));
 }
 
 static void

@@ -38,10 +38,6 @@ struct peal_plain {
     struct peal_link link; /* on protocol->sessions */
     struct peal_timer timer;
     struct peal_plain_asking *asking; /* NULL: the app is asked nothing */
-    uint32_t
-        drain_at_ms;    /* loop time, of which 32 bits are enough to tell how far it is */
-    bool heard, pinged; /* since the last look at it; /ws alone */
-    bool envelopes;     /* it names channels as ?channel=: each message says which one */
 };
 
 /* Operations of a plain protocol. */

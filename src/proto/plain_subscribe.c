@@ -221,7 +221,7 @@ plain_subscribe_all(struct peal_plain *p, struct peal_http *h,
         err = plain_subscribe_one(p, path, PEAL_PLUS_IS_PLUS, (*n_out)++, no);
     while (err == PEAL_OK && peal_query_next(&rest, &key, &value))
         if (peal_slice_eq(key, PEAL_S("channel"))) {
-            p->envelopes = true;
+            p->session.envelopes = true;
             err = plain_subscribe_one(p, value, PEAL_PLUS_IS_SPACE, (*n_out)++, no);
         }
     return err;

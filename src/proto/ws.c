@@ -79,7 +79,7 @@ ws_bytes_of(struct ws *w, struct peal_msg *m, unsigned k, bool *ours)
     bool deflate = peal_wsconn_deflate_bits(&w->conn) == PEAL_DEFLATE_BITS_MAX;
 
     *ours = false;
-    if (!w->plain.envelopes)
+    if (!w->plain.session.envelopes)
         return peal_encode_form(m, deflate ? PEAL_FMT_WS_DEFLATE : PEAL_FMT_WS, z);
     if (k == 0)
         return peal_encode_form(
@@ -300,9 +300,9 @@ ws_on_message(struct peal_wsconn *conn, bool binary, struct peal_slice payload)
     struct ws *w = ws_of(conn);
     struct peal_proto *p = ws_proto(w);
 
-    w->plain.heard = true;
+    w->plain.session.heard = true;
     peal_stat_add(peal_proto_stats(p), PEAL_STAT_RECEIVED, 1);
-    if (w->plain.envelopes)
+    if (w->plain.session.envelopes)
         ws_on_envelope(w, binary, payload);
     else
         ws_on_bare(w, binary, payload);
@@ -317,12 +317,12 @@ ws_on_pong(struct peal_wsconn *conn)
 {
     struct ws *w = ws_of(conn);
 
-    w->plain.heard = true;
-    if (!w->plain.pinged)
+    w->plain.session.heard = true;
+    if (!w->plain.session.pinged)
         return;
     /* Now, not when the time for the answer is over: proxies cut those that are silent
      * for so long. */
-    w->plain.heard = w->plain.pinged = false;
+    w->plain.session.heard = w->plain.session.pinged = false;
     peal_plain_wait(&w->plain, ws_config(w)->ping_interval_ms);
 }
 
@@ -344,7 +344,7 @@ ws_on_timer(struct peal_timer *t)
 {
     struct ws *w = PEAL_CONTAINER(t, struct ws, plain.timer);
     const struct peal_ws_config *c = ws_config(w);
-    bool silent = w->plain.pinged && !w->plain.heard;
+    bool silent = w->plain.session.pinged && !w->plain.session.heard;
     bool paused = w->plain.asking != NULL || peal_publisher_paused(ws_proto(w)->shard, w);
 
     if (peal_plain_drain_if_aged(&w->plain))
@@ -359,12 +359,12 @@ ws_on_timer(struct peal_timer *t)
         ws_end(w, PEAL_END_PING_TIMEOUT, NULL);
         return;
     }
-    w->plain.pinged = !w->plain.heard && !w->plain.pinged;
-    w->plain.heard = false;
-    if (w->plain.pinged)
+    w->plain.session.pinged = !w->plain.session.heard && !w->plain.session.pinged;
+    w->plain.session.heard = false;
+    if (w->plain.session.pinged)
         peal_wsconn_ping(&w->conn);
     peal_plain_wait(
-        &w->plain, w->plain.pinged ? c->ping_timeout_ms : c->ping_interval_ms);
+        &w->plain, w->plain.session.pinged ? c->ping_timeout_ms : c->ping_interval_ms);
 }
 
 /* Checks a handshake. false: it has been refused. */
