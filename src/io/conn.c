@@ -169,7 +169,7 @@ conn_on_released(uv_handle_t *h)
 {
     struct peal_conn *c = PEAL_CONTAINER(h, struct peal_conn, poll);
 
-    peal_buf_fini(&c->in);
+    peal_conn_drop_kept(c);
     free(c);
 }
 
@@ -262,7 +262,7 @@ peal_conn_disown(struct peal_conn *c, enum peal_close why)
     peal_conn_set_state(c, PEAL_CONN_FLUSHING);
     c->why = why & 7;
     c->peek = 0; /* there is nobody to look */
-    peal_buf_fini(&c->in);
+    peal_conn_drop_kept(c);
     peal_list_unlink(&c->unread);
 }
 
@@ -291,7 +291,7 @@ peal_conn_detach(
 
     PEAL_ASSERT(c->state == PEAL_CONN_OPEN && c->out == NULL);
     if (peal_buf_add_slice(&in, unread) != PEAL_OK ||
-        peal_buf_add(&in, c->in.data, c->in.len) != PEAL_OK) {
+        peal_buf_add_slice(&in, peal_conn_unread(c)) != PEAL_OK) {
         peal_buf_fini(&in);
         return PEAL_ENOMEM;
     }
@@ -319,7 +319,10 @@ peal_conn_adopt(struct peal_loop *loop, struct peal_conn_parts *parts,
     add_to(parts->open, -1); /* it was counted already */
     c = *out;
     c->ssl = parts->ssl;
-    c->in = parts->unread;
+    if (peal_conn_keep(c, &parts->unread) != PEAL_OK) {
+        peal_conn_close(c, PEAL_CLOSE_MEMORY);
+        return PEAL_ENOMEM;
+    }
     peal_conn_read_again(c);
     return PEAL_OK;
 }

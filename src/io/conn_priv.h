@@ -29,7 +29,7 @@ struct peal_conn {
     const struct peal_conn_ops *ops;
     struct ssl_st *ssl;    /* NULL: plain */
     struct peal_outq *out; /* NULL: nothing queued */
-    struct peal_buf in;    /* bytes the owner has not consumed */
+    struct peal_buf *in;   /* bytes the owner has not consumed; NULL: none */
     struct peal_link dirty, unread;
     int fd;                      /* -1 once closed */
     unsigned state : 3;          /* enum peal_conn_state */
@@ -85,6 +85,9 @@ void peal_conn_die(struct peal_conn *c, enum peal_close why);
 void peal_conn_doom(struct peal_conn *c, enum peal_close why);
 
 /* Reading; conn_read.c. */
+/* Keeps the bytes of in, which is taken. Errors: PEAL_ENOMEM. */
+PEAL_MUST_USE peal_err peal_conn_keep(struct peal_conn *c, struct peal_buf *in);
+void peal_conn_drop_kept(struct peal_conn *c);
 void peal_conn_read(struct peal_conn *c);
 /* Has c offered again, or read where OpenSSL may hold bytes; watches it. */
 void peal_conn_read_more(struct peal_conn *c);

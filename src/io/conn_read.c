@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 
 #include "io/conn_priv.h"
 
@@ -32,10 +33,35 @@ peal_conn_read_more(struct peal_conn *c)
         mark_unread(c);
 }
 
+peal_err
+peal_conn_keep(struct peal_conn *c, struct peal_buf *in)
+{
+    PEAL_ASSERT(c->in == NULL);
+    if (in->len > 0 && (c->in = malloc(sizeof(*c->in))) == NULL) {
+        peal_buf_fini(in);
+        return PEAL_ENOMEM;
+    }
+    if (in->len > 0)
+        *c->in = *in;
+    else
+        peal_buf_fini(in);
+    *in = (struct peal_buf){ 0 };
+    return PEAL_OK;
+}
+
+void
+peal_conn_drop_kept(struct peal_conn *c)
+{
+    if (c->in != NULL)
+        peal_buf_fini(c->in);
+    free(c->in);
+    c->in = NULL;
+}
+
 static void
 set_full(struct peal_conn *c)
 {
-    bool full = c->in.len > UNREAD_MAX;
+    bool full = c->in != NULL && c->in->len > UNREAD_MAX;
 
     if (full == c->full)
         return;
@@ -57,15 +83,12 @@ keep(struct peal_conn *c, struct peal_buf *in, size_t used)
         peal_buf_fini(in);
         return;
     }
-    if (in->len == 0) {
-        peal_buf_fini(in);
-    } else {
-        PEAL_ASSERT(c->in.len == 0);
-        peal_buf_fini(&c->in);
-        c->in = *in;
+    if (peal_conn_keep(c, in) != PEAL_OK) {
+        peal_conn_die(c, PEAL_CLOSE_MEMORY);
+        return;
     }
     set_full(c);
-    if (c->again && (c->in.len > 0 || c->paused))
+    if (c->again && (c->in != NULL || c->paused))
         peal_conn_read_again(c);
 }
 
@@ -87,9 +110,10 @@ offer(struct peal_conn *c, uint8_t *data, size_t len)
 static void
 offer_in(struct peal_conn *c)
 {
-    struct peal_buf in = c->in;
+    struct peal_buf in = *c->in;
 
-    c->in = (struct peal_buf){ 0 };
+    free(c->in);
+    c->in = NULL;
     keep(c, &in, offer(c, (uint8_t *)in.data, in.len));
 }
 
@@ -102,8 +126,8 @@ offer_read(struct peal_conn *c, uint8_t *data, size_t len)
 
     if (!peal_conn_has_owner(c))
         return;
-    if (c->in.len > 0) {
-        if (peal_buf_add(&c->in, data, len) != PEAL_OK)
+    if (c->in != NULL) {
+        if (peal_buf_add(c->in, data, len) != PEAL_OK)
             peal_conn_die(c, PEAL_CLOSE_MEMORY);
         else
             offer_in(c);
@@ -248,7 +272,7 @@ void
 peal_conn_offer_kept(struct peal_conn *c)
 {
     peal_list_unlink(&c->unread);
-    if (c->in.len > 0)
+    if (c->in != NULL)
         offer_in(c);
     if (c->state != PEAL_CONN_CLOSED && c->state != PEAL_CONN_HANDSHAKE &&
         c->ssl != NULL && peal_conn_reads(c))
@@ -278,14 +302,14 @@ peal_conn_read_again(struct peal_conn *c)
     c->again = 0;
     if (c->paused)
         peal_conn_resume(c);
-    if (c->in.len > 0 || c->ssl != NULL)
+    if (c->in != NULL || c->ssl != NULL)
         mark_unread(c);
 }
 
 struct peal_slice
 peal_conn_unread(const struct peal_conn *c)
 {
-    return peal_buf_slice(&c->in);
+    return c->in != NULL ? peal_buf_slice(c->in) : peal_slice_of(NULL, 0);
 }
 
 void
