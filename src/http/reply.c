@@ -12,6 +12,10 @@
 
 #include "http/http_priv.h"
 
+/* Bytes of a usual head, taken at once: a buffer that grows while a session is being made
+ * leaves holes between the sessions, which nothing else fits into. */
+#define HEAD_USUAL 512
+
 void
 peal_http_add(struct peal_http *req, const char *name, const char *fmt, ...)
 {
@@ -44,11 +48,11 @@ static peal_err
 put_head(
     struct peal_http_conn *h, struct peal_buf *out, unsigned status, const char *type)
 {
-    peal_err err = h->no_memory
-                       ? PEAL_ENOMEM
-                       : peal_buf_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\n", status,
-                             peal_httphead_reason(status), date(h->server));
+    peal_err err = h->no_memory ? PEAL_ENOMEM : peal_buf_reserve(out, HEAD_USUAL);
 
+    if (err == PEAL_OK)
+        err = peal_buf_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\n", status,
+            peal_httphead_reason(status), date(h->server));
     if (err == PEAL_OK && type != NULL)
         err = peal_buf_printf(out, "Content-Type: %s\r\n", type);
     if (err == PEAL_OK)
