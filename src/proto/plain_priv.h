@@ -15,7 +15,7 @@ struct peal_plain_protocol {
     unsigned n;
 };
 
-/* What the app is still to decide about a session. It is allocated only then, for most
+/* A decision about a session that the app still owes. It is allocated only then, for most
  * apps answer at once. */
 struct peal_plain_asking {
     struct peal_questions *questions; /* one; none while its answer is dealt with */
