@@ -339,8 +339,8 @@ peal_adapter_subscriptions_subscribed(
     return settle(all, peal_map_get(&all->topics, topic));
 }
 
-/* Those that wait for a subscription which Redis has refused are told, for waiting longer
- * is of no use. It is tried again with the next link. */
+/* Redis has refused a subscription: the relay tells the clients that wait for it, for
+ * waiting longer would not help them. The next link subscribes again. */
 bool
 peal_adapter_subscriptions_refused(
     struct peal_adapter_subscriptions *all, struct peal_slice topic, const char *why)
